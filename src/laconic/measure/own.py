@@ -1,0 +1,60 @@
+"""laconic itself, behind the same calls as its peers and through the public functions a user calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+import laconic
+from laconic.measure.machine import laconic_version
+from laconic.measure.peers import RGB, AbstractPeer
+
+
+@dataclass(frozen=True)
+class Laconic(AbstractPeer):
+    """laconic, lossy; quality is that of ``laconic compress -q``."""
+
+    name: str = "laconic"
+    description: str = "laconic, default effort"
+    qualities: Sequence[float] = (0, 10, 20, 32, 44, 56, 68, 80, 90)
+    threads: str = "1"
+    lossless: bool = False
+    jobs: int = 1
+
+    def encode(self, pixels: RGB, quality: float) -> bytes:
+        """Compress (H, W, 3) uint8 pixels to the bytes of a whole file."""
+        return laconic.compress(pixels, quality=round(quality), jobs=self.jobs)
+
+    def decode(self, data: bytes) -> RGB:
+        """Restore (H, W, 3) uint8 pixels from the bytes of a file."""
+        return laconic.decompress(data, jobs=self.jobs).astype(np.uint8, copy=False)
+
+    def version(self) -> str:
+        """Version of the library behind it, for the record of a run."""
+        return laconic_version()
+
+
+@dataclass(frozen=True)
+class LosslessLaconic(AbstractPeer):
+    """laconic, lossless; it has one quality, 100."""
+
+    name: str = "laconic-lossless"
+    description: str = "laconic lossless"
+    qualities: Sequence[float] = (100,)
+    threads: str = "1"
+    lossless: bool = True
+    jobs: int = 1
+
+    def encode(self, pixels: RGB, quality: float) -> bytes:  # noqa: ARG002
+        """Compress (H, W, 3) uint8 pixels to the bytes of a whole file."""
+        return laconic.compress(pixels, lossless=True, jobs=self.jobs)
+
+    def decode(self, data: bytes) -> RGB:
+        """Restore (H, W, 3) uint8 pixels from the bytes of a file."""
+        return laconic.decompress(data, jobs=self.jobs).astype(np.uint8, copy=False)
+
+    def version(self) -> str:
+        """Version of the library behind it, for the record of a run."""
+        return laconic_version()
