@@ -16,7 +16,8 @@
     ├── OutputExists                1   the target is there already and nobody said to replace it
     └── TargetUnreachable           1   no setting reaches the asked size, rate or quality
 
-The number is the exit code of the command line (`exit_code`). All of them can be pickled, so they cross process borders.
+The number is the exit code of the command line (`exit_code`). All of them can be pickled, so they cross process
+borders.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ class NewerVersion(FormatError):
     def __init__(self, found: int, known: int) -> None:
         self.found = found
         self.known = known
-        super().__init__(f"format version {found} is newer than {known}, the newest this program reads: upgrade laconic")
+        super().__init__(
+            f"format version {found} is newer than {known}, the newest this program reads: upgrade laconic"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.found, self.known)
