@@ -1,0 +1,311 @@
+// bind.cpp - the border to Python. It only checks shapes, converts arrays and errors, and releases the interpreter's
+// lock; everything it calls knows no Python.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <atomic>
+#include <new>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "kernels.h"
+#include "model.h"
+#include "rans.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace laconic;
+
+namespace {
+
+template <class T, class... Shape>
+using Array = nb::ndarray<T, nb::device::cpu, nb::c_contig, Shape...>;
+using Bytes = nb::bytes;
+using TileTuple = std::tuple<int, int, int, int>;
+using CodingTuple = std::tuple<const ParameterSet*, int, int>;
+
+std::atomic<const Kernels*> active{nullptr};
+
+const Kernels& kernels() { return *active.load(std::memory_order_relaxed); }
+
+void require(bool ok, const char* what) {
+  if (!ok) throw nb::value_error(what);
+}
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names;
+  for (int i = 0; i < 3; ++i)
+    if (const Kernels* k = supported_kernels(i)) names.emplace_back(k->name);
+  return names;
+}
+
+void use_instruction_set(const std::string& name) {
+  for (int i = 0; i < 3; ++i)
+    if (const Kernels* k = supported_kernels(i); k && name == k->name) {
+      active = k;
+      return;
+    }
+  throw nb::value_error("an instruction set that this processor or build lacks");
+}
+
+template <class T>
+nb::object owned_array(T* data, size_t size) {
+  nb::capsule owner(data, [](void* p) noexcept { std::free(p); });
+  return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner));
+}
+
+// ------------------------------------------------------------------------------------------------ rANS
+
+Bytes push(const Array<const uint32_t, nb::ndim<1>>& ops) {
+  const size_t count = ops.shape(0), capacity = push_bound(count);
+  std::vector<uint8_t> out(capacity);
+  size_t start = 0;
+  bool valid = true;
+  {
+    nb::gil_scoped_release release;
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t first = ops.data()[i] & 0xffffu, freq = ops.data()[i] >> 16;
+      valid &= freq >= 1 && first + freq <= kProbTotal;
+    }
+    if (valid) start = push_ops(ops.data(), count, out.data(), capacity);
+  }
+  require(valid, "an operation outside 0 .. 16384");
+  return Bytes(reinterpret_cast<const char*>(out.data() + start), capacity - start);
+}
+
+nb::object pop(const Bytes& stream, const Array<const uint16_t, nb::ndim<2>>& cumulative,
+               const Array<const uint32_t, nb::ndim<1>>& which) {
+  const size_t tables = cumulative.shape(0), width = cumulative.shape(1), count = which.shape(0);
+  require(width >= 2, "tables of at least one symbol are needed");
+  for (size_t t = 0; t < tables; ++t) {
+    const uint16_t* cum = cumulative.data() + t * width;
+    bool ok = cum[0] == 0 && cum[width - 1] == kProbTotal;
+    for (size_t i = 1; i < width; ++i) ok &= cum[i] >= cum[i - 1];
+    require(ok, "cumulative frequencies must rise from 0 to 16384");
+  }
+  auto* symbols = static_cast<uint16_t*>(std::malloc((count + 1) * sizeof(uint16_t)));
+  if (!symbols) throw std::bad_alloc();
+  nb::object result = owned_array(symbols, count);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(stream.c_str());
+  const size_t size = stream.size();
+  bool ok = RansReader::well_formed(bytes, size);
+  if (ok) {
+    nb::gil_scoped_release release;
+    RansReader r(bytes, size);
+    for (size_t i = 0; ok && i < count; ++i) {
+      if (which.data()[i] >= tables) {
+        ok = false;
+        break;
+      }
+      const uint16_t* cum = cumulative.data() + size_t(which.data()[i]) * width;
+      const uint32_t slot = r.slot();
+      size_t s = 0;
+      while (cum[s + 1] <= slot) ++s;
+      r.take(cum[s], uint32_t(cum[s + 1] - cum[s]));
+      symbols[i] = uint16_t(s);
+    }
+    ok = ok && r.finished();
+  }
+  require(ok, "the stream does not hold these symbols");
+  return result;
+}
+
+// ------------------------------------------------------------------------------------------------ parameter sets
+
+std::unique_ptr<ParameterSet> parameter_set(
+    const Array<const uint8_t, nb::ndim<3>>& weights, const Array<const uint16_t, nb::ndim<2>>& bias,
+    const Array<const uint16_t, nb::ndim<2>>& group_limit, const Array<const uint16_t, nb::ndim<5>>& freq,
+    const Array<const uint8_t, nb::ndim<3>>& shift, const Array<const uint16_t, nb::ndim<3>>& group_freq,
+    const Array<const uint16_t, nb::ndim<3>>& sign_freq, const Array<const uint8_t, nb::ndim<5>>& recon,
+    const Array<const int16_t, nb::ndim<2>>& ll_pred) {
+  const size_t planes = weights.shape(0);
+  require(planes >= 1 && planes <= kMaxPlanes, "a parameter set has 1 to 4 planes");
+  const auto shaped = [&](const auto& array, std::initializer_list<size_t> rest) {
+    bool ok = array.shape(0) == planes;
+    size_t i = 1;
+    for (const size_t n : rest) ok = ok && array.shape(i++) == n;
+    require(ok, "a parameter array of the wrong shape");
+  };
+  shaped(weights, {kBands, kTaps});
+  shaped(bias, {kBands});
+  shaped(group_limit, {kBands});
+  shaped(freq, {kBands, kKinds, kBuckets, kTokens});
+  shaped(shift, {kBands, kBuckets});
+  shaped(group_freq, {kBands, kBuckets});
+  shaped(sign_freq, {kBands, kSigns});
+  shaped(recon, {kBands, kKinds, kBuckets, 3});
+  shaped(ll_pred, {4});
+  return build_parameter_set(int(planes), {weights.data(), bias.data(), group_limit.data(), freq.data(), shift.data(),
+                                           group_freq.data(), sign_freq.data(), recon.data(), ll_pred.data()});
+}
+
+// ------------------------------------------------------------------------------------------------ transforms
+
+template <class S, class T>
+const SampleKernels<S, T>& table() {
+  if constexpr (sizeof(T) == 2)
+    return kernels().narrow;
+  else
+    return kernels().wide;
+}
+
+template <class S, class T, bool kInverse>
+void color(const Array<std::conditional_t<kInverse, S, const S>, nb::ndim<3>>& pixels,
+           const Array<std::conditional_t<kInverse, const T, T>, nb::ndim<3>>& planes, bool lossless, int from, int to) {
+  const size_t h = pixels.shape(0), w = pixels.shape(1), c = pixels.shape(2);
+  require(c >= 1 && c <= 4, "1 to 4 channels are expected");
+  require(planes.shape(0) == c && planes.shape(1) == h && planes.shape(2) == w, "planes and pixels differ in shape");
+  require(from >= 0 && from <= to && size_t(to) <= h, "rows outside the picture");
+  const ColorJob job{int(c), lossless, ptrdiff_t(w * c), ptrdiff_t(w), ptrdiff_t(w * h), int(w), from, to};
+  nb::gil_scoped_release release;
+  if constexpr (kInverse)
+    table<S, T>().synthesize_color(planes.data(), pixels.data(), job);
+  else
+    table<S, T>().analyze_color(pixels.data(), planes.data(), job);
+}
+
+template <class S, class T>
+void lift(const Array<T, nb::ndim<2>>& plane, bool columns, int extent, int from, int to, int wavelet, bool inverse) {
+  const size_t along = columns ? plane.shape(0) : plane.shape(1), across = columns ? plane.shape(1) : plane.shape(0);
+  require(extent >= 1 && size_t(extent) <= along && from >= 0 && from <= to && size_t(to) <= across,
+          "a region outside the plane");
+  require(wavelet == 0 || wavelet == 1, "an unknown wavelet");
+  const LiftJob job{ptrdiff_t(plane.shape(1)), extent, from, to, wavelet, inverse};
+  bool ok;
+  {
+    nb::gil_scoped_release release;
+    ok = columns ? table<S, T>().lift_columns(plane.data(), job) : table<S, T>().lift_rows(plane.data(), job);
+  }
+  if (!ok) throw std::bad_alloc();
+}
+
+// ------------------------------------------------------------------------------------------------ tiles
+
+struct TileArguments {
+  std::vector<PlaneCoding> coding;
+  TileJob job;
+};
+
+template <class Planes>
+TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple>& codings,
+                             const Array<const uint32_t, nb::ndim<2>>& steps, const TileTuple& tile, unsigned cuts) {
+  const size_t count = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
+  require(count >= 1 && count <= kMaxPlanes && codings.size() == count, "one coding for each plane is expected");
+  require(h >= 1 && h <= 65535 && w >= 1 && w <= 65535, "a picture of 1 to 65535 samples a side is expected");
+  require(steps.shape(0) == count && steps.shape(1) == kBands, "one step for each band is expected");
+  require(cuts < 32, "cuts name levels 1 to 5");
+  const auto [y, x, th, tw] = tile;
+  require(y >= 0 && x >= 0 && th >= 1 && tw >= 1 && y % 64 == 0 && x % 64 == 0 && size_t(y) + size_t(th) <= h &&
+              size_t(x) + size_t(tw) <= w && (th % 64 == 0 || size_t(y + th) == h) && (tw % 64 == 0 || size_t(x + tw) == w),
+          "a tile outside the picture or off the grid of 64");
+  TileArguments a;
+  for (size_t p = 0; p < count; ++p) {
+    const auto [set, index, sources] = codings[p];
+    require(set != nullptr && index >= 0 && index < set->planes && sources >= 0 && size_t(sources) <= p && sources <= 2,
+            "a plane that its parameter set does not have");
+    a.coding.push_back({set, index, sources, steps.data() + p * kBands, nullptr});
+  }
+  // `coding` is moved with its heap block, so this pointer stays good.
+  a.job = {int(h), int(w), {y, x, th, tw}, int(count), a.coding.data(), cuts, ptrdiff_t(h * w), ptrdiff_t(w), 0, 0};
+  return a;
+}
+
+template <class S, class T>
+nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vector<CodingTuple>& codings,
+                     const Array<const uint32_t, nb::ndim<2>>& steps, const Array<const uint32_t, nb::ndim<2>>& lambdas,
+                     const TileTuple& tile, unsigned cuts, unsigned rounding, unsigned tax,
+                     const std::optional<Array<int32_t, nb::ndim<3>>>& symbols) {
+  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts);
+  require(lambdas.shape(0) == planes.shape(0) && lambdas.shape(1) == kBands, "one lambda for each band is expected");
+  for (size_t i = 0; i < lambdas.size(); ++i) require(lambdas.data()[i] <= 1u << 20, "a lambda over 2^20");
+  require(rounding < 64 && tax <= 1u << 12, "rounding or tax out of range");
+  for (size_t p = 0; p < a.coding.size(); ++p) a.coding[p].lambda = lambdas.data() + p * kBands;
+  a.job.rounding = rounding, a.job.context_tax = tax;
+  if (symbols)
+    for (size_t i = 0; i < 3; ++i) require(symbols->shape(i) == planes.shape(i), "symbols and planes differ in shape");
+  OpList groups[kMaxGroups];
+  bool ok;
+  {
+    nb::gil_scoped_release release;
+    ok = table<S, T>().encode_tile(a.job, planes.data(), symbols ? symbols->data() : nullptr, groups);
+  }
+  nb::list result;
+  const int count = 1 + __builtin_popcount(cuts);
+  for (int g = 0; g < kMaxGroups; ++g) {
+    if (ok && g < count) {
+      if (!groups[g].data) groups[g].data = static_cast<uint32_t*>(std::malloc(sizeof(uint32_t)));
+      result.append(owned_array(groups[g].data, groups[g].size));
+    } else {
+      std::free(groups[g].data);
+    }
+  }
+  if (!ok) throw std::bad_alloc();
+  return result;
+}
+
+// Returns (status, group): status 0 for success, see DecodeStatus.
+template <class S, class T>
+std::pair<int, int> decode_tile(const Array<T, nb::ndim<3>>& planes, const std::vector<CodingTuple>& codings,
+                                const Array<const uint32_t, nb::ndim<2>>& steps, const TileTuple& tile, unsigned cuts,
+                                const nb::list& streams) {
+  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts);
+  require(streams.size() == size_t(1 + __builtin_popcount(cuts)), "one stream for each group is expected");
+  std::vector<StreamView> views;
+  for (nb::handle s : streams) {
+    if (s.is_none()) {
+      views.push_back({nullptr, 0, false});
+    } else {
+      const auto bytes = nb::cast<Bytes>(s);
+      views.push_back({reinterpret_cast<const uint8_t*>(bytes.c_str()), bytes.size(), true});
+    }
+  }
+  int failed = 0;
+  DecodeStatus status;
+  {
+    nb::gil_scoped_release release;
+    status = table<S, T>().decode_tile(a.job, views.data(), planes.data(), &failed);
+  }
+  if (status == kOutOfMemory) throw std::bad_alloc();
+  return {int(status), failed};
+}
+
+template <class S, class T>
+void bind_samples(nb::module_& m) {
+  m.def("analyze_color", &color<S, T, false>, "pixels"_a.noconvert(), "planes"_a.noconvert(), "lossless"_a, "from_row"_a,
+        "to_row"_a);
+  m.def("synthesize_color", &color<S, T, true>, "pixels"_a.noconvert(), "planes"_a.noconvert(), "lossless"_a,
+        "from_row"_a, "to_row"_a);
+  m.def("lift", &lift<S, T>, "plane"_a.noconvert(), "columns"_a, "extent"_a, "from_line"_a, "to_line"_a, "wavelet"_a,
+        "inverse"_a);
+  m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
+        "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "rounding"_a, "tax"_a, "symbols"_a.noconvert().none() = nb::none());
+  m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
+        "streams"_a);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  for (int i = 0; i < 3; ++i)
+    if (const Kernels* k = supported_kernels(i)) active = k;
+  m.def("instruction_sets", &instruction_sets, "Those this processor and build can run, slowest first.");
+  m.def("instruction_set", [] { return std::string(kernels().name); }, "The one in use.");
+  m.def("use_instruction_set", &use_instruction_set, "name"_a);
+  m.def("push", &push, "ops"_a.noconvert());
+  m.def("pop", &pop, "stream"_a, "cumulative"_a.noconvert(), "which"_a.noconvert());
+  nb::class_<ParameterSet>(m, "ParameterSet")
+      .def(nb::new_(&parameter_set), "weights"_a.noconvert(), "bias"_a.noconvert(), "group_limit"_a.noconvert(),
+           "freq"_a.noconvert(), "shift"_a.noconvert(), "group_freq"_a.noconvert(), "sign_freq"_a.noconvert(),
+           "recon"_a.noconvert(), "ll_pred"_a.noconvert())
+      .def_ro("planes", &ParameterSet::planes);
+  bind_samples<uint8_t, int16_t>(m);
+  bind_samples<uint16_t, int32_t>(m);
+}

@@ -1,0 +1,103 @@
+// color.h - pixels <-> planes, row by row.
+//
+// Lossy: BT.601 full range Y, Cb, Cr around zero in 1/16 pixel units. Lossless: YCoCg-R (Malvar & Sullivan 2003), exact
+// in integers. Gray is the Y plane alone; alpha is a plane of its own, kept as it is (minus the middle of its range).
+//
+// This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "lifting.h"
+
+namespace laconic {
+namespace LACONIC_ISA {
+
+constexpr int kPixelBits = 4;  // fraction bits of a lossy plane
+
+// S: uint8_t or uint16_t pixels, T: int16_t or int32_t planes. P: wide enough for a pixel times 2^15.
+template <class S>
+struct Pixel;
+template <>
+struct Pixel<uint8_t> {
+  static constexpr int kMiddle = 128, kTop = 255;
+};
+template <>
+struct Pixel<uint16_t> {
+  static constexpr int kMiddle = 32768, kTop = 65535;
+};
+
+template <class S, class P>
+inline S clip(P v) {
+  return S(v < 0 ? 0 : v > Pixel<S>::kTop ? Pixel<S>::kTop : v);
+}
+
+struct ColorRow {
+  int channels;   // of the pixels: 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha
+  bool lossless;
+  ptrdiff_t plane_stride;  // samples from one plane to the next
+};
+
+template <class S, class T>
+inline void analyze_color(const S* px, T* out, int w, const ColorRow& c) {
+  using P = typename Product<T>::type;
+  constexpr int kMiddle = Pixel<S>::kMiddle;
+  T *a = out, *b = out + c.plane_stride, *d = out + 2 * c.plane_stride;
+  const int n = c.channels;
+  if (n >= 3 && !c.lossless) {
+    constexpr int kShift = 15 - kPixelBits;
+    constexpr P kHalf = 1 << (kShift - 1);
+    for (int x = 0; x < w; ++x) {
+      const P r = px[n * x], g = px[n * x + 1], l = px[n * x + 2];
+      a[x] = T(((9798 * r + 19235 * g + 3735 * l + kHalf) >> kShift) - (kMiddle << kPixelBits));
+      b[x] = T((-5529 * r - 10855 * g + 16384 * l + kHalf) >> kShift);
+      d[x] = T((16384 * r - 13720 * g - 2664 * l + kHalf) >> kShift);
+    }
+  } else if (n >= 3) {
+    for (int x = 0; x < w; ++x) {
+      const int r = px[n * x], g = px[n * x + 1], l = px[n * x + 2];
+      const int co = r - l, t = l + (co >> 1), cg = g - t;
+      a[x] = T(t + (cg >> 1) - kMiddle), b[x] = T(co), d[x] = T(cg);
+    }
+  } else {
+    const int shift = c.lossless ? 0 : kPixelBits;
+    for (int x = 0; x < w; ++x) a[x] = T((int(px[n * x]) - kMiddle) * (1 << shift));
+  }
+  if (n == 2 || n == 4) {
+    T* alpha = out + (n - 1) * c.plane_stride;
+    for (int x = 0; x < w; ++x) alpha[x] = T(int(px[n * x + n - 1]) - kMiddle);
+  }
+}
+
+template <class S, class T>
+inline void synthesize_color(const T* in, S* px, int w, const ColorRow& c) {
+  using P = typename Product<T>::type;
+  constexpr int kMiddle = Pixel<S>::kMiddle;
+  const T *a = in, *b = in + c.plane_stride, *d = in + 2 * c.plane_stride;
+  const int n = c.channels;
+  if (n >= 3 && !c.lossless) {
+    constexpr int kShift = 14 + kPixelBits;
+    constexpr P kOffset = (P(kMiddle) << kShift) + (P{1} << (kShift - 1));
+    for (int x = 0; x < w; ++x) {
+      const P y = P(a[x]) * 16384 + kOffset, cb = b[x], cr = d[x];
+      px[n * x] = clip<S, P>((y + 22970 * cr) >> kShift);
+      px[n * x + 1] = clip<S, P>((y - 5638 * cb - 11700 * cr) >> kShift);
+      px[n * x + 2] = clip<S, P>((y + 29032 * cb) >> kShift);
+    }
+  } else if (n >= 3) {
+    for (int x = 0; x < w; ++x) {
+      const int co = b[x], cg = d[x], t = a[x] + kMiddle - (cg >> 1), g = cg + t, l = t - (co >> 1);
+      px[n * x] = clip<S, int>(l + co), px[n * x + 1] = clip<S, int>(g), px[n * x + 2] = clip<S, int>(l);
+    }
+  } else {
+    const int shift = c.lossless ? 0 : kPixelBits, half = shift ? 1 << (shift - 1) : 0;
+    for (int x = 0; x < w; ++x) px[n * x] = clip<S, int>(((int(a[x]) + half) >> shift) + kMiddle);
+  }
+  if (n == 2 || n == 4) {
+    const T* alpha = in + (n - 1) * c.plane_stride;
+    for (int x = 0; x < w; ++x) px[n * x + n - 1] = clip<S, int>(int(alpha[x]) + kMiddle);
+  }
+}
+
+}  // namespace LACONIC_ISA
+}  // namespace laconic

@@ -1,0 +1,240 @@
+// kernels.cpp - one build of every kernel; CMake compiles it once per instruction set (LACONIC_ISA).
+#include "kernels.h"
+
+#include "causal.h"
+#include "color.h"
+#include "lifting.h"
+
+namespace laconic {
+namespace LACONIC_ISA {
+namespace {
+
+template <class S, class T>
+void analyze_color_rows(const S* pixels, T* planes, const ColorJob& job) {
+  const ColorRow row{job.channels, job.lossless, job.plane_stride};
+  for (int y = job.from; y < job.to; ++y)
+    analyze_color<S, T>(pixels + y * job.pixel_row, planes + y * job.plane_row, job.width, row);
+}
+
+template <class S, class T>
+void synthesize_color_rows(const T* planes, S* pixels, const ColorJob& job) {
+  const ColorRow row{job.channels, job.lossless, job.plane_stride};
+  for (int y = job.from; y < job.to; ++y)
+    synthesize_color<S, T>(planes + y * job.plane_row, pixels + y * job.pixel_row, job.width, row);
+}
+
+template <class T>
+bool lift_row_range(T* plane, const LiftJob& job) {
+  T* scratch = static_cast<T*>(std::malloc((size_t(job.extent) + 4) * sizeof(T)));
+  if (!scratch) return false;
+  const Wavelet wavelet = job.wavelet == kReversible53 ? kReversible53 : kCdf97;
+  if (job.inverse)
+    lift_rows<T, true>(plane, job.stride, job.extent, job.from, job.to, wavelet, scratch);
+  else
+    lift_rows<T, false>(plane, job.stride, job.extent, job.from, job.to, wavelet, scratch);
+  std::free(scratch);
+  return true;
+}
+
+template <class T>
+bool lift_column_range(T* plane, const LiftJob& job) {
+  T* scratch = static_cast<T*>(std::malloc(size_t(job.extent) * kStrip * sizeof(T)));
+  if (!scratch) return false;
+  const Wavelet wavelet = job.wavelet == kReversible53 ? kReversible53 : kCdf97;
+  if (job.inverse)
+    lift_columns<T, true>(plane, job.stride, job.extent, job.from, job.to, wavelet, scratch);
+  else
+    lift_columns<T, false>(plane, job.stride, job.extent, job.from, job.to, wavelet, scratch);
+  std::free(scratch);
+  return true;
+}
+
+// Everything one tile needs while it is coded, in one block of zeros.
+class TileMemory {
+ public:
+  TileMemory(const TileJob& job) {
+    size_t bytes = 0, largest = 0;
+    const Rect full = band_rect(job.height, job.width, job.tile, kLevels, -1);
+    for (int p = 0; p < job.planes; ++p)
+      for (int j = 0; j < kBands; ++j) {
+        const Rect r = rect(job, j);
+        const size_t size = context_bytes(r.h, r.w);
+        bytes += size, largest = size > largest ? size : largest;
+      }
+    const int row = padded(job.tile.w) + 2 * kPad;
+    up_bytes_ = largest;
+    const size_t lowest = size_t(full.h) * size_t(full.w) * sizeof(int32_t);
+    const size_t total = bytes + largest + lowest + size_t(row) * (sizeof(uint16_t) + sizeof(uint32_t)) +
+                         size_t(job.planes) * kBands * sizeof(Context) + 256;
+    block_ = static_cast<uint8_t*>(std::calloc(1, total));
+    if (!block_) return;
+    uint8_t* at = block_;
+    const auto take = [&](size_t size) {
+      uint8_t* p = at;
+      at += (size + 63) & ~size_t{63};
+      return p;
+    };
+    contexts_ = reinterpret_cast<Context*>(take(size_t(job.planes) * kBands * sizeof(Context)));
+    lowest_ = reinterpret_cast<int32_t*>(take(lowest));
+    base_ = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
+    scaled_ = reinterpret_cast<uint32_t*>(at);
+    at += size_t(row) * sizeof(uint32_t);
+    up_ = at;
+    at += largest;
+    for (int p = 0; p < job.planes; ++p)
+      for (int j = 0; j < kBands; ++j) {
+        const Rect r = rect(job, j);
+        at = place_context(contexts_[p * kBands + j], at, r.h, r.w);
+      }
+  }
+  ~TileMemory() { std::free(block_); }
+  TileMemory(const TileMemory&) = delete;
+  TileMemory& operator=(const TileMemory&) = delete;
+
+  explicit operator bool() const { return block_ != nullptr; }
+  static Rect rect(const TileJob& job, int j) {
+    return band_rect(job.height, job.width, job.tile, j == 0 ? kLevels : kLevels - (j - 1) / 3, j == 0 ? -1 : (j - 1) % 3);
+  }
+  Context& context(int plane, int j) { return contexts_[plane * kBands + j]; }
+  uint16_t* base() { return base_; }
+  uint32_t* scaled() { return scaled_; }
+  int32_t* lowest() { return lowest_; }
+
+  // The sources of band j of a plane; the parent is upsampled into the shared scratch.
+  Sources sources(const TileJob& job, int plane, int j) {
+    const PlaneCoding& coding = job.coding[plane];
+    const BandModel& m = coding.set->bands[coding.index * kBands + j];
+    Sources src = {};
+    for (int c = 0; c < coding.color_sources; ++c) src.color[c] = &context(c, j);
+    if (coding.color_sources > 0) src.sign_source = src.color[0];
+    const int orientation = j == 0 ? 0 : (j - 1) % 3;
+    for (int s = 0; s < orientation; ++s) src.sibling[s] = &context(plane, j - orientation + s);
+    if (j >= 4 && m.uses_parent) {
+      const Context& own = context(plane, j);
+      memset(up_, 0, up_bytes_);
+      place_context(upsampled_, up_, own.h, own.w);
+      upsample(upsampled_, context(plane, j - 3));
+      src.parent = &upsampled_;
+    }
+    return src;
+  }
+
+ private:
+  uint8_t *block_ = nullptr, *up_ = nullptr;
+  size_t up_bytes_ = 0;
+  Context* contexts_ = nullptr;
+  Context upsampled_ = {};
+  uint16_t* base_ = nullptr;
+  uint32_t* scaled_ = nullptr;
+  int32_t* lowest_ = nullptr;
+};
+
+bool starts_group(const TileJob& job, int level) { return level == kLevels || (job.cuts >> (level - 1) & 1) != 0; }
+
+template <class T>
+bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, OpList* groups) {
+  for (int g = 0; g < kMaxGroups; ++g) groups[g] = {};
+  TileMemory memory(job);
+  if (!memory) return false;
+  const auto busy = [](const Context& c) {
+    bool any = false;
+    for (int y = 0; y < c.h; ++y) any |= c.busy[y] != 0;
+    return any;
+  };
+  const auto code = [&](OpList& ops, int p, int j, bool& any) {
+    const PlaneCoding& coding = job.coding[p];
+    const Rect r = TileMemory::rect(job, j);
+    if (r.h == 0 || r.w == 0) return true;
+    const ptrdiff_t at = ptrdiff_t(p) * job.plane_stride + ptrdiff_t(r.y) * job.row_stride + r.x;
+    const BandModel& m = coding.set->bands[coding.index * kBands + j];
+    const Sources src = memory.sources(job, p, j);
+    int32_t* out = symbols ? symbols + at : nullptr;
+    Context& own = memory.context(p, j);
+    const bool ok =
+        j == 0 ? encode_lowest<T>(ops, m, coding.set->ll_pred[coding.index], own, src, memory.base(),
+                                  memory.lowest(), planes + at, job.row_stride, coding.step[j], out, job.row_stride)
+               : encode_band<T>(ops, m, own, src, memory.base(), memory.scaled(), planes + at, job.row_stride,
+                                coding.step[j], coding.lambda[j], coding.step[j] ? job.rounding : 0, job.context_tax,
+                                out, job.row_stride);
+    any |= busy(own);
+    return ok;
+  };
+  bool ok = true, any = false;
+  int group = 0;
+  for (int p = 0; p < job.planes; ++p) ok &= code(groups[0], p, 0, any);
+  for (int level = kLevels; level >= 1; --level) {
+    if (level < kLevels && starts_group(job, level)) {
+      if (!any) groups[group].size = 0;
+      any = false;
+      ++group;
+    }
+    for (int p = 0; p < job.planes; ++p)
+      for (int o = 0; o < 3; ++o) ok &= code(groups[group], p, band_index(level, o), any);
+  }
+  if (!any) groups[group].size = 0;
+  return ok;
+}
+
+template <class T>
+DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* planes, int* failed) {
+  TileMemory memory(job);
+  if (!memory) return kOutOfMemory;
+  int group = 0;
+  const auto code = [&](RansReader& reader, int p, int j) {
+    const PlaneCoding& coding = job.coding[p];
+    const Rect r = TileMemory::rect(job, j);
+    if (r.h == 0 || r.w == 0) return kDecoded;
+    T* to = planes + ptrdiff_t(p) * job.plane_stride + ptrdiff_t(r.y) * job.row_stride + r.x;
+    const BandModel& m = coding.set->bands[coding.index * kBands + j];
+    const int16_t* pred = coding.set->ll_pred[coding.index];
+    const Sources src = memory.sources(job, p, j);
+    Context& own = memory.context(p, j);
+    if (j == 0)
+      return decode_band<T, true>(reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride,
+                                  coding.step[j]);
+    return decode_band<T, false>(reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride,
+                                 coding.step[j]);
+  };
+  static const uint8_t kNothing[kStatesBytes] = {0, 0, 1, 0, 0, 0, 1, 0};
+  for (int level = kLevels; level >= 1; ++group) {
+    const StreamView& stream = streams[group];
+    *failed = group;
+    if (!stream.present) return kDecoded;
+    const bool empty = stream.size == 0;
+    if (!empty && !RansReader::well_formed(stream.data, stream.size)) return kBadStart;
+    RansReader reader = empty ? RansReader(kNothing, kStatesBytes) : RansReader(stream.data, stream.size);
+    DecodeStatus status = kDecoded;
+    if (level == kLevels && !empty)
+      for (int p = 0; p < job.planes && status == kDecoded; ++p) status = code(reader, p, 0);
+    do {
+      if (!empty)
+        for (int p = 0; p < job.planes; ++p)
+          for (int o = 0; o < 3 && status == kDecoded; ++o) status = code(reader, p, band_index(level, o));
+      --level;
+    } while (level >= 1 && !starts_group(job, level));
+    if (status != kDecoded) return status;
+    if (!reader.finished()) return reader.overran() ? kOverran : kNotFinished;
+  }
+  return kDecoded;
+}
+
+template <class S, class T>
+constexpr SampleKernels<S, T> table() {
+  return {analyze_color_rows<S, T>, synthesize_color_rows<S, T>, lift_row_range<T>, lift_column_range<T>,
+          encode_tile<T>,           decode_tile<T>};
+}
+
+}  // namespace
+}  // namespace LACONIC_ISA
+
+#define LACONIC_STRING_(x) #x
+#define LACONIC_STRING(x) LACONIC_STRING_(x)
+#define LACONIC_JOIN_(a, b) a##b
+#define LACONIC_JOIN(a, b) LACONIC_JOIN_(a, b)
+
+extern const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA);
+const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA) = {LACONIC_STRING(LACONIC_ISA),
+                                                     LACONIC_ISA::table<uint8_t, int16_t>(),
+                                                     LACONIC_ISA::table<uint16_t, int32_t>()};
+
+}  // namespace laconic

@@ -1,0 +1,66 @@
+// kernels.h - the functions that are compiled once per instruction set, as one table of pointers.
+//
+// All tables compute the same integers; `native_test` and tests/native compare them. The fastest that the processor
+// supports is chosen when the module is loaded.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "tile.h"
+
+namespace laconic {
+
+struct ColorJob {
+  int channels;
+  bool lossless;
+  ptrdiff_t pixel_row, plane_row, plane_stride;  // in samples
+  int width, from, to;                           // rows from .. to
+};
+
+struct LiftJob {
+  ptrdiff_t stride;
+  int extent;    // samples along the lifted direction
+  int from, to;  // lines across it
+  int wavelet;   // lifting.h
+  bool inverse;
+};
+
+template <class S, class T>
+struct SampleKernels {
+  void (*analyze_color)(const S*, T*, const ColorJob&);
+  void (*synthesize_color)(const T*, S*, const ColorJob&);
+  bool (*lift_rows)(T*, const LiftJob&);  // false: out of memory
+  bool (*lift_columns)(T*, const LiftJob&);
+  // Fills groups[0 .. kMaxGroups); the caller frees their data. An all-zero group stays empty. `symbols` may be null,
+  // otherwise it has the layout of the coefficients and is zero. False: out of memory.
+  bool (*encode_tile)(const TileJob&, const T*, int32_t* symbols, OpList* groups);
+  // One stream per group. The coefficients of the tile must be zero. `failed` tells the group that an error lies in.
+  DecodeStatus (*decode_tile)(const TileJob&, const StreamView*, T*, int* failed);
+};
+
+struct Kernels {
+  const char* name;
+  SampleKernels<uint8_t, int16_t> narrow;
+  SampleKernels<uint16_t, int32_t> wide;
+};
+
+extern const Kernels kernels_baseline;
+#if defined(LACONIC_X86)
+extern const Kernels kernels_avx2;
+extern const Kernels kernels_avx512;
+#endif
+
+inline const Kernels* supported_kernels(int i) {
+#if defined(LACONIC_X86)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+                    __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  if (i == 1 && avx2) return &kernels_avx2;
+  if (i == 2 && avx512) return &kernels_avx512;
+#endif
+  return i == 0 ? &kernels_baseline : nullptr;
+}
+
+}  // namespace laconic

@@ -1,0 +1,142 @@
+// model.h - one parameter set of the context model, checked once and laid out for speed.
+//
+// A set holds, for every band of every plane, the weights of the causal context, and for every context the frequency
+// tables. All of it is integers. The arrays come from a model file, which is as hostile as any other file: `build`
+// refuses what could overflow, divide by zero or make a decoder disagree with an encoder.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "rans.h"
+
+namespace laconic {
+
+constexpr int kLevels = 6;
+constexpr int kBands = 1 + 3 * kLevels;  // LL, then HL, LH, HH of levels 6 .. 1
+constexpr int kTaps = 57;
+constexpr int kBuckets = 48;
+constexpr int kTokens = 16;  // 0 .. 14 and the escape
+constexpr int kEscape = 15;
+constexpr int kKinds = 2;  // 0 ordinary, 1 before the first nonzero of a group known to hold one
+constexpr int kRows = kKinds * kBuckets;
+constexpr int kSigns = 27;
+constexpr int kGroup = 16;
+constexpr int kMaxCompanded = 127;
+constexpr int kMaxShift = 8;
+
+// Where the taps of each source start (see causal.h for what they are).
+constexpr int kTapOwn = 0, kTapParent = 12, kTapSibling = 21, kTapColor = 39;
+
+struct BandModel {
+  uint8_t weight[kTaps];
+  uint16_t bias, group_limit;
+  uint16_t cum[kRows][kTokens + 1];
+  uint16_t cost[kRows][kTokens];  // 1/256 bit
+  uint8_t shift[kBuckets];
+  uint8_t recon[kRows][3];
+  uint16_t group_freq[kBuckets], group_cost[kBuckets][2];  // [..][1]: the cost of "all zero"
+  uint16_t sign_freq[kSigns], sign_cost[kSigns][2];        // [..][1]: the cost of "negative"
+  bool uses_parent, uses_sibling[2], uses_color[2];
+};
+
+constexpr int kMaxPlanes = 4;
+
+struct ParameterSet {
+  int planes;
+  int16_t ll_pred[kMaxPlanes][4];
+  BandModel bands[kMaxPlanes * kBands];
+};
+
+// -log2(freq / 2^14) in 1/256 bit, by repeated squaring: no floating point, so every machine's encoder decides alike.
+inline uint16_t cost_of(uint32_t freq) {
+  unsigned e = 31;
+  uint64_t x = uint64_t(freq) << 17;  // freq <= 2^14, so x <= 2^31
+  while (x < (uint64_t{1} << 31)) x <<= 1, --e;
+  uint32_t log2 = (e - 17) << 8;
+  for (int bit = 7; bit >= 0; --bit) {
+    x = x * x >> 31;
+    if (x >= uint64_t{1} << 32) x >>= 1, log2 |= 1u << bit;
+  }
+  return uint16_t((kProbBits << 8) - log2);
+}
+
+struct ParameterArrays {  // all C-contiguous, shapes as in spec/entropy.md
+  const uint8_t* weights;
+  const uint16_t *bias, *group_limit, *freq;
+  const uint8_t* shift;
+  const uint16_t *group_freq, *sign_freq;
+  const uint8_t* recon;
+  const int16_t* ll_pred;
+};
+
+// Precondition: 1 <= planes <= kMaxPlanes. Throws std::invalid_argument that names what is wrong and where.
+inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const ParameterArrays& a) {
+  const auto refuse = [](const char* what, size_t band) {
+    throw std::invalid_argument(std::string(what) + " in band " + std::to_string(band));
+  };
+  auto set = std::make_unique<ParameterSet>();
+  set->planes = planes;
+  for (size_t k = 0; k < size_t(planes) * kBands; ++k) {
+    BandModel& b = set->bands[k];
+    const int plane = int(k / kBands), j = int(k % kBands);
+    uint32_t sum = 0;
+    for (int i = 0; i < kTaps; ++i) sum += b.weight[i] = a.weights[k * kTaps + size_t(i)];
+    b.bias = a.bias[k];
+    // The activity is a 16-bit sum: this bound is what makes wrapping impossible, and bucket 0 starts at 16.
+    if (b.bias < 16 || b.bias + kMaxCompanded * sum > 65535) refuse("bias and weights out of range", k);
+    b.group_limit = a.group_limit[k];
+    const auto any = [&](int first, int count) {
+      bool found = false;
+      for (int i = 0; i < count; ++i) found |= b.weight[first + i] != 0;
+      return found;
+    };
+    b.uses_parent = any(kTapParent, 9);
+    for (int s = 0; s < 2; ++s) b.uses_sibling[s] = any(kTapSibling + 9 * s, 9), b.uses_color[s] = any(kTapColor + 9 * s, 9);
+    const int orientation = j == 0 ? 0 : (j - 1) % 3;
+    const bool alpha = plane == 3;
+    if ((b.uses_parent && j < 4) || (b.uses_sibling[0] && orientation < 1) || (b.uses_sibling[1] && orientation < 2) ||
+        (b.uses_color[0] && (plane < 1 || alpha)) || (b.uses_color[1] && (plane < 2 || alpha)))
+      refuse("a weight on a source that does not exist", k);
+    for (int r = 0; r < kRows; ++r) {
+      const uint16_t* freq = a.freq + (k * kRows + size_t(r)) * kTokens;
+      uint32_t total = 0;
+      for (int t = 0; t < kTokens; ++t) {
+        b.cum[r][t] = uint16_t(total);
+        b.cost[r][t] = freq[t] ? (freq[t] > kProbTotal ? 0 : cost_of(freq[t])) : uint16_t(40 << 8);
+        total += freq[t];
+      }
+      if (total != kProbTotal) refuse("frequencies that do not sum to 16384", k);
+      if (freq[0] == 0 || freq[kEscape] == 0) refuse("a zero or an escape of frequency 0", k);
+      b.cum[r][kTokens] = uint16_t(kProbTotal);
+      for (int i = 0; i < 3; ++i) {
+        b.recon[r][i] = a.recon[(k * kRows + size_t(r)) * 3 + size_t(i)];
+        if (b.recon[r][i] > 63) refuse("a reconstruction offset of a step or more", k);
+      }
+    }
+    for (int c = 0; c < kBuckets; ++c) {
+      b.shift[c] = a.shift[k * kBuckets + size_t(c)];
+      b.group_freq[c] = a.group_freq[k * kBuckets + size_t(c)];
+      if (b.shift[c] > kMaxShift) refuse("a shift over 8", k);
+      if (b.group_freq[c] < 1 || b.group_freq[c] >= kProbTotal) refuse("a group frequency out of range", k);
+      b.group_cost[c][1] = cost_of(b.group_freq[c]);
+      b.group_cost[c][0] = cost_of(kProbTotal - b.group_freq[c]);
+    }
+    for (int c = 0; c < kSigns; ++c) {
+      b.sign_freq[c] = a.sign_freq[k * kSigns + size_t(c)];
+      if (b.sign_freq[c] < 1 || b.sign_freq[c] >= kProbTotal) refuse("a sign frequency out of range", k);
+      b.sign_cost[c][1] = cost_of(b.sign_freq[c]);
+      b.sign_cost[c][0] = cost_of(kProbTotal - b.sign_freq[c]);
+    }
+  }
+  for (int p = 0; p < planes; ++p) {
+    for (int i = 0; i < 4; ++i) {
+      const int16_t w = set->ll_pred[p][i] = a.ll_pred[p * 4 + i];
+      if (w < -512 || w > 512) refuse("a predictor weight out of range", size_t(p) * kBands);
+    }
+  }
+  return set;
+}
+
+}  // namespace laconic
