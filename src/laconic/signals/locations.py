@@ -1,0 +1,133 @@
+"""Where bytes come from and go to: local paths, URLs (through fsspec where it is installed), open files, bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from laconic.errors import OutputExists, UsageError
+from laconic.signals import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "PATH_TYPES",
+    "Source",
+    "Target",
+    "exists",
+    "is_device",
+    "is_url",
+    "name_of",
+    "read_bytes",
+    "reopener",
+    "write_bytes",
+]
+
+PATH_TYPES = (str, os.PathLike)
+Source = str | os.PathLike[str] | BinaryIO | bytes
+Target = str | os.PathLike[str] | BinaryIO
+
+
+def is_url(location: object) -> bool:
+    """Tell a URL (`s3://bucket/x.png`) from a path; a single letter before the colon is a Windows drive."""
+    return (
+        isinstance(location, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+(::[A-Za-z0-9+.-]+)*://", location) is not None
+    )
+
+
+def name_of(location: object) -> str:
+    """A name for messages: the path, the URL, or what the open file calls itself."""
+    if isinstance(location, PATH_TYPES):
+        return os.fspath(cast("str", location))
+    if isinstance(location, (bytes, bytearray, memoryview)):
+        return f"{len(cast('bytes', location))} bytes"
+    return str(getattr(location, "name", "input"))
+
+
+def reopener(source: Source) -> Callable[[], BinaryIO]:
+    """Return a function that opens the source at its start, as often as it is called.
+
+    A regular local file is opened from disk each time; everything else (pipes, URLs, open files) is read into memory
+    once.
+
+    Raises
+    ------
+    OSError
+        The source cannot be read.
+    UsageError
+        A URL, and fsspec is not installed.
+    """
+    if isinstance(source, PATH_TYPES) and not is_url(source):
+        path = Path(cast("str", source))
+        if path.is_file():
+            return lambda: path.open("rb")
+    data = read_bytes(source)
+    return lambda: io.BytesIO(data)
+
+
+def read_bytes(source: Source) -> bytes:
+    """Read everything the source holds; see `reopener` for the errors."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if isinstance(source, PATH_TYPES):
+        location = os.fspath(cast("str", source))
+        if is_url(location):
+            with _remote(location, "rb") as stream:
+                return stream.read()
+        return Path(location).read_bytes()
+    return source.read()
+
+
+def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
+    """Write all of `data`: atomically to a path, in one piece to a URL, plainly to an open file.
+
+    Raises
+    ------
+    OutputExists
+        The path or URL exists and `force` is not set.
+    OSError
+        It cannot be written; nothing partial is left at a path.
+    """
+    if isinstance(target, PATH_TYPES):
+        location = os.fspath(cast("str", target))
+        if is_url(location):
+            if not force and exists(location):
+                raise OutputExists(location)
+            with _remote(location, "wb") as stream:
+                stream.write(data)
+            return
+        with atomic.replacing(location, force=force) as stream:
+            stream.write(data)
+        return
+    target.write(data)
+
+
+def exists(location: str | os.PathLike[str]) -> bool:
+    """Whether a path or URL exists."""
+    if is_url(location):
+        fsspec = _fsspec()
+        filesystem, path = fsspec.core.url_to_fs(location)
+        return bool(filesystem.exists(path))
+    return os.path.lexists(location)
+
+
+def is_device(location: str) -> bool:
+    """Whether a path names something other than a regular file or folder: a device, a pipe."""
+    path = Path(location)
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _remote(url: str, mode: str) -> Any:
+    return _fsspec().open(url, mode)
+
+
+def _fsspec() -> Any:
+    try:
+        import fsspec  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise UsageError("URLs are read and written through fsspec: pip install fsspec") from error
+    return fsspec  # pyright: ignore[reportUnknownVariableType]
