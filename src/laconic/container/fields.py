@@ -172,6 +172,7 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
     """
     cursor = Cursor(payload, base=offset)
     values: dict[str, Any] = {}
+    places: dict[str, int] = {}
     shared, byte, unclaimed = "", 0, 0
     for name, field in header_fields().items():
         start = cursor.offset
@@ -191,6 +192,7 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
             unclaimed = 0
             raw = cursor.varint(name) if field.spelling == LEB128 else cursor.u8(name)
         shared = field.byte
+        places[name] = start
         value = field.base + field.scale * raw
         if field.is_size and value > field.high:
             raise LimitExceeded(name, field.high, value)
@@ -204,7 +206,7 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
     if values["lossless"]:
         for name in ("step_code", "parameter_set"):
             if values[name]:
-                raise CorruptStream(name, None, "0 in a lossless file", values[name])
+                raise CorruptStream(name, places[name], "0 in a lossless file", values[name])
     return Header(**values)
 
 

@@ -171,6 +171,4 @@ def _read_chunk(cursor: Cursor, tag: Tag, name: str) -> tuple[Chunk, FormatError
 def _streams(chunk: Chunk, tiles: int) -> Sequence[memoryview | CorruptStream]:
     if chunk.intact:
         return read_segments(chunk.payload, tiles, offset=chunk.payload_offset)
-    if tiles == 1:
-        return []  # only the chunk's checksum, which has failed, could vouch for this stream
     return salvage_segments(chunk.payload, tiles, offset=chunk.payload_offset)

@@ -11,7 +11,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from laconic.container.cursor import Cursor, varint
-from laconic.errors import CorruptStream, FormatError
+from laconic.errors import CorruptStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,50 +38,53 @@ def read_segments(payload: memoryview, count: int, *, offset: int = 0) -> tuple[
     CorruptStream
         The table does not add up to the payload, or a checksum fails.
     """
-    streams = salvage_segments(payload, count, offset=offset)
-    cut: list[memoryview] = []
-    for stream in streams:
-        if isinstance(stream, FormatError):
-            raise stream
-        cut.append(stream)
-    if count > 1 and sum(map(len, cut)) + _table_size(cut) != len(payload):
-        raise CorruptStream("segments", offset, "the streams to fill the chunk", "bytes left over")
-    return tuple(cut)
-
-
-def salvage_segments(payload: memoryview, count: int, *, offset: int = 0) -> list[memoryview | CorruptStream]:
-    """Cut a payload that may be damaged or cut short: what is intact as a view, and for the rest what is wrong.
-
-    Never raises. Only where `count` is 1 nothing here can tell damage: that stream has no checksum but the chunk's.
-    """
     if count == 1:
-        return [payload]
-    # The table needs this much, so a hostile tile count cannot take more memory than the file it came in.
-    if count * MIN_TABLE_ROW > len(payload):
-        error = CorruptStream("tile table", offset, f"at least {count * MIN_TABLE_ROW} bytes", len(payload))
-        return [error] * count
+        return (payload,)
     cursor = Cursor(payload, base=offset)
-    rows: list[tuple[int, int]] = []
-    streams: list[memoryview | CorruptStream] = []
-    try:
-        rows.extend((cursor.varint("stream length"), cursor.u32("stream checksum")) for _ in range(count))
-    except CorruptStream as error:
-        return [error] * count
-    for tile, (length, expected) in enumerate(rows):
-        start = cursor.offset
-        try:
-            stream = cursor.take(length, f"stream of tile {tile}")
-        except CorruptStream as error:
-            streams.append(error)
-            cursor.at = len(payload)
-            continue
-        found = zlib.crc32(stream)
-        if found == expected:
-            streams.append(stream)
-        else:
-            streams.append(CorruptStream(f"checksum of tile {tile}", start, f"{expected:#010x}", f"{found:#010x}"))
+    table = _read_table(cursor, count)
+    streams = tuple(_read_stream(cursor, tile, *row) for tile, row in enumerate(table))
+    cursor.finish("end of segments")
     return streams
 
 
-def _table_size(streams: Sequence[memoryview]) -> int:
-    return sum(4 + len(varint(len(stream))) for stream in streams)
+def salvage_segments(payload: memoryview, count: int, *, offset: int = 0) -> list[memoryview | CorruptStream]:
+    """Cut what can be cut from a payload that failed its checksum: per tile its stream, or what is wrong with it.
+
+    Never raises. A stream is believed only where a checksum of its own covers at least one byte; so with one tile there is
+    nothing to believe, and an empty stream may as well be a stretch of zeros that damage has left.
+    """
+    if count == 1:
+        return [CorruptStream("stream of tile 0", offset, "a checksum of its own", "none")]
+    cursor = Cursor(payload, base=offset)
+    try:
+        table = _read_table(cursor, count)
+    except CorruptStream as error:
+        return [error] * count
+    streams: list[memoryview | CorruptStream] = []
+    for tile, (length, checksum) in enumerate(table):
+        start = cursor.offset
+        try:
+            stream = _read_stream(cursor, tile, length, checksum)
+            if not stream:
+                raise CorruptStream(f"stream of tile {tile}", start, "at least 1 byte in a damaged chunk", 0)
+            streams.append(stream)
+        except CorruptStream as error:
+            streams.append(error)
+    return streams
+
+
+def _read_table(cursor: Cursor, count: int) -> list[tuple[int, int]]:
+    # The table needs this much, so a hostile tile count cannot take more memory than the file it came in.
+    if count * MIN_TABLE_ROW > cursor.left:
+        raise CorruptStream("tile table", cursor.offset, f"at least {count * MIN_TABLE_ROW} bytes", cursor.left)
+    return [(cursor.varint("stream length"), cursor.u32("stream checksum")) for _ in range(count)]
+
+
+def _read_stream(cursor: Cursor, tile: int, length: int, checksum: int) -> memoryview:
+    """Read one stream; the cursor moves past it even where its checksum fails."""
+    start = cursor.offset
+    stream = cursor.take(length, f"stream of tile {tile}")
+    found = zlib.crc32(stream)
+    if found != checksum:
+        raise CorruptStream(f"checksum of tile {tile}", start, f"{checksum:#010x}", f"{found:#010x}")
+    return stream

@@ -1,0 +1,89 @@
+"""Laws of the header: what is declared is what is written, read, limited and printed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from laconic.container.fields import BITS, RAW, Header, describe, header_fields, read_header, write_header
+from laconic.errors import FormatError, UnsupportedInput
+
+from .samples import FINGERPRINT, headers
+
+BASE = Header(fingerprint=FINGERPRINT, width=5, height=3, channels=3, tile=64)
+
+
+@given(headers())
+def test_a_header_comes_back(header: Header):
+    payload = write_header(header)
+    assert read_header(memoryview(payload)) == header
+    assert len(payload) <= 22
+
+
+@given(headers())
+def test_the_repr_evaluates_back(header: Header):
+    assert eval(repr(header)) == header
+
+
+@given(st.binary(min_size=18, max_size=22))
+def test_any_bytes_are_a_header_in_its_own_spelling_or_a_named_error(payload: bytes):
+    try:
+        header = read_header(memoryview(payload))
+    except FormatError:
+        return
+    assert write_header(header) == payload
+
+
+@given(headers(), st.data())
+def test_one_changed_byte_is_another_header_or_a_named_error(header: Header, data: st.DataObject):
+    payload = bytearray(write_header(header))
+    payload[data.draw(st.integers(0, len(payload) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        changed = read_header(memoryview(payload))
+    except FormatError:
+        return
+    assert changed != header
+
+
+@pytest.mark.parametrize("name", list(header_fields()))
+def test_every_limit_is_enforced_on_both_sides(name: str):
+    field = header_fields()[name]
+    outside = (
+        [bytes(field.high - 1), bytes(field.high + 1), "12345678"]
+        if field.spelling == RAW
+        else [field.low - 1, field.high + 1, "1", 1.0]
+    )
+    if field.scale > 1:
+        outside.append(field.low + 1)
+    for value in outside:
+        with pytest.raises(UnsupportedInput, match=name):
+            replace(BASE, **{name: value})
+    inside = [bytes(field.high)] if field.spelling == RAW else [field.low, field.high]
+    for value in inside:
+        if field.spelling == BITS and field.bit_count == 1 and field.high == 1:
+            value = bool(value)
+        header = replace(BASE, **{name: value})
+        assert getattr(read_header(memoryview(write_header(header))), name) == value
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"width": 65535, "height": 65535}, "pixels"),
+        ({"lossless": True, "step_code": 1}, "lossless"),
+        ({"lossless": True, "parameter_set": 1}, "lossless"),
+    ],
+)
+def test_contradictions_are_refused(changes: dict[str, int], word: str):
+    with pytest.raises(UnsupportedInput, match=word):
+        replace(BASE, **changes)
+
+
+def test_each_field_is_printed_with_its_value():
+    rows = describe(BASE)
+    assert [name for name, _, _ in rows] == list(asdict(BASE))
+    assert {name: value for name, value, _ in rows}["fingerprint"] == FINGERPRINT.hex()
+    assert all(meaning for _, _, meaning in rows)
