@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import laconic
+
 
 def record(versions: dict[str, str] | None = None) -> dict[str, Any]:
     """Facts of this machine and run, ready for JSON.
@@ -77,11 +79,8 @@ def command() -> str:
 
 
 def laconic_version() -> str:
-    """Version of the installed laconic."""
-    try:
-        return metadata.version("laconic")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    """Version of laconic."""
+    return laconic.__version__
 
 
 def _git(folder: Path, *arguments: str) -> str:
