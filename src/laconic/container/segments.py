@@ -22,7 +22,7 @@ MIN_TABLE_ROW = 5
 """Bytes of the shortest table row: a length of one byte and the checksum."""
 
 
-def write_segments(streams: Sequence[bytes]) -> bytes:
+def write_segments(streams: Sequence[bytes | memoryview]) -> bytes:
     """Join the streams of all tiles, tile 0 first, into one payload."""
     if len(streams) == 1:
         return bytes(streams[0])

@@ -24,14 +24,14 @@ MAGIC = b"\x89lac"
 VERSION = 1
 
 
-def write(header: Header, segments: Sequence[Sequence[bytes]], metadata: Metadata | None = None) -> bytes:
+def write(header: Header, segments: Sequence[Sequence[bytes | memoryview]], metadata: Metadata | None = None) -> bytes:
     """Write a whole file.
 
     Parameters
     ----------
     header : Header
         Its `has_icc`, `has_exif` and `has_xmp` are set here from `metadata`.
-    segments : sequence of sequences of bytes
+    segments : sequence of sequences of bytes or memoryview
         ``segments[g][t]`` is the stream of resolution group g (coarse to fine) and tile t (row by row).
     metadata : Metadata, optional
 
