@@ -178,6 +178,17 @@ class TestPartial:
         assert streams(container) == [[b"coarse"], [None], [b"fine" * 5000]]
         assert [(loss.part, loss.tile) for loss in container.losses] == [("segments 1", None)]
 
+    def test_a_hit_table_is_one_lost_group(self):
+        at = read(MULTI).chunks[2].payload_offset
+        container = read(MULTI[:at] + b"\x80" + MULTI[at + 1 :], allow_partial=True)
+        assert streams(container)[0] == [None, None, None]
+        assert [(loss.part, loss.tile) for loss in container.losses] == [("segments 0", None)]
+
+    def test_a_byte_too_many_loses_nothing_but_is_said(self):
+        container = read(MULTI + b"x", allow_partial=True)
+        assert streams(container) == streams(read(MULTI))
+        assert [loss.part for loss in container.losses] == ["end of file"]
+
     def test_a_hit_tag_loses_nothing(self):
         at = read(MULTI).chunks[2].offset
         container = read(MULTI[:at] + b"\x55" + MULTI[at + 1 :], allow_partial=True)

@@ -9,10 +9,16 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from laconic.container.cursor import varint
+from laconic.errors import CorruptStream, TruncatedStream
 
-__all__ = ["Chunk", "Tag", "checksum", "frame"]
+if TYPE_CHECKING:
+    from laconic.container.cursor import Cursor
+    from laconic.errors import FormatError
+
+__all__ = ["Chunk", "Tag", "checksum", "frame", "unframe"]
 
 
 class Tag(IntEnum):
@@ -53,3 +59,26 @@ def checksum(tag: Tag, payload: bytes | memoryview) -> int:
 def frame(tag: Tag, payload: bytes) -> bytes:
     """Put the frame before the payload."""
     return bytes([tag]) + varint(len(payload)) + checksum(tag, payload).to_bytes(4, "little") + payload
+
+
+def unframe(cursor: Cursor, tag: Tag, name: str) -> tuple[Chunk, FormatError | None]:
+    """Read the chunk that must stand here, and say what is wrong with it.
+
+    A chunk whose checksum fits the expected tag is intact even if its own tag was hit. What cannot be framed is raised.
+    """
+    start = cursor.at
+    found_tag = cursor.u8(f"{name} tag")
+    length = cursor.varint(f"{name} length")
+    expected_sum = cursor.u32(f"{name} checksum")
+    body = cursor.at
+    payload = cursor.take(min(length, cursor.left), name)
+    found_sum = checksum(tag, payload)
+    intact = len(payload) == length and found_sum == expected_sum
+    wrong: FormatError | None = None
+    if found_tag != tag:
+        wrong = CorruptStream(f"{name} tag", start, f"{tag:#04x}", f"{found_tag:#04x}")
+    elif len(payload) < length:
+        wrong = TruncatedStream(name, body, f"{length} bytes", len(payload))
+    elif not intact:
+        wrong = CorruptStream(f"{name} checksum", body - 4, f"{expected_sum:#010x}", f"{found_sum:#010x}")
+    return Chunk(tag, start, cursor.at - start, payload, intact), wrong

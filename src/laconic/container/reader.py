@@ -6,20 +6,20 @@ repeated, unknown or out of order is damage, and so is a byte after the last one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from laconic.container.chunks import Chunk, Tag, checksum
+from laconic.container.chunks import Chunk, Tag, unframe
 from laconic.container.cursor import Cursor
 from laconic.container.fields import read_header
 from laconic.container.layout import TileGrid, groups
 from laconic.container.metadata import Metadata, read_metadata
 from laconic.container.segments import read_segments, salvage_segments
 from laconic.container.writer import MAGIC, VERSION
-from laconic.errors import CorruptStream, FormatError, NewerVersion, NotLaconic, TruncatedStream
+from laconic.errors import CorruptStream, FormatError, NewerVersion, NotLaconic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from laconic.container.fields import Header
 
@@ -75,50 +75,82 @@ def read(data: bytes | bytearray | memoryview, *, allow_partial: bool = False) -
     """
     cursor = Cursor(memoryview(data).cast("B"), whole_file=True)
     _read_start(cursor)
-    first, wrong = _read_chunk(cursor, Tag.HEADER, "header")
+    first, wrong = unframe(cursor, Tag.HEADER, "header")
     if wrong:
         raise wrong
     header = read_header(first.payload, offset=first.payload_offset)
+    parts = _read_partial(cursor, header) if allow_partial else _read_all(cursor, header)
+    return Container(
+        version=VERSION,
+        header=header,
+        segments=tuple(parts.segments),
+        metadata=Metadata(**parts.metadata),
+        chunks=(first, *parts.chunks),
+        losses=tuple(parts.losses),
+        size=len(cursor.data),
+    )
+
+
+@dataclass
+class _Parts:
+    """What follows the header."""
+
+    chunks: list[Chunk] = field(default_factory=list[Chunk])
+    segments: list[tuple[memoryview | None, ...]] = field(default_factory=list[tuple[memoryview | None, ...]])
+    metadata: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    losses: list[Loss] = field(default_factory=list[Loss])
+
+
+def _read_all(cursor: Cursor, header: Header) -> _Parts:
+    """Read everything after the header; the first thing that is wrong ends it."""
+    parts = _Parts()
     tiles = TileGrid.of(header).count
-    chunks = [first]
-    segments: list[tuple[memoryview | None, ...]] = []
-    metadata: dict[str, bytes] = {}
-    losses: list[Loss] = []
-
-    def lose(part: str, tile: int | None, error: FormatError) -> None:
-        if not allow_partial:
-            raise error
-        losses.append(Loss(part, tile, error))
-
     for tag, name in _expected(header):
+        chunk, wrong = unframe(cursor, tag, name)
+        if wrong:
+            raise wrong
+        parts.chunks.append(chunk)
+        if tag is Tag.SEGMENTS:
+            parts.segments.append(read_segments(chunk.payload, tiles, offset=chunk.payload_offset))
+        else:
+            parts.metadata[name] = read_metadata(chunk.payload, name, offset=chunk.payload_offset)
+    cursor.finish("end of file")
+    return parts
+
+
+def _read_partial(cursor: Cursor, header: Header) -> _Parts:
+    """Read what is intact after the header, and note what is not."""
+    parts = _Parts()
+    tiles = TileGrid.of(header).count
+    for tag, name in _expected(header):
+        streams: list[memoryview | None] = [None] * tiles if tag is Tag.SEGMENTS else []
         try:
-            chunk, wrong = _read_chunk(cursor, tag, name)
-            chunks.append(chunk)
-            if wrong and not allow_partial:
-                raise wrong
-            if tag is Tag.SEGMENTS:
-                streams = _streams(chunk, tiles)
-                if wrong and not any(isinstance(stream, memoryview) for stream in streams):
+            chunk, wrong = unframe(cursor, tag, name)
+            parts.chunks.append(chunk)
+            if tag is Tag.SEGMENTS and chunk.intact:
+                streams = list(read_segments(chunk.payload, tiles, offset=chunk.payload_offset))
+            elif tag is Tag.SEGMENTS and tiles > 1:
+                saved = salvage_segments(chunk.payload, tiles, offset=chunk.payload_offset)
+                if wrong and all(isinstance(stream, FormatError) for stream in saved):
                     raise wrong
-                for tile, stream in enumerate(streams):
+                for tile, stream in enumerate(saved):
                     if isinstance(stream, FormatError):
-                        lose(name, tile, stream)
-                segments.append(tuple(stream if isinstance(stream, memoryview) else None for stream in streams))
+                        parts.losses.append(Loss(name, tile, stream))
+                    else:
+                        streams[tile] = stream
             elif chunk.intact:
-                metadata[name] = read_metadata(chunk.payload, name, offset=chunk.payload_offset)
+                parts.metadata[name] = read_metadata(chunk.payload, name, offset=chunk.payload_offset)
             elif wrong:
                 raise wrong
         except FormatError as error:
-            lose(name, None, error)
-            if tag is Tag.SEGMENTS:
-                segments.append((None,) * tiles)
+            parts.losses.append(Loss(name, None, error))
+        if tag is Tag.SEGMENTS:
+            parts.segments.append(tuple(streams))
     try:
         cursor.finish("end of file")
-    except FormatError as error:
-        lose("file", None, error)
-    return Container(
-        VERSION, header, tuple(segments), Metadata(**metadata), tuple(chunks), tuple(losses), len(cursor.data)
-    )
+    except CorruptStream as error:
+        parts.losses.append(Loss("end of file", None, error))
+    return parts
 
 
 def _read_start(cursor: Cursor) -> None:
@@ -143,32 +175,3 @@ def _expected(header: Header) -> Iterator[tuple[Tag, str]]:
         yield Tag.EXIF, "exif"
     if header.has_xmp:
         yield Tag.XMP, "xmp"
-
-
-def _read_chunk(cursor: Cursor, tag: Tag, name: str) -> tuple[Chunk, FormatError | None]:
-    """Read the chunk that must stand here, and say what is wrong with it.
-
-    A chunk whose checksum fits the expected tag is intact even if its own tag was hit. What cannot be framed is raised.
-    """
-    start = cursor.at
-    found_tag = cursor.u8(f"{name} tag")
-    length = cursor.varint(f"{name} length")
-    expected_sum = cursor.u32(f"{name} checksum")
-    body = cursor.at
-    payload = cursor.take(min(length, cursor.left), name)
-    found_sum = checksum(tag, payload)
-    intact = len(payload) == length and found_sum == expected_sum
-    wrong: FormatError | None = None
-    if found_tag != tag:
-        wrong = CorruptStream(f"{name} tag", start, f"{tag:#04x}", f"{found_tag:#04x}")
-    elif len(payload) < length:
-        wrong = TruncatedStream(name, body, f"{length} bytes", len(payload))
-    elif not intact:
-        wrong = CorruptStream(f"{name} checksum", body - 4, f"{expected_sum:#010x}", f"{found_sum:#010x}")
-    return Chunk(tag, start, cursor.at - start, payload, intact), wrong
-
-
-def _streams(chunk: Chunk, tiles: int) -> Sequence[memoryview | CorruptStream]:
-    if chunk.intact:
-        return read_segments(chunk.payload, tiles, offset=chunk.payload_offset)
-    return salvage_segments(chunk.payload, tiles, offset=chunk.payload_offset)

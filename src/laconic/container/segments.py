@@ -50,8 +50,8 @@ def read_segments(payload: memoryview, count: int, *, offset: int = 0) -> tuple[
 def salvage_segments(payload: memoryview, count: int, *, offset: int = 0) -> list[memoryview | CorruptStream]:
     """Cut what can be cut from a payload that failed its checksum: per tile its stream, or what is wrong with it.
 
-    Never raises. A stream is believed only where a checksum of its own covers at least one byte; so with one tile there is
-    nothing to believe, and an empty stream may as well be a stretch of zeros that damage has left.
+    Never raises. A stream is believed only where a checksum of its own covers at least one byte; so with one tile
+    there is nothing to believe, and an empty stream may as well be a stretch of zeros that damage has left.
     """
     if count == 1:
         return [CorruptStream("stream of tile 0", offset, "a checksum of its own", "none")]
