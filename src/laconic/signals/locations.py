@@ -24,6 +24,7 @@ __all__ = [
     "name_of",
     "read_bytes",
     "reopener",
+    "size_of",
     "write_bytes",
 ]
 
@@ -80,6 +81,14 @@ def read_bytes(source: Source) -> bytes:
                 return stream.read()
         return Path(location).read_bytes()
     return source.read()
+
+
+def size_of(location: str | os.PathLike[str]) -> int:
+    """Size in bytes of a file or of what a URL names."""
+    if is_url(location):
+        filesystem, path = _fsspec().core.url_to_fs(location)
+        return int(filesystem.size(path))
+    return Path(location).stat().st_size
 
 
 def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:

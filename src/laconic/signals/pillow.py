@@ -187,9 +187,8 @@ def _exif_of_tiff(picture: Any) -> bytes | None:
 
 
 def _xmp_of_tiff(picture: Any) -> bytes | None:
-    xmp: Any = picture.tag_v2.get(700)
-    if isinstance(xmp, tuple) and len(cast("tuple[Any, ...]", xmp)) == 1:
-        xmp = xmp[0]
+    stored = picture.tag_v2.get(700)
+    xmp: Any = cast("tuple[Any, ...]", stored)[0] if isinstance(stored, tuple) and stored else stored
     return xmp if isinstance(xmp, bytes) else None
 
 

@@ -1,0 +1,117 @@
+"""Finds the command and turns whatever goes wrong into a message and an exit code.
+
+Only the module of the command that was asked for is imported: a process that compresses one photo pays for nothing
+else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "dispatch"]
+
+COMMANDS = {
+    "compress": "photos -> .lac",
+    "decompress": ".lac -> PNG, TIFF, JPEG, WebP, PPM, BMP",
+    "info": "what a .lac file holds, without decoding it",
+    "verify": "check .lac files to the last bit",
+    "bench": "measure against JPEG, WebP, AVIF and JPEG XL on your photos",
+    "train": "fit the entropy model to your own photos",
+}
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Run the command named by the first word.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    if not words or words[0] in {"-h", "--help", "help"}:
+        if len(words) == 2 and words[1] in COMMANDS:
+            return dispatch([words[1], "--help"])
+        (sys.stdout if words else sys.stderr).write(_overview())
+        return 0 if words else 2
+    name = words[0]
+    if name not in COMMANDS:
+        sys.stderr.write(_unknown(name))
+        return 2
+    return _run(name, words[1:])
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    from laconic.cli.options import CommandParser
+    from laconic.errors import LaconicError
+
+    command: Any = importlib.import_module(f"laconic.cli.{name}")
+    parser = CommandParser(f"laconic {name}")
+    command.configure(parser)
+    _exit_on_termination()
+    try:
+        arguments = parser.parse_intermixed_args(words)
+        return int(command.run(arguments))
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    except LaconicError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output has left (`laconic info *.lac | head`). What is still buffered must go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+
+
+def _exit_on_termination() -> None:
+    """Let `kill` unwind the stack, so that temporary files are removed."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        signal.signal(signal.SIGTERM, leave)
+    except ValueError:
+        return  # not in the main thread: whoever called us keeps their handlers
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        [
+            "laconic compress photo.jpg",
+            "",
+            "Turns photos into few bytes and back.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "`laconic COMMAND -h` explains each; `laconic -V` prints the version.",
+            "",
+        ]
+    )
+
+
+def _unknown(word: str) -> str:
+    from difflib import get_close_matches
+    from pathlib import Path
+
+    close = get_close_matches(word, COMMANDS, 1)
+    if close:
+        hint = f"did you mean `laconic {close[0]}`?"
+    elif Path(word).exists():
+        hint = f"to compress it: laconic compress {word}"
+    else:
+        hint = "`laconic -h` lists the commands"
+    kind = "option" if word.startswith("-") else "command"
+    return f"laconic: unknown {kind} {word!r}; {hint}\n"

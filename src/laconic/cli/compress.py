@@ -1,0 +1,239 @@
+"""`laconic compress`: photos to .lac files."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laconic.cli import options
+from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, run_batch, skipped
+from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
+from laconic.cli.units import parse_size, show_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from laconic.cli.console import Console
+    from laconic.signals.image import Image
+
+__all__ = ["configure", "run"]
+
+SUFFIX = ".lac"
+
+
+def configure(parser: options.CommandParser) -> None:
+    """Add the options of `laconic compress`."""
+    parser.example = "laconic compress photo.jpg -q 80 -o photo.lac"
+    parser.description = (
+        "Compress photos: JPEG, PNG, TIFF, WebP, BMP, GIF, PPM; 8 or 16 bits, gray, RGB, with alpha or without.\n"
+        "Profile, EXIF and XMP are kept; orientation is applied. Without a target it takes -q 75."
+    )
+    options.add_batch_options(parser, "photos")
+    target = parser.add_argument_group("how small, how good (one of these)").add_mutually_exclusive_group()
+    target.add_argument(
+        "-q",
+        "--quality",
+        metavar="0..100",
+        type=options.in_range(int, 0, 100),
+        help="100 is best; 90 is hard to tell from the original, 75 good for viewing, 60 small enough for web pages",
+    )
+    target.add_argument("--bpp", metavar="BITS", type=_positive, help="bits per pixel of the whole file, at most")
+    target.add_argument("--psnr", metavar="DB", type=_positive, help="peak signal-to-noise ratio in RGB, at least")
+    target.add_argument(
+        "--size", metavar="BYTES", type=_size, help="size of the file, at most: 20000, 20kB, 1.5MB, 64KiB"
+    )
+    target.add_argument("--lossless", action="store_true", help="every bit of every sample comes back")
+    parser.add_argument(
+        "-e",
+        "--effort",
+        metavar="1..10",
+        type=options.in_range(int, 1, 10),
+        help="higher is slower and never larger at the same quality (default: 5)",
+    )
+    options.add_output_options(parser)
+    parser.add_argument("--input-format", metavar="NAME", help="refuse inputs of another format (png, jpeg, tiff, ...)")
+    parser.add_argument("--output-format", choices=["lac"], default="lac", help="there is one")
+    options.add_metadata_options(parser)
+    parser.add_argument("--icc", metavar="FILE", help="store this color profile instead of the input's")
+    parser.add_argument("--exif", metavar="FILE", help="store this EXIF instead of the input's")
+    parser.add_argument("--xmp", metavar="FILE", help="store this XMP instead of the input's")
+    options.add_console_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compress what the command line names and return the exit code."""
+    from laconic.signals import formats
+
+    console = options.console_of(arguments)
+    inputs: list[str] = arguments.inputs
+    output = split_second_positional(inputs, arguments.output, frozenset({SUFFIX}))
+    plan = make_plan(inputs, output, Naming(formats.readable_suffixes(), SUFFIX), recursive=arguments.recursive)
+    options.check_streams(arguments, plan)
+    if arguments.input_format:
+        formats.by_name(arguments.input_format)
+    work = _Compression(
+        settings=_settings(arguments),
+        kept=options.kept_metadata(arguments),
+        replaced=_replacements(arguments),
+        input_format=arguments.input_format,
+        force=arguments.force,
+        no_clobber=arguments.no_clobber,
+        remove=arguments.rm,
+        console=console,
+    )
+    return run_batch(plan, work.perform, console)
+
+
+@dataclass(frozen=True)
+class _Compression:
+    """Everything the options say about each file."""
+
+    settings: dict[str, Any]
+    kept: frozenset[str]
+    replaced: dict[str, bytes]
+    input_format: str | None
+    force: bool
+    no_clobber: bool
+    remove: bool
+    console: Console
+
+    def perform(self, job: Job) -> Outcome:
+        """Compress one file."""
+        import laconic
+        from laconic.signals import locations
+
+        assert job.target is not None
+        if not may_write(job, force=self.force, no_clobber=self.no_clobber):
+            return skipped(job)
+        start = time.perf_counter()
+        image, size_in = self._load(job.source)
+        loaded = time.perf_counter()
+        data = laconic.compress(image.pixels, **self.settings, icc=image.icc, exif=image.exif, xmp=image.xmp)
+        encoded = time.perf_counter()
+        if job.target == STANDARD:
+            stream = data_out(force=self.force)
+            stream.write(data)
+            stream.flush()
+        else:
+            prepare_folder(job.target)
+            locations.write_bytes(job.target, data, force=self.force)
+        written = time.perf_counter()
+        if self.remove:
+            self._remove(job, data)
+        times = {"load": loaded - start, "encode": encoded - loaded, "write": written - encoded}
+        return _outcome(job, image, size_in, data, times)
+
+    def _load(self, source: str) -> tuple[Image, int]:
+        from laconic.signals import image as images
+        from laconic.signals import locations
+
+        if source == STANDARD:
+            data = sys.stdin.buffer.read()
+            stream = _Named(data)
+            loaded = images.load(stream, format=self.input_format)
+            size = len(data)
+        else:
+            loaded = images.load(source, format=self.input_format)
+            size = locations.size_of(source)
+        return replace(loaded.keeping(self.kept), **self.replaced), size
+
+    def _remove(self, job: Job, data: bytes) -> None:
+        """Remove the input, but not before the output was read back from disk and found intact."""
+        import laconic
+
+        assert job.target is not None
+        if Path(job.target).read_bytes() != data:
+            raise OSError(f"{job.target} does not hold what was written; {job.source} is kept")
+        laconic.verify(data)
+        Path(job.source).unlink()
+        self.console.remark(f"  removed {job.source}")
+
+
+class _Named(io.BytesIO):
+    """Bytes from stdin, with a name for messages."""
+
+    name = "stdin"
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments of `laconic.compress` that the options name."""
+    names = ("quality", "bpp", "psnr", "size", "effort")
+    settings = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    if arguments.lossless:
+        settings["lossless"] = True
+    settings["jobs"] = options.jobs_of(arguments)
+    return settings
+
+
+def _replacements(arguments: argparse.Namespace) -> dict[str, bytes]:
+    from laconic.errors import UsageError
+    from laconic.signals import exif
+
+    given = {name: getattr(arguments, name) for name in ("icc", "exif", "xmp")}
+    files = {name: Path(path).read_bytes() for name, path in given.items() if path is not None}
+    if "exif" in files:
+        bare = exif.bare(files["exif"])
+        if bare is None:
+            raise UsageError(f"{arguments.exif} is no EXIF: it must begin with `II*`, `MM` or `Exif`")
+        # The pixels that are stored are upright, whatever the foreign EXIF says.
+        files["exif"] = exif.upright_exif(bare) or bare
+    if "icc" in files and files["icc"][36:40] != b"acsp":
+        raise UsageError(f"{arguments.icc} is no ICC profile")
+    return files
+
+
+def _outcome(job: Job, image: Image, size_in: int, data: bytes, times: dict[str, float]) -> Outcome:
+    import laconic
+
+    height, width, channels = image.pixels.shape
+    pixels = height * width
+    bpp = 8 * len(data) / pixels
+    speed = pixels / 1e6 / max(times["encode"], 1e-9)
+    record: dict[str, Any] = {
+        "input": job.source,
+        "output": job.target,
+        "bytes_in": size_in,
+        "bytes_out": len(data),
+        "width": width,
+        "height": height,
+        "channels": channels,
+        "bit_depth": 8 * image.pixels.itemsize,
+        "bpp": round(bpp, 6),
+        "megapixels_per_second": round(speed, 3),
+        "seconds": {name: round(value, 6) for name, value in times.items()},
+        "notes": list(image.notes),
+    }
+    info = laconic.inspect(data)
+    record |= {"codec": info.codec, "model": info.model, "lossless": info.lossless, "quality": info.quality}
+    line = (
+        f"{job.source} -> {job.target}  {show_size(size_in)} -> {show_size(len(data))}  {bpp:.3f} bpp  {speed:.1f} MP/s"
+    )
+    remarks = [f"{width} x {height}, {channels} channels of {8 * image.pixels.itemsize} bits", *image.notes]
+    remarks.append(", ".join(f"{name} {1000 * value:.0f} ms" for name, value in times.items()))
+    return Outcome(line, record, size_in, len(data), pixels, remarks=tuple(remarks))
+
+
+def _positive(text: str) -> float:
+    import argparse
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _size(text: str) -> int:
+    import argparse
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

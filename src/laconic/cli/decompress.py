@@ -1,0 +1,165 @@
+"""`laconic decompress`: .lac files back to pictures other programs read."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laconic.cli import options
+from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, run_batch, skipped
+from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
+from laconic.cli.units import show_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from laconic.cli.console import Console
+    from laconic.signals.image import Image
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: options.CommandParser) -> None:
+    """Add the options of `laconic decompress`."""
+    parser.example = "laconic decompress photo.lac -o restored.png"
+    parser.description = (
+        "Restore pictures. The ending of the output chooses the format: .png (default), .tiff, .webp (lossless),\n"
+        ".ppm/.pgm/.pam, .bmp, or .jpg (quality 95). 16-bit samples need .png, .tiff or .pam."
+    )
+    options.add_batch_options(parser, ".lac files")
+    options.add_output_options(parser)
+    parser.add_argument("--input-format", choices=["lac"], default="lac", help="there is one")
+    parser.add_argument(
+        "--output-format", metavar="NAME", help="png, tiff, webp, pnm, bmp or jpeg, whatever the name says"
+    )
+    parser.add_argument(
+        "--allow-partial",
+        action="store_true",
+        help="restore what a damaged file still holds and say what is missing; exit code 1 if anything is",
+    )
+    options.add_metadata_options(parser)
+    options.add_console_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Restore what the command line names and return the exit code."""
+    from laconic.signals import formats
+    from laconic.signals.image import check_output
+
+    console = options.console_of(arguments)
+    inputs: list[str] = arguments.inputs
+    output = split_second_positional(inputs, arguments.output, formats.readable_suffixes())
+    wanted: str | None = arguments.output_format
+    # Before any work: can this format be written at all?
+    suffix = check_output(output or "", format=wanted).suffixes[0] if wanted else ".png"
+    plan = make_plan(inputs, output, Naming(frozenset({".lac"}), suffix), recursive=arguments.recursive)
+    options.check_streams(arguments, plan)
+    work = _Restoration(
+        output_format=wanted,
+        allow_partial=arguments.allow_partial,
+        jobs=options.jobs_of(arguments),
+        kept=options.kept_metadata(arguments),
+        force=arguments.force,
+        no_clobber=arguments.no_clobber,
+        remove=arguments.rm,
+        console=console,
+    )
+    return run_batch(plan, work.perform, console)
+
+
+@dataclass(frozen=True)
+class _Restoration:
+    """Everything the options say about each file."""
+
+    output_format: str | None
+    allow_partial: bool
+    jobs: int | None
+    kept: frozenset[str]
+    force: bool
+    no_clobber: bool
+    remove: bool
+    console: Console
+
+    def perform(self, job: Job) -> Outcome:
+        """Restore one file."""
+        import laconic
+        from laconic.signals import image as images
+        from laconic.signals import locations
+
+        assert job.target is not None
+        if job.target != STANDARD:
+            images.check_output(job.target, format=self.output_format)
+        if not may_write(job, force=self.force, no_clobber=self.no_clobber):
+            return skipped(job)
+        start = time.perf_counter()
+        data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
+        loaded = time.perf_counter()
+        restored = laconic.restore(data, allow_partial=self.allow_partial, jobs=self.jobs)
+        decoded = time.perf_counter()
+        pixels = restored.pixels if restored.pixels.ndim == 3 else restored.pixels[..., None]
+        image = images.Image(pixels, restored.icc, restored.exif, restored.xmp).keeping(self.kept)
+        if job.target == STANDARD:
+            stream = data_out(force=self.force)
+            images.save(stream, image, format=self.output_format)
+            stream.flush()
+        else:
+            prepare_folder(job.target)
+            images.save(job.target, image, format=self.output_format, force=self.force)
+        written = time.perf_counter()
+        name = "stdin" if job.source == STANDARD else job.source
+        missing = tuple(str(part) for part in restored.missing)
+        for part in missing:
+            self.console.warn(f"{name}: missing: {part}")
+        if self.remove and not missing:
+            self._remove(job, image)
+        times = {"read": loaded - start, "decode": decoded - loaded, "write": written - decoded}
+        return _outcome(job, image, data, times, missing)
+
+    def _remove(self, job: Job, image: Image) -> None:
+        """Remove the input, but not before the output could be read again."""
+        from laconic.signals import image as images
+
+        assert job.target is not None
+        if images.load(job.target).pixels.shape[:2] != image.pixels.shape[:2]:
+            raise OSError(f"{job.target} does not hold what was written; {job.source} is kept")
+        Path(job.source).unlink()
+        self.console.remark(f"  removed {job.source}")
+
+
+def _outcome(job: Job, image: Image, data: bytes, times: dict[str, float], missing: tuple[str, ...]) -> Outcome:
+    import laconic
+    from laconic.signals import locations
+
+    assert job.target is not None
+    height, width, channels = image.pixels.shape
+    pixels = height * width
+    bpp = 8 * len(data) / pixels
+    speed = pixels / 1e6 / max(times["decode"], 1e-9)
+    size_out = 0 if job.target == STANDARD else locations.size_of(job.target)
+    info = laconic.inspect(data) if not missing else None
+    record: dict[str, Any] = {
+        "input": job.source,
+        "output": job.target,
+        "bytes_in": len(data),
+        "bytes_out": size_out or None,
+        "width": width,
+        "height": height,
+        "channels": channels,
+        "bit_depth": 8 * image.pixels.itemsize,
+        "bpp": round(bpp, 6),
+        "megapixels_per_second": round(speed, 3),
+        "seconds": {name: round(value, 6) for name, value in times.items()},
+        "codec": info.codec if info else None,
+        "model": info.model if info else None,
+        "missing": list(missing),
+    }
+    sizes = show_size(len(data)) + (f" -> {show_size(size_out)}" if size_out else "")
+    line = f"{job.source} -> {job.target}  {sizes}  {bpp:.3f} bpp  {speed:.1f} MP/s"
+    remarks = (
+        f"{width} x {height}, {channels} channels of {8 * image.pixels.itemsize} bits",
+        ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in times.items()),
+    )
+    return Outcome(line, record, len(data), size_out, pixels, complete=not missing, remarks=remarks)

@@ -1,0 +1,67 @@
+"""`laconic info`: what a .lac file says about itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from laconic.cli import options
+from laconic.cli.batch import Outcome, run_batch
+from laconic.cli.plan import STANDARD, Job, Naming, make_plan
+from laconic.cli.units import show_count, show_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from laconic.codecs.inspection import Info
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: options.CommandParser) -> None:
+    """Add the options of `laconic info`."""
+    parser.example = "laconic info photo.lac"
+    parser.description = "Show size, settings and parts of .lac files. No pixel is decoded."
+    options.add_batch_options(parser, ".lac files")
+    options.add_console_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Describe what the command line names and return the exit code."""
+    plan = make_plan(arguments.inputs, None, Naming(frozenset({".lac"})), recursive=arguments.recursive)
+    return run_batch(plan, _describe, options.console_of(arguments), results=True)
+
+
+def _describe(job: Job) -> Outcome:
+    import laconic
+    from laconic.signals import locations
+
+    data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
+    info = laconic.inspect(data)
+    name = "stdin" if job.source == STANDARD else job.source
+    return Outcome(_page(name, info), {"input": job.source, **info.as_dict()}, len(data))
+
+
+_KINDS = {1: "gray", 2: "gray and alpha", 3: "RGB", 4: "RGB and alpha"}
+
+
+def _page(name: str, info: Info) -> str:
+    """Lay the facts out for a person."""
+    if info.lossless:
+        setting = "lossless"
+    else:
+        setting = f"quality {info.quality}" if info.quality is not None else "set by another target than quality"
+        setting += f" (step {info.step:.3g})" if info.step is not None else ""
+    facts = [
+        ("picture", f"{info.width} x {info.height}, {_KINDS[info.channels]}, {info.bit_depth} bits per sample"),
+        ("setting", setting),
+        ("file", f"{info.bytes_total:,} bytes, {info.bpp:.3f} bits per pixel"),
+        ("codec", f"{info.codec}, model {info.model}, parameter set {info.parameter_set}"),
+        ("tiles", f"{show_count(info.tiles, 'tile')} of up to {info.tile} x {info.tile}"),
+    ]
+    lines = [name, *(f"  {label:9}{text}" for label, text in facts), "  parts"]
+    width = max(len(part) for part, _ in info.parts)
+    for part, size in info.parts:
+        share = 100 * size / info.bytes_total
+        lines.append(f"    {part:{width}}  {show_size(size):>8}  {share:5.1f} %")
+    return "\n".join(lines)

@@ -1,0 +1,171 @@
+"""The command-line parser, and the options that several commands share.
+
+`argparse` of the standard library: the libraries built for this need more time to start than a photo to compress.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from laconic.cli.console import Console
+from laconic.cli.plan import STANDARD
+from laconic.errors import UsageError
+from laconic.signals.locations import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from laconic.cli.plan import Plan
+
+__all__ = [
+    "METADATA",
+    "CommandParser",
+    "add_batch_options",
+    "add_console_options",
+    "add_metadata_options",
+    "add_output_options",
+    "check_streams",
+    "console_of",
+    "in_range",
+    "jobs_of",
+    "kept_metadata",
+]
+
+METADATA = frozenset({"exif", "xmp", "icc"})
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser whose help begins with an example that works.
+
+    Attributes
+    ----------
+    example : str
+        The first line of the help page.
+    """
+
+    example = ""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(
+            prog=prog, add_help=False, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        self.add_argument("-h", "--help", action="help", help="show this page")
+
+    def format_help(self) -> str:
+        """Put the example above everything else."""
+        return f"{self.example}\n\n{super().format_help()}" if self.example else super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Name the mistake and where to look; the usage of twenty options would bury both."""
+        self.exit(2, f"{self.prog}: {message}\n`{self.prog} -h` shows the options\n")
+
+
+def in_range(kind: Callable[[str], Any], low: float, high: float, unit: str = "") -> Callable[[str], Any]:
+    """Make an argument type that accepts numbers from `low` to `high`."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}{unit}")
+        return value
+
+    return parse
+
+
+def add_console_options(parser: argparse.ArgumentParser) -> None:
+    """Add --json, -v, --quiet."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object per file on stdout")
+    talk = parser.add_mutually_exclusive_group()
+    talk.add_argument("-v", "--verbose", action="count", default=0, help="say more; -vv shows tracebacks")
+    talk.add_argument("--quiet", action="store_true", help="print errors only")
+
+
+def console_of(arguments: argparse.Namespace) -> Console:
+    """Make the console that the options ask for."""
+    return Console(verbose=arguments.verbose, quiet=arguments.quiet, as_json=arguments.json)
+
+
+def add_batch_options(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the inputs and -r."""
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help=f"{what}; - is stdin, quoted globs are expanded")
+    parser.add_argument("-r", "--recursive", action="store_true", help="take folders with all they contain")
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add -o, -f, -n, --rm and -j."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="the output file; a folder for several inputs, which mirrors their tree; - is stdout. "
+        "For one input the output may also stand as second argument. Default: beside the input",
+    )
+    clash = parser.add_mutually_exclusive_group()
+    clash.add_argument("-f", "--force", action="store_true", help="replace existing files")
+    clash.add_argument("-n", "--no-clobber", action="store_true", help="skip inputs whose output exists")
+    parser.add_argument("--rm", action="store_true", help="remove each input once its output is written and verified")
+    parser.add_argument(
+        "-j", "--jobs", metavar="N", type=_jobs, help="threads, a number or `all` (default); never changes the bytes"
+    )
+
+
+def check_streams(arguments: argparse.Namespace, plan: Plan) -> None:
+    """Refuse what stdin and stdout cannot do.
+
+    Raises
+    ------
+    UsageError
+        `--rm` without a file to remove or to check; `--json` and data both on stdout; stdin twice.
+    """
+    sources = [job.source for job in plan.jobs]
+    to_stdout = any(job.target == STANDARD for job in plan.jobs)
+    if sources.count(STANDARD) > 1:
+        raise UsageError("stdin can be read only once")
+    if arguments.rm and (to_stdout or any(source == STANDARD or is_url(source) for source in sources)):
+        raise UsageError("--rm works on local files only: not with -, not with URLs")
+    if arguments.json and to_stdout:
+        raise UsageError("--json and the data would share stdout; write to a file with -o")
+
+
+def jobs_of(arguments: argparse.Namespace) -> int | None:
+    """The number of threads; None leaves the choice to the codec."""
+    return arguments.jobs
+
+
+def _jobs(text: str) -> int:
+    if text == "all":
+        return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 1024:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 to 1024 nor `all`")
+
+
+def add_metadata_options(parser: argparse.ArgumentParser) -> None:
+    """Add --keep and --strip."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--keep", metavar="LIST", type=_metadata_list, help="keep only these of exif,xmp,icc (default: all)"
+    )
+    group.add_argument("--strip", metavar="LIST", type=_metadata_list, help="drop these of exif,xmp,icc, or `all`")
+
+
+def kept_metadata(arguments: argparse.Namespace) -> frozenset[str]:
+    """Which of exif, xmp, icc the options keep."""
+    if arguments.keep is not None:
+        return arguments.keep
+    return METADATA - arguments.strip if arguments.strip is not None else METADATA
+
+
+def _metadata_list(text: str) -> frozenset[str]:
+    if text in {"all", "none"}:
+        return METADATA if text == "all" else frozenset()
+    names = frozenset(text.lower().split(","))
+    if not names <= METADATA:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list like exif,xmp,icc, nor `all` or `none`")
+    return names
