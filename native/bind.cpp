@@ -201,7 +201,7 @@ TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple
   require(count >= 1 && count <= kMaxPlanes && codings.size() == count, "one coding for each plane is expected");
   require(h >= 1 && h <= 65535 && w >= 1 && w <= 65535, "a picture of 1 to 65535 samples a side is expected");
   require(steps.shape(0) == count && steps.shape(1) == kBands, "one step for each band is expected");
-  require(cuts < 32, "cuts name levels 1 to 5");
+  require(cuts < 64, "cuts name levels 1 to 6");
   const auto [y, x, th, tw] = tile;
   require(y >= 0 && x >= 0 && th >= 1 && tw >= 1 && y % 64 == 0 && x % 64 == 0 && size_t(y) + size_t(th) <= h &&
               size_t(x) + size_t(tw) <= w && (th % 64 == 0 || size_t(y + th) == h) && (tw % 64 == 0 || size_t(x + tw) == w),

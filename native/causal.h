@@ -77,7 +77,7 @@ inline void add_3x3(uint16_t* acc, const Context& c, int y, const uint8_t* w, in
 // What surrounds a band: finished contexts of the band's own size; null where there is none.
 struct Sources {
   const Context *parent, *sibling[2], *color[2];
-  const Context* sign_source;
+  const Context* sign_source;  // the plane coded just before; without one the northwest neighbor serves
 };
 
 // base[x] = bias + every tap that is not in the coefficient's own row, for x in 0 .. padded(w).
@@ -107,7 +107,8 @@ inline unsigned group_bucket(uint32_t mean) { return bucket_of(mean < 16 ? 16 : 
 
 inline unsigned sign_context(const Context& own, const Sources& src, int y, int x) {
   const ptrdiff_t at = ptrdiff_t(y) * own.stride + x;
-  const unsigned third = src.sign_source ? src.sign_source->sign[ptrdiff_t(y) * src.sign_source->stride + x] : 0;
+  const unsigned third = src.sign_source ? src.sign_source->sign[ptrdiff_t(y) * src.sign_source->stride + x]
+                                         : own.sign[at - own.stride - 1];
   return 9u * own.sign[at - 1] + 3u * own.sign[at - own.stride] + third;
 }
 

@@ -106,7 +106,7 @@ class TileMemory {
     const BandModel& m = coding.set->bands[coding.index * kBands + j];
     Sources src = {};
     for (int c = 0; c < coding.color_sources; ++c) src.color[c] = &context(c, j);
-    if (coding.color_sources > 0) src.sign_source = src.color[0];
+    if (coding.color_sources > 0) src.sign_source = src.color[coding.color_sources - 1];
     const int orientation = j == 0 ? 0 : (j - 1) % 3;
     for (int s = 0; s < orientation; ++s) src.sibling[s] = &context(plane, j - orientation + s);
     if (j >= 4 && m.uses_parent) {
@@ -129,7 +129,7 @@ class TileMemory {
   int32_t* lowest_ = nullptr;
 };
 
-bool starts_group(const TileJob& job, int level) { return level == kLevels || (job.cuts >> (level - 1) & 1) != 0; }
+bool starts_group(const TileJob& job, int level) { return (job.cuts >> (level - 1) & 1) != 0; }
 
 template <class T>
 bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, OpList* groups) {
@@ -163,7 +163,7 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, OpList* 
   int group = 0;
   for (int p = 0; p < job.planes; ++p) ok &= code(groups[0], p, 0, any);
   for (int level = kLevels; level >= 1; --level) {
-    if (level < kLevels && starts_group(job, level)) {
+    if (starts_group(job, level)) {
       if (!any) groups[group].size = 0;
       any = false;
       ++group;
@@ -175,11 +175,12 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, OpList* 
   return ok;
 }
 
+constexpr uint8_t kNoOperations[kStatesBytes] = {0, 0, 1, 0, 0, 0, 1, 0};  // both states where the encoder starts
+
 template <class T>
 DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* planes, int* failed) {
   TileMemory memory(job);
   if (!memory) return kOutOfMemory;
-  int group = 0;
   const auto code = [&](RansReader& reader, int p, int j) {
     const PlaneCoding& coding = job.coding[p];
     const Rect r = TileMemory::rect(job, j);
@@ -195,23 +196,20 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
     return decode_band<T, false>(reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride,
                                  coding.step[j]);
   };
-  static const uint8_t kNothing[kStatesBytes] = {0, 0, 1, 0, 0, 0, 1, 0};
-  for (int level = kLevels; level >= 1; ++group) {
+  int level = kLevels;
+  for (int group = 0; group == 0 || level >= 1; ++group) {
     const StreamView& stream = streams[group];
     *failed = group;
     if (!stream.present) return kDecoded;
-    const bool empty = stream.size == 0;
+    const bool empty = stream.size == 0;  // all of it is zero, and so is what it would have written
     if (!empty && !RansReader::well_formed(stream.data, stream.size)) return kBadStart;
-    RansReader reader = empty ? RansReader(kNothing, kStatesBytes) : RansReader(stream.data, stream.size);
+    RansReader reader(empty ? kNoOperations : stream.data, empty ? kStatesBytes : stream.size);
     DecodeStatus status = kDecoded;
-    if (level == kLevels && !empty)
-      for (int p = 0; p < job.planes && status == kDecoded; ++p) status = code(reader, p, 0);
-    do {
-      if (!empty)
-        for (int p = 0; p < job.planes; ++p)
-          for (int o = 0; o < 3 && status == kDecoded; ++o) status = code(reader, p, band_index(level, o));
-      --level;
-    } while (level >= 1 && !starts_group(job, level));
+    if (group == 0)
+      for (int p = 0; p < job.planes && status == kDecoded && !empty; ++p) status = code(reader, p, 0);
+    for (bool first = group > 0; level >= 1 && (first || !starts_group(job, level)); --level, first = false)
+      for (int p = 0; p < job.planes && !empty; ++p)
+        for (int o = 0; o < 3 && status == kDecoded; ++o) status = code(reader, p, band_index(level, o));
     if (status != kDecoded) return status;
     if (!reader.finished()) return reader.overran() ? kOverran : kNotFinished;
   }

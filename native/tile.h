@@ -64,7 +64,7 @@ struct OpList {
   size_t size, capacity;
 };
 
-constexpr int kMaxGroups = kLevels;
+constexpr int kMaxGroups = kLevels + 1;
 
 enum DecodeStatus : int { kDecoded = 0, kOutOfMemory = 1, kBadStart = 2, kOverran = 3, kNotFinished = 4, kBadEscape = 5 };
 

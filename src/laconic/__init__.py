@@ -1,0 +1,73 @@
+"""laconic: dense signals into few bytes and back, bit-exactly on every machine.
+
+One path serves every kind of signal::
+
+    signal --analyze--> latents --quantize--> symbols --(prior + coder)--> words --write--> .lac bytes
+    signal <-synthesize- latents <-dequantize- symbols <-(prior + coder)-- words <--read--- .lac bytes
+
+To see one photo become bytes read, in this order: `cli/compress.py`, `signals/image.py`, `codecs/image.py`,
+`transform/lifting.py`, `quantize/uniform.py`, `entropy/causal.py` and `entropy/tables.py`, `coder/rans.py`,
+`container/writer.py`.
+
+>>> import laconic as lac
+>>> data = lac.compress(pixels, quality=60)
+>>> pixels = lac.decompress(data)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from laconic.codecs.files import compress_file, decompress_file
+    from laconic.codecs.image import ImageCodec, Restored, compress, decompress, restore
+    from laconic.codecs.inspection import Info, inspect, verify
+    from laconic.codecs.latents import Latents
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Loaded on first use, so that `laconic --version` does not wait for numpy.
+_HOMES = {
+    "ImageCodec": "laconic.codecs.image",
+    "Info": "laconic.codecs.inspection",
+    "Latents": "laconic.codecs.latents",
+    "Restored": "laconic.codecs.image",
+    "compress": "laconic.codecs.image",
+    "compress_file": "laconic.codecs.files",
+    "decompress": "laconic.codecs.image",
+    "decompress_file": "laconic.codecs.files",
+    "inspect": "laconic.codecs.inspection",
+    "restore": "laconic.codecs.image",
+    "verify": "laconic.codecs.inspection",
+}
+
+__all__ = [
+    "ImageCodec",
+    "Info",
+    "Latents",
+    "Restored",
+    "__version__",
+    "compress",
+    "compress_file",
+    "decompress",
+    "decompress_file",
+    "errors",
+    "inspect",
+    "restore",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module("laconic.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'laconic' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

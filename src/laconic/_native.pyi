@@ -1,0 +1,53 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Coding = tuple[ParameterSet, int, int]
+
+class ParameterSet:
+    planes: int
+    def __init__(
+        self,
+        weights: NDArray[np.uint8],
+        bias: NDArray[np.uint16],
+        group_limit: NDArray[np.uint16],
+        freq: NDArray[np.uint16],
+        shift: NDArray[np.uint8],
+        group_freq: NDArray[np.uint16],
+        sign_freq: NDArray[np.uint16],
+        recon: NDArray[np.uint8],
+        ll_pred: NDArray[np.int16],
+    ) -> None: ...
+
+def instruction_sets() -> list[str]: ...
+def instruction_set() -> str: ...
+def use_instruction_set(name: str) -> None: ...
+def push(ops: NDArray[np.uint32]) -> bytes: ...
+def pop(stream: bytes, cumulative: NDArray[np.uint16], which: NDArray[np.uint32]) -> NDArray[np.uint16]: ...
+def analyze_color(pixels: NDArray[Any], planes: NDArray[Any], lossless: bool, from_row: int, to_row: int) -> None: ...
+def synthesize_color(
+    pixels: NDArray[Any], planes: NDArray[Any], lossless: bool, from_row: int, to_row: int
+) -> None: ...
+def lift(
+    plane: NDArray[Any], columns: bool, extent: int, from_line: int, to_line: int, wavelet: int, inverse: bool
+) -> None: ...
+def encode_tile(
+    planes: NDArray[Any],
+    codings: list[Coding],
+    steps: NDArray[np.uint32],
+    lambdas: NDArray[np.uint32],
+    tile: tuple[int, int, int, int],
+    cuts: int,
+    rounding: int,
+    tax: int,
+    symbols: NDArray[np.int32] | None = None,
+) -> list[NDArray[np.uint32]]: ...
+def decode_tile(
+    planes: NDArray[Any],
+    codings: list[Coding],
+    steps: NDArray[np.uint32],
+    tile: tuple[int, int, int, int],
+    cuts: int,
+    streams: list[bytes | None],
+) -> tuple[int, int]: ...

@@ -1,0 +1,390 @@
+"""The image codec: color, wavelet, quantizer, context model, rANS, container, and the same calls mirrored.
+
+Encoding is almost all linear and everything is integers, so the same picture gives the same bytes, and the same bytes
+the same pixels, on every machine and with any number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from laconic.codecs.pixels import as_pixels, from_pixels
+from laconic.codecs.targets import Target, find_code
+from laconic.coder import rans
+from laconic.container import Header, Metadata, read, write
+from laconic.container.layout import TileGrid
+from laconic.entropy import causal
+from laconic.errors import CorruptStream, LimitExceeded, UsageError
+from laconic.models import ImageModel, default_model, find_model
+from laconic.quantize import rdo
+from laconic.quantize.steps import band_steps, ideal_ratio
+from laconic.transform import color, lifting
+from laconic.transform.lifting import Wavelet
+from laconic.transform.workers import Workers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from laconic.codecs.latents import Latents
+    from laconic.container import Container
+
+__all__ = ["DEFAULT_EFFORT", "DEFAULT_QUALITY", "ImageCodec", "Restored", "compress", "decompress", "restore"]
+
+DEFAULT_QUALITY = 75
+DEFAULT_EFFORT = 5
+MAX_DECODED_PIXELS = 1 << 29
+"""Pictures above 512 megapixels are refused: a file of a few bytes may announce 2^31 black pixels."""
+
+ALPHA = 3  # the plane of the lossless parameter set that alpha uses
+SMALL_PICTURE = 1 << 20
+SMALL_CUTS, LARGE_CUTS = 0b000011, 0b011111
+"""Resolution groups: quarter, half and full size for a small picture; every level for itself in a large one."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A decoded picture.
+
+    Attributes
+    ----------
+    pixels : ndarray (H, W) or (H, W, C) uint8 or uint16
+    icc, exif, xmp : bytes or None
+    missing : tuple of str
+        What a damaged file lacks, in words; empty for an intact one.
+    """
+
+    pixels: NDArray[Any]
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageCodec:
+    """A configuration; `repr` gives it back.
+
+    Parameters
+    ----------
+    quality : int, optional
+        0 .. 100. At most one of `quality`, `bpp`, `psnr`, `size` and `lossless`; none means quality 75.
+    bpp : float, optional
+        Bits per pixel of the whole file, at most.
+    psnr : float, optional
+        dB of the restored picture (over all color samples), at least.
+    size : int, optional
+        Bytes of the whole file, at most.
+    lossless : bool
+        Every pixel comes back exactly.
+    effort : int
+        1 .. 10, higher is slower and never worse: 1 rounds, 2 and 3 onward weigh every symbol's error against its bits.
+    jobs : int, optional
+        Threads; None is one for each core. The bytes do not depend on it.
+    tile : int
+        Side in pixels of the squares that are coded on their own, a multiple of 64.
+
+    Raises
+    ------
+    UsageError
+        A value out of range, or more than one target.
+    """
+
+    quality: int | None = None
+    bpp: float | None = None
+    psnr: float | None = None
+    size: int | None = None
+    lossless: bool = False
+    effort: int = DEFAULT_EFFORT
+    jobs: int | None = None
+    tile: int = 512
+    target: Target = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        target = Target.of(
+            quality=self.quality, bpp=self.bpp, psnr=self.psnr, size=self.size, lossless=self.lossless,
+            default=DEFAULT_QUALITY,
+        )  # fmt: skip
+        object.__setattr__(self, "target", target)
+        if not 1 <= self.effort <= 10:
+            raise UsageError(f"effort is {self.effort}, expected 1 .. 10")
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"jobs is {self.jobs}, expected at least 1")
+        if self.tile % 64 or not 64 <= self.tile <= 255 * 64:
+            raise UsageError(f"tile is {self.tile}, expected a multiple of 64 from 64 to {255 * 64}")
+
+    def encode(
+        self, picture: Any, *, icc: bytes | None = None, exif: bytes | None = None, xmp: bytes | None = None
+    ) -> bytes:
+        """Compress a picture into the bytes of a `.lac` file.
+
+        Parameters
+        ----------
+        picture : ndarray (H, W) or (H, W, C) uint8 or uint16, or PIL image
+            C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha.
+        icc, exif, xmp : bytes, optional
+            Metadata to carry.
+
+        Raises
+        ------
+        UnsupportedInput
+            A picture of another shape or type, or metadata over 16 MiB.
+        TargetUnreachable
+            No step reaches the asked size, rate or PSNR.
+        """
+        pixels = as_pixels(picture)
+        metadata = Metadata(icc=icc, exif=exif, xmp=xmp)
+        with Workers(self.jobs) as workers:
+            analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers)
+
+            def attempt(code: int) -> bytes:
+                header = self.header_at(analysis, code)
+                return write(header, self.code_tiles(analysis, header, workers)[0], metadata)
+
+            if self.lossless:
+                return attempt(0)
+            return find_code(self.target, attempt, pixels, analysis.model.quality_codes, decode=decompress)
+
+    def code_tiles(
+        self, analysis: Analysis, header: Header, workers: Workers, symbols: NDArray[np.int32] | None = None
+    ) -> tuple[list[tuple[bytes, ...]], causal.TileCoding]:
+        """Quantize and code an analyzed picture as a header says; returns streams by group and tile, and how."""
+        coding = tile_coding(header, analysis.model, rdo.for_effort(self.effort))
+        grid = TileGrid.of(header)
+
+        def code_tile(tile: int) -> list[bytes]:
+            window = pixel_window(grid, tile)
+            return [rans.push(ops) for ops in causal.tables(analysis.planes, window, coding, symbols)]
+
+        streams = workers.each(code_tile, range(grid.count))
+        return list(zip(*streams, strict=True)), coding
+
+    def header_at(self, analysis: Analysis, code: int) -> Header:
+        """Return the header of a file of this picture at a step code."""
+        channels, height, width = analysis.planes.shape
+        return Header(
+            fingerprint=analysis.model.fingerprint,
+            width=width,
+            height=height,
+            channels=channels,
+            depth=8 if analysis.planes.dtype == np.int16 else 16,
+            lossless=self.lossless,
+            quality=self.target.header_quality,
+            step_code=code,
+            parameter_set=0 if self.lossless else analysis.model.set_for(code),
+            tile=self.tile,
+            cuts=SMALL_CUTS if height * width <= SMALL_PICTURE else LARGE_CUTS,
+        )
+
+    def decode(self, data: bytes) -> NDArray[Any]:
+        """Restore the pixels, see `decompress`. The file says how; of this configuration only `jobs` matters."""
+        return decompress(data, jobs=self.jobs)
+
+    def latents(self, picture: Any) -> Latents:
+        """Return the quantized coefficients that a file of this picture would hold: what a model can learn on.
+
+        Raises
+        ------
+        UsageError
+            For a target other than quality or lossless: the step must be known beforehand.
+        """
+        from laconic.codecs.latents import Latents
+
+        if self.target.quality is None and not self.lossless:
+            raise UsageError("latents are taken at a quality or lossless")
+        with Workers(self.jobs) as workers:
+            analysis = Analysis.of(as_pixels(picture), lossless=self.lossless, workers=workers)
+            code = 0 if self.target.quality is None else int(analysis.model.quality_codes[self.target.quality])
+            symbols = np.zeros(analysis.planes.shape, np.int32)
+            _, coding = self.code_tiles(analysis, self.header_at(analysis, code), workers, symbols)
+            return Latents(symbols, coding.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """A picture after its transforms: ready to be quantized at any step."""
+
+    planes: NDArray[Any]
+    model: ImageModel
+
+    @classmethod
+    def of(cls, pixels: NDArray[Any], *, lossless: bool, workers: Workers) -> Analysis:
+        """Analyze pixels (H, W, C)."""
+        planes = color.analyze(pixels, lossless=lossless, workers=workers)
+        lifting.analyze(planes, wavelets(len(planes), lossless=lossless), workers=workers)
+        return cls(planes, default_model())
+
+
+def wavelets(channels: int, *, lossless: bool) -> list[Wavelet]:
+    """Return the wavelet of each plane: alpha is reversible in any file."""
+    kinds = [Wavelet.REVERSIBLE53 if lossless else Wavelet.CDF97] * channels
+    if channels in (2, 4):
+        kinds[-1] = Wavelet.REVERSIBLE53
+    return kinds
+
+
+def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = None) -> causal.TileCoding:
+    """Return how the tiles of a file are coded; `decisions` only matter to an encoder.
+
+    Raises
+    ------
+    CorruptStream
+        The header names a parameter set the model does not have.
+    """
+    decisions = decisions or rdo.Rdo(0.0)
+    if header.parameter_set >= len(model.lossy):
+        raise CorruptStream("parameter_set", None, f"less than {len(model.lossy)}", header.parameter_set)
+    zeros = np.zeros(lifting.LEVELS * 3 + 1, np.uint32)
+    color_planes = 3 if header.channels >= 3 else 1
+    planes: list[causal.PlaneCoding] = []
+    parameters = model.lossless if header.lossless else model.lossy[header.parameter_set]
+    if header.lossless:
+        steps = weights = np.stack([zeros] * color_planes)
+    else:
+        ratio = parameters.ratio[:color_planes]
+        steps = band_steps(header.step_code, ratio, depth=header.depth)
+        weights = rdo.lambdas(decisions, ratio, ideal_ratio(color_planes))
+    for plane in range(color_planes):
+        planes.append(causal.PlaneCoding(parameters, plane, plane, steps[plane], weights[plane]))
+    if header.channels in (2, 4):
+        planes.append(causal.PlaneCoding(model.lossless, ALPHA, 0, zeros, zeros))
+    return causal.TileCoding(
+        planes, header.cuts, rounding=decisions.rounding, context_tax=decisions.context_tax
+    )
+
+
+def pixel_window(grid: TileGrid, tile: int) -> tuple[int, int, int, int]:
+    """Return (top, left, height, width) of a tile in pixels."""
+    window = grid.pixels(tile)
+    return window.top, window.left, window.bottom - window.top, window.right - window.left
+
+
+def compress(
+    picture: Any,
+    *,
+    quality: int | None = None,
+    bpp: float | None = None,
+    psnr: float | None = None,
+    size: int | None = None,
+    lossless: bool = False,
+    effort: int = DEFAULT_EFFORT,
+    jobs: int | None = None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+) -> bytes:
+    """Compress a picture into the bytes of a `.lac` file.
+
+    Parameters
+    ----------
+    picture : ndarray (H, W) or (H, W, C) uint8 or uint16, path, or PIL image
+        A path brings its own metadata; `icc`, `exif`, `xmp` replace them.
+    quality, bpp, psnr, size, lossless, effort, jobs
+        See `ImageCodec`.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    UsageError, UnsupportedInput, TargetUnreachable
+        As their names say.
+    """
+    codec = ImageCodec(quality=quality, bpp=bpp, psnr=psnr, size=size, lossless=lossless, effort=effort, jobs=jobs)
+    if not isinstance(picture, np.ndarray):
+        from laconic.codecs.pixels import load_picture
+
+        image = load_picture(picture)
+        picture = image.pixels
+        icc, exif, xmp = icc or image.icc, exif or image.exif, xmp or image.xmp
+    return codec.encode(picture, icc=icc, exif=exif, xmp=xmp)
+
+
+def decompress(data: bytes, *, allow_partial: bool = False, jobs: int | None = None) -> NDArray[Any]:
+    """Restore the pixels of a `.lac` file.
+
+    Returns
+    -------
+    ndarray (H, W) uint8 or uint16 for gray, else (H, W, C)
+
+    Raises
+    ------
+    FormatError
+        One of its kinds, see `laconic.errors`; nothing is returned from a damaged file unless `allow_partial`.
+    """
+    return restore(data, allow_partial=allow_partial, jobs=jobs).pixels
+
+
+def restore(data: bytes, *, allow_partial: bool = False, jobs: int | None = None) -> Restored:
+    """Restore the pixels and the metadata of a `.lac` file.
+
+    Parameters
+    ----------
+    data : bytes-like
+    allow_partial : bool
+        Of a damaged or truncated file restore what is intact: tiles whose finer parts are lost come out coarser, tiles
+        that are lost altogether come out gray. `Restored.missing` says what.
+    jobs : int, optional
+
+    Raises
+    ------
+    FormatError
+        As for `decompress`.
+    """
+    container = read(data, allow_partial=allow_partial)
+    header = container.header
+    pixel_count = header.width * header.height
+    if pixel_count > MAX_DECODED_PIXELS:
+        raise LimitExceeded("number of pixels", MAX_DECODED_PIXELS, pixel_count)
+    missing = [_in_words(loss.part, loss.tile, loss.error) for loss in container.losses]
+    with Workers(jobs) as workers:
+        pixels, damaged = _decode(container, workers, allow_partial=allow_partial)
+    kept = container.metadata
+    return Restored(from_pixels(pixels), kept.icc, kept.exif, kept.xmp, tuple(missing + damaged))
+
+
+def _decode(container: Container, workers: Workers, *, allow_partial: bool) -> tuple[NDArray[Any], list[str]]:
+    """Undo `ImageCodec.code_tiles` and `Analysis.of`, step by step."""
+    header = container.header
+    model = find_model(header.fingerprint)
+    coding = tile_coding(header, model)
+    grid = TileGrid.of(header)
+    planes = np.zeros(
+        (header.channels, header.height, header.width), np.int16 if header.depth == 8 else np.int32
+    )
+
+    def decode_tile(tile: int) -> str | None:
+        window = pixel_window(grid, tile)
+        try:
+            causal.pop_tile(planes, window, coding, [streams[tile] for streams in container.segments], tile)
+        except CorruptStream as error:
+            if not allow_partial:
+                raise
+            _blank(planes, grid, tile)
+            return _in_words("segments", tile, error)
+        return None
+
+    damaged = [words for words in workers.each(decode_tile, range(grid.count)) if words]
+    kinds = wavelets(header.channels, lossless=header.lossless)
+    lifting.synthesize(planes, kinds, workers=workers)
+    return color.synthesize(planes, lossless=header.lossless, workers=workers), damaged
+
+
+def _blank(planes: NDArray[Any], grid: TileGrid, tile: int) -> None:
+    """Zero the coefficients of a tile that turned out damaged on the way."""
+    from laconic.container.layout import BANDS, band_place, low_size
+
+    _, height, width = planes.shape
+    for band in range(BANDS):
+        level, orientation = band_place(band)
+        top = low_size(height, level) if orientation in (1, 2) else 0
+        left = low_size(width, level) if orientation in (0, 2) else 0
+        window = grid.window(tile, band)
+        planes[:, top + window.top : top + window.bottom, left + window.left : left + window.right] = 0
+
+
+def _in_words(part: str, tile: int | None, error: Exception) -> str:
+    return f"{part}{'' if tile is None else f', tile {tile}'}: {error}"

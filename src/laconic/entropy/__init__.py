@@ -1,0 +1,3 @@
+"""Symbols <-> the frequency tables they are coded with: the causal context model, integers only."""
+
+from __future__ import annotations

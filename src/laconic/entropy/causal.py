@@ -1,0 +1,143 @@
+"""The context model at work on one tile: coefficients -> operations of the coder, and streams -> coefficients.
+
+For each symbol, neighbors that are already known (own band, parent band, sibling orientations, earlier planes) are added
+up with the weights of the parameter set; the logarithm of the sum picks a frequency table. The work is done in
+`native/causal.h`; `coder/reference.py` says the same in plain Python. No network and no floating-point number takes
+part, so every machine picks the same tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from laconic import _native
+from laconic.errors import CorruptStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from laconic.entropy.tables import ParameterSet
+
+__all__ = ["PlaneCoding", "TileCoding", "pop_tile", "tables"]
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneCoding:
+    """How one plane is coded.
+
+    Parameters
+    ----------
+    parameters : ParameterSet
+    index : int
+        Which plane of the set this is.
+    color_sources : int
+        How many of the planes before it serve as context: 0, 1 or 2.
+    steps : ndarray (19,) uint32
+        Of each band, in 1/256 of a transform unit; 0 codes coefficients as they are.
+    lambdas : ndarray (19,) uint32
+        Weight of a bit in the encoder's decisions, see `quantize.rdo`; 0 for plain rounding.
+    """
+
+    parameters: ParameterSet
+    index: int
+    color_sources: int
+    steps: NDArray[np.uint32]
+    lambdas: NDArray[np.uint32]
+
+
+class TileCoding:
+    """How every tile of a picture is coded.
+
+    Parameters
+    ----------
+    planes : sequence of PlaneCoding
+    cuts : int
+        Where resolution groups begin, see `container.layout.groups`.
+    rounding, context_tax : int
+        Encoder only, see `quantize.rdo.Rdo`.
+    """
+
+    def __init__(self, planes: Sequence[PlaneCoding], cuts: int, *, rounding: int = 24, context_tax: int = 0) -> None:
+        self.codings = [(plane.parameters.native, plane.index, plane.color_sources) for plane in planes]
+        self.steps = np.ascontiguousarray([plane.steps for plane in planes], np.uint32)
+        self.lambdas = np.ascontiguousarray([plane.lambdas for plane in planes], np.uint32)
+        self.cuts = cuts
+        self.rounding = rounding
+        self.context_tax = context_tax
+
+
+def tables(
+    planes: NDArray[Any],
+    tile: tuple[int, int, int, int],
+    coding: TileCoding,
+    symbols: NDArray[np.int32] | None = None,
+) -> list[NDArray[np.uint32]]:
+    """Quantize one tile and find the table interval of every symbol.
+
+    Parameters
+    ----------
+    planes : ndarray (P, H, W) int16 or int32
+        The coefficients of the whole picture as `transform.lifting.analyze` leaves them.
+    tile : (top, left, height, width) in pixels
+    symbols : ndarray (P, H, W) int32 of zeros, optional
+        Receives the chosen symbols of this tile.
+
+    Returns
+    -------
+    list of ndarray (n,) uint32
+        For each resolution group the operations for `coder.rans.push`; empty where all symbols are zero.
+    """
+    return _native.encode_tile(
+        planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts, coding.rounding, coding.context_tax,
+        symbols,
+    )  # fmt: skip
+
+
+_DAMAGE = {
+    2: ("start states", "two states of at least 65536 and whole words", "other bytes"),
+    3: ("words", "enough words for every symbol", "fewer"),
+    4: ("end states", "65536 and no words left", "another end"),
+    5: ("escape", "at most 20 bits", "more"),
+}
+
+
+def pop_tile(
+    planes: NDArray[Any],
+    tile: tuple[int, int, int, int],
+    coding: TileCoding,
+    streams: Sequence[bytes | memoryview | None],
+    number: int = 0,
+) -> None:
+    """Decode one tile: streams -> reconstructed coefficients, written in place.
+
+    Parameters
+    ----------
+    planes : ndarray (P, H, W) int16 or int32
+        Zero where the tile lies.
+    tile : (top, left, height, width) in pixels
+    streams : sequence
+        One for each resolution group, coarse to fine; from the first None on the tile stays as coarse as it is.
+    number : int
+        Of the tile, for the error's message.
+
+    Raises
+    ------
+    CorruptStream
+        The symbols do not use up a stream exactly.
+    """
+    status, group = _native.decode_tile(
+        planes,
+        coding.codings,
+        coding.steps,
+        tile,
+        coding.cuts,
+        [None if stream is None else bytes(stream) for stream in streams],
+    )
+    if status:
+        what, expected, found = _DAMAGE[status]
+        raise CorruptStream(f"{what} of group {group} of tile {number}", None, expected, found)

@@ -1,0 +1,129 @@
+"""One parameter set: the weights of the context and the frequency tables it chooses from.
+
+Everything is an integer that training stored with the model; `spec/entropy.md` says what each means. A model file is as
+hostile as any other, so shapes and values are checked before use, here and in `native/model.h`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from laconic import _native
+from laconic.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["BANDS", "BUCKETS", "KINDS", "SIGNS", "TAPS", "TOKENS", "ParameterSet"]
+
+BANDS, TAPS, KINDS, BUCKETS, TOKENS, SIGNS = 19, 57, 2, 48, 16, 27
+
+_SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "weights": ("uint8", (BANDS, TAPS)),
+    "bias": ("uint16", (BANDS,)),
+    "group_limit": ("uint16", (BANDS,)),
+    "freq": ("uint16", (BANDS, KINDS, BUCKETS, TOKENS)),
+    "shift": ("uint8", (BANDS, BUCKETS)),
+    "group_freq": ("uint16", (BANDS, BUCKETS)),
+    "sign_freq": ("uint16", (BANDS, SIGNS)),
+    "recon": ("uint8", (BANDS, KINDS, BUCKETS, 3)),
+    "ll_pred": ("int16", (4,)),
+    "ratio": ("uint16", (BANDS,)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterSet:
+    """Parameters for P planes; axis 0 of every array is the plane, axis 1 of all but `ll_pred` the band.
+
+    Attributes
+    ----------
+    weights : (P, 19, 57) uint8
+        Taps of the context, 256 is 1.0.
+    bias : (P, 19) uint16
+        Activity where all around is zero, at least 16.
+    group_limit : (P, 19) uint16
+        Largest mean activity at which a group of 16 carries an "all zero" flag; 0 for never.
+    freq : (P, 19, 2, 48, 16) uint16
+        Frequency of each token by kind and bucket; each row sums to 16384.
+    shift : (P, 19, 48) uint8
+        Low bits of a magnitude that are coded raw.
+    group_freq : (P, 19, 48) uint16
+        Frequency of "all zero".
+    sign_freq : (P, 19, 27) uint16
+        Frequency of "negative".
+    recon : (P, 19, 2, 48, 3) uint8
+        How far magnitudes 1, 2 and more are drawn toward zero, in 1/64 step.
+    ll_pred : (P, 4) int16
+        Weights of W, N, NW and NE in the prediction of the lowest band, 256 is 1.0.
+    ratio : (P, 19) uint16
+        Step of each band over the base step, 4096 is 1.0; 0 for lossless.
+    """
+
+    weights: NDArray[np.uint8]
+    bias: NDArray[np.uint16]
+    group_limit: NDArray[np.uint16]
+    freq: NDArray[np.uint16]
+    shift: NDArray[np.uint8]
+    group_freq: NDArray[np.uint16]
+    sign_freq: NDArray[np.uint16]
+    recon: NDArray[np.uint8]
+    ll_pred: NDArray[np.int16]
+    ratio: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> ParameterSet:
+        """Take the arrays named `prefix` + attribute; a missing `ratio` is all zero.
+
+        Raises
+        ------
+        ModelError
+            An array is missing or has the wrong shape or type.
+        """
+        taken: dict[str, Any] = {}
+        planes = 0
+        for field in fields(cls):
+            kind, shape = _SHAPES[field.name]
+            array = arrays.get(prefix + field.name)
+            if array is None and field.name == "ratio":
+                array = np.zeros((planes, BANDS), np.uint16)
+            if array is None:
+                raise ModelError(f"the model has no array {prefix + field.name}")
+            planes = planes or array.shape[0]
+            if array.dtype.name != kind or array.shape != (planes, *shape) or not 1 <= planes <= 4:
+                raise ModelError(
+                    f"{prefix + field.name} is {array.dtype.name}{array.shape}, expected {kind}{(planes or 'P', *shape)}"
+                )
+            taken[field.name] = np.ascontiguousarray(array)
+        return cls(**taken)
+
+    @property
+    def planes(self) -> int:
+        """Number of planes P."""
+        return self.weights.shape[0]
+
+    @cached_property
+    def native(self) -> _native.ParameterSet:
+        """The same for the native coder.
+
+        Raises
+        ------
+        ModelError
+            A value that could overflow, divide by zero, or name a neighbor that does not exist.
+        """
+        try:
+            return _native.ParameterSet(
+                *(getattr(self, field.name) for field in fields(self) if field.name != "ratio")
+            )
+        except ValueError as error:
+            raise ModelError(f"the model is not usable: {error}") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The native twin is rebuilt, not pickled.
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))

@@ -1,0 +1,139 @@
+"""Models: files of integers that training makes and the package ships, named by what is in them.
+
+A compressed file names its model by a fingerprint, the first 8 bytes of the SHA-256 of the model file. Models are looked
+for in the package and in the folders of the environment variable ``LACONIC_MODELS``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from laconic.entropy.tables import ParameterSet
+from laconic.errors import MissingModel, ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ImageModel", "default_model", "find_model", "load_model"]
+
+PHOTO = Path(__file__).with_name("photo.safetensors")
+KIND, VERSION = "laconic.image", "1"
+MAX_MODEL = 64 * 2**20
+FINGERPRINT_BYTES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class ImageModel:
+    """What the image codec needs to know about pictures.
+
+    Attributes
+    ----------
+    fingerprint : bytes
+        8 bytes.
+    lossy : tuple of ParameterSet
+        Planes Y, Cb, Cr; one set for each range of rates.
+    lossless : ParameterSet
+        Planes Y, Co, Cg and alpha.
+    set_codes : ndarray (S,) uint16
+        The first step code of each lossy set, ascending from 0.
+    quality_codes : ndarray (101,) uint16
+        The step code of each quality.
+    """
+
+    fingerprint: bytes
+    lossy: tuple[ParameterSet, ...]
+    lossless: ParameterSet
+    set_codes: NDArray[np.uint16]
+    quality_codes: NDArray[np.uint16]
+
+    def set_for(self, code: int) -> int:
+        """Return the number of the lossy set for a step code."""
+        return int(np.searchsorted(self.set_codes, code, side="right")) - 1
+
+
+def load_model(data: bytes) -> ImageModel:
+    """Read a model file.
+
+    Raises
+    ------
+    ModelError
+        It is damaged, of another kind or version, or holds values no codec can use.
+    """
+    if len(data) > MAX_MODEL:
+        raise ModelError(f"a model of {len(data)} bytes, at most {MAX_MODEL} are read")
+    arrays = _arrays(data)
+    count = sum(name.endswith(".weights") and name.startswith("lossy") for name in arrays)
+    codes = arrays.get("set_codes")
+    qualities = arrays.get("quality_code")
+    if codes is None or codes.shape != (count,) or count < 1 or codes[0] != 0 or np.any(np.diff(codes.astype(int)) <= 0):
+        raise ModelError("set_codes must rise from 0, one for each lossy set")
+    if qualities is None or qualities.shape != (101,) or qualities.max() > 767:
+        raise ModelError("quality_code must hold 101 step codes")
+    return ImageModel(
+        fingerprint=hashlib.sha256(data).digest()[:FINGERPRINT_BYTES],
+        lossy=tuple(ParameterSet.of(arrays, f"lossy{number}.") for number in range(count)),
+        lossless=ParameterSet.of(arrays, "lossless."),
+        set_codes=codes,
+        quality_codes=qualities,
+    )
+
+
+def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    import json
+
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        arrays = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"not a model file: {error}") from error
+    about = header.get("__metadata__", {})
+    if about.get("kind") != KIND:
+        raise ModelError(f"a model of kind {about.get('kind')!r}, expected {KIND!r}")
+    if about.get("version") != VERSION:
+        raise ModelError(f"a model of version {about.get('version')!r}, this program reads {VERSION!r}")
+    return arrays
+
+
+def folders() -> list[Path]:
+    """List where models are looked for, the package first."""
+    return [PHOTO.parent, *(Path(part) for part in os.environ.get("LACONIC_MODELS", "").split(os.pathsep) if part)]
+
+
+@lru_cache(maxsize=4)
+def _load_path(path: Path) -> ImageModel:
+    return load_model(path.read_bytes())
+
+
+def default_model() -> ImageModel:
+    """Return the model that new files are written with."""
+    return _load_path(PHOTO)
+
+
+@lru_cache(maxsize=16)
+def find_model(fingerprint: bytes) -> ImageModel:
+    """Return the model with this fingerprint.
+
+    Raises
+    ------
+    MissingModel
+        None of the folders holds it.
+    """
+    for folder in folders():
+        for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
+            if path.stat().st_size <= MAX_MODEL and _fingerprint(path) == fingerprint:
+                return _load_path(path)
+    raise MissingModel(fingerprint, [str(folder) for folder in folders()])
+
+
+def _fingerprint(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()[:FINGERPRINT_BYTES]

@@ -1,0 +1,3 @@
+"""Pixels <-> coefficients: color, then lifting (`analyze` / `synthesize`)."""
+
+from __future__ import annotations

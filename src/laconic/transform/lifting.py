@@ -1,0 +1,78 @@
+"""The wavelet: planes <-> bands by lifting, six levels, over the whole picture so that tiles leave no seams.
+
+CDF 9/7 (Daubechies & Sweldens 1998) for lossy planes, the reversible 5/3 for lossless ones, both in integers: see
+`native/lifting.h` for the steps and `lifting_reference.py` for the same in numpy. After each level the low band lies top
+left, HL (horizontally high) right of it, LH below, HH diagonally; the next level splits the low band.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from laconic import _native
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from laconic.transform.workers import Workers
+
+__all__ = ["LEVELS", "Wavelet", "analyze", "synthesize"]
+
+LEVELS = 6
+LINES = 64  # lines in one piece of work; columns are lifted 64 at a time
+
+
+class Wavelet(IntEnum):
+    """The wavelets, numbered as in `native/lifting.h`."""
+
+    CDF97 = 0
+    REVERSIBLE53 = 1
+
+
+def analyze(planes: NDArray[Any], wavelets: list[Wavelet], *, workers: Workers) -> None:
+    """Turn planes into bands, in place.
+
+    Parameters
+    ----------
+    planes : ndarray (P, H, W) int16 or int32, C-contiguous
+    wavelets : list of Wavelet
+        One for each plane.
+    """
+    for level in range(LEVELS):
+        height, width = low_shape(planes, level)
+        _lift(planes, wavelets, workers, columns=False, extent=width, across=height, inverse=False)
+        _lift(planes, wavelets, workers, columns=True, extent=height, across=width, inverse=False)
+
+
+def synthesize(planes: NDArray[Any], wavelets: list[Wavelet], *, workers: Workers) -> None:
+    """Turn bands back into planes, in place: the steps of `analyze` undone in reverse order."""
+    for level in reversed(range(LEVELS)):
+        height, width = low_shape(planes, level)
+        _lift(planes, wavelets, workers, columns=True, extent=height, across=width, inverse=True)
+        _lift(planes, wavelets, workers, columns=False, extent=width, across=height, inverse=True)
+
+
+def low_shape(planes: NDArray[Any], level: int) -> tuple[int, int]:
+    """Return (height, width) of the low band after `level` splits."""
+    height, width = planes.shape[1:]
+    return -(-height >> level), -(-width >> level)
+
+
+def _lift(
+    planes: NDArray[Any],
+    wavelets: list[Wavelet],
+    workers: Workers,
+    *,
+    columns: bool,
+    extent: int,
+    across: int,
+    inverse: bool,
+) -> None:
+    pieces = [(plane, span) for plane in range(len(planes)) for span in workers.spans(across, LINES)]
+    workers.each(
+        lambda piece: _native.lift(
+            planes[piece[0]], columns, extent, *piece[1], int(wavelets[piece[0]]), inverse
+        ),
+        pieces,
+    )

@@ -1,0 +1,58 @@
+"""Threads for work that releases the interpreter's lock: the same results for any number of them."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
+
+__all__ = ["Workers", "available_cores"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def available_cores() -> int:
+    """Count the cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+class Workers:
+    """A pool of `jobs` threads that lives as long as one call, so nothing is shared between processes after a fork.
+
+    Parameters
+    ----------
+    jobs : int or None
+        None: one for each core. With one job everything runs in the calling thread.
+    """
+
+    def __init__(self, jobs: int | None = None) -> None:
+        self.jobs = available_cores() if jobs is None else max(1, jobs)
+        self._pool = ThreadPoolExecutor(self.jobs) if self.jobs > 1 else None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Apply `work` to every item; results in the order of the items. The first error is raised."""
+        if self._pool is None or len(items) < 2:
+            return [work(item) for item in items]
+        return list(self._pool.map(work, items))
+
+    def spans(self, size: int, least: int) -> Iterator[tuple[int, int]]:
+        """Cut 0 .. size into (from, to) pieces, a few for each thread, none shorter than `least` but the last."""
+        piece = max(least, -(-size // (4 * self.jobs))) if self.jobs > 1 else size
+        for start in range(0, size, max(1, piece)):
+            yield start, min(start + piece, size)
