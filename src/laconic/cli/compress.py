@@ -34,7 +34,8 @@ def configure(parser: options.CommandParser) -> None:
         "Profile, EXIF and XMP are kept; orientation is applied. Without a target it takes -q 75."
     )
     options.add_batch_options(parser, "photos")
-    target = parser.add_argument_group("how small, how good (one of these)").add_mutually_exclusive_group()
+    group = parser.add_argument_group("how small, how good (at most one of the first five)")
+    target = group.add_mutually_exclusive_group()
     target.add_argument(
         "-q",
         "--quality",
@@ -48,20 +49,20 @@ def configure(parser: options.CommandParser) -> None:
         "--size", metavar="BYTES", type=_size, help="size of the file, at most: 20000, 20kB, 1.5MB, 64KiB"
     )
     target.add_argument("--lossless", action="store_true", help="every bit of every sample comes back")
-    parser.add_argument(
+    group.add_argument(
         "-e",
         "--effort",
         metavar="1..10",
         type=options.in_range(int, 1, 10),
         help="higher is slower and never larger at the same quality (default: 5)",
     )
-    options.add_output_options(parser)
-    parser.add_argument("--input-format", metavar="NAME", help="refuse inputs of another format (png, jpeg, tiff, ...)")
-    parser.add_argument("--output-format", choices=["lac"], default="lac", help="there is one")
-    options.add_metadata_options(parser)
-    parser.add_argument("--icc", metavar="FILE", help="store this color profile instead of the input's")
-    parser.add_argument("--exif", metavar="FILE", help="store this EXIF instead of the input's")
-    parser.add_argument("--xmp", metavar="FILE", help="store this XMP instead of the input's")
+    output = options.add_output_options(parser)
+    output.add_argument("--input-format", metavar="NAME", help="refuse inputs of another format (png, jpeg, tiff, ...)")
+    output.add_argument("--output-format", choices=["lac"], default="lac", help="there is one")
+    metadata = options.add_metadata_options(parser)
+    metadata.add_argument("--icc", metavar="FILE", help="store this color profile instead of the input's")
+    metadata.add_argument("--exif", metavar="FILE", help="store this EXIF instead of the input's")
+    metadata.add_argument("--xmp", metavar="FILE", help="store this XMP instead of the input's")
     options.add_console_options(parser)
 
 

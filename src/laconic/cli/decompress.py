@@ -30,12 +30,12 @@ def configure(parser: options.CommandParser) -> None:
         ".ppm/.pgm/.pam, .bmp, or .jpg (quality 95). 16-bit samples need .png, .tiff or .pam."
     )
     options.add_batch_options(parser, ".lac files")
-    options.add_output_options(parser)
-    parser.add_argument("--input-format", choices=["lac"], default="lac", help="there is one")
-    parser.add_argument(
+    output = options.add_output_options(parser)
+    output.add_argument("--input-format", choices=["lac"], default="lac", help="there is one")
+    output.add_argument(
         "--output-format", metavar="NAME", help="png, tiff, webp, pnm, bmp or jpeg, whatever the name says"
     )
-    parser.add_argument(
+    output.add_argument(
         "--allow-partial",
         action="store_true",
         help="restore what a damaged file still holds and say what is missing; exit code 1 if anything is",

@@ -16,6 +16,7 @@ from laconic.errors import UsageError
 from laconic.signals.locations import is_url
 
 if TYPE_CHECKING:
+    from argparse import _ArgumentGroup as Group  # pyright: ignore[reportPrivateUsage]  # argparse has no public name
     from collections.abc import Callable
 
     from laconic.cli.plan import Plan
@@ -52,7 +53,7 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(
             prog=prog, add_help=False, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        self.add_argument("-h", "--help", action="help", help="show this page")
+        self.usage = "%(prog)s [options] INPUT..."
 
     def format_help(self) -> str:
         """Put the example above everything else."""
@@ -79,11 +80,13 @@ def in_range(kind: Callable[[str], Any], low: float, high: float, unit: str = ""
 
 
 def add_console_options(parser: argparse.ArgumentParser) -> None:
-    """Add --json, -v, --quiet."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object per file on stdout")
-    talk = parser.add_mutually_exclusive_group()
+    """Add --json, -v, --quiet, -h."""
+    group = parser.add_argument_group("messages")
+    group.add_argument("--json", action="store_true", help="print one JSON object per file on stdout")
+    talk = group.add_mutually_exclusive_group()
     talk.add_argument("-v", "--verbose", action="count", default=0, help="say more; -vv shows tracebacks")
     talk.add_argument("--quiet", action="store_true", help="print errors only")
+    group.add_argument("-h", "--help", action="help", help="show this page")
 
 
 def console_of(arguments: argparse.Namespace) -> Console:
@@ -93,26 +96,29 @@ def console_of(arguments: argparse.Namespace) -> Console:
 
 def add_batch_options(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the inputs and -r."""
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help=f"{what}; - is stdin, quoted globs are expanded")
-    parser.add_argument("-r", "--recursive", action="store_true", help="take folders with all they contain")
+    group = parser.add_argument_group("inputs")
+    group.add_argument("inputs", nargs="+", metavar="INPUT", help=f"{what}; - is stdin, quoted globs are expanded")
+    group.add_argument("-r", "--recursive", action="store_true", help="take folders with all they contain")
 
 
-def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """Add -o, -f, -n, --rm and -j."""
-    parser.add_argument(
+def add_output_options(parser: argparse.ArgumentParser) -> Group:
+    """Add -o, -f, -n, --rm and -j; returns their group."""
+    group = parser.add_argument_group("output")
+    group.add_argument(
         "-o",
         "--output",
         metavar="PATH",
         help="the output file; a folder for several inputs, which mirrors their tree; - is stdout. "
         "For one input the output may also stand as second argument. Default: beside the input",
     )
-    clash = parser.add_mutually_exclusive_group()
+    clash = group.add_mutually_exclusive_group()
     clash.add_argument("-f", "--force", action="store_true", help="replace existing files")
     clash.add_argument("-n", "--no-clobber", action="store_true", help="skip inputs whose output exists")
-    parser.add_argument("--rm", action="store_true", help="remove each input once its output is written and verified")
-    parser.add_argument(
+    group.add_argument("--rm", action="store_true", help="remove each input once its output is written and verified")
+    group.add_argument(
         "-j", "--jobs", metavar="N", type=_jobs, help="threads, a number or `all` (default); never changes the bytes"
     )
+    return group
 
 
 def check_streams(arguments: argparse.Namespace, plan: Plan) -> None:
@@ -146,13 +152,15 @@ def _jobs(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 1 to 1024 nor `all`")
 
 
-def add_metadata_options(parser: argparse.ArgumentParser) -> None:
-    """Add --keep and --strip."""
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
+def add_metadata_options(parser: argparse.ArgumentParser) -> Group:
+    """Add --keep and --strip; returns their group."""
+    group = parser.add_argument_group("metadata")
+    choice = group.add_mutually_exclusive_group()
+    choice.add_argument(
         "--keep", metavar="LIST", type=_metadata_list, help="keep only these of exif,xmp,icc (default: all)"
     )
-    group.add_argument("--strip", metavar="LIST", type=_metadata_list, help="drop these of exif,xmp,icc, or `all`")
+    choice.add_argument("--strip", metavar="LIST", type=_metadata_list, help="drop these of exif,xmp,icc, or `all`")
+    return group
 
 
 def kept_metadata(arguments: argparse.Namespace) -> frozenset[str]:

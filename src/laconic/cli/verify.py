@@ -19,7 +19,7 @@ def configure(parser: options.CommandParser) -> None:
     """Add the options of `laconic verify`."""
     parser.example = "laconic verify photo.lac"
     parser.description = (
-        "Check files to the last bit: structure, limits, every checksum, and that every stream decodes. Writes nothing.\n"
+        "Check files to the last bit: structure, limits, every checksum, and that every stream decodes.\n"
         "The exit code tells: 0 intact, 5 damaged, 6 truncated, 3 no .lac file, 4 newer version; 1 for several files."
     )
     options.add_batch_options(parser, ".lac files")

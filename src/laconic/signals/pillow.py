@@ -187,9 +187,15 @@ def _exif_of_tiff(picture: Any) -> bytes | None:
 
 
 def _xmp_of_tiff(picture: Any) -> bytes | None:
-    stored = picture.tag_v2.get(700)
-    xmp: Any = cast("tuple[Any, ...]", stored)[0] if isinstance(stored, tuple) and stored else stored
-    return xmp if isinstance(xmp, bytes) else None
+    stored: Any = picture.tag_v2.get(700)
+    return next(
+        (
+            part
+            for part in (cast("tuple[Any, ...]", stored) if isinstance(stored, tuple) else [stored])
+            if isinstance(part, bytes)
+        ),
+        None,
+    )
 
 
 def _frames(picture: Any) -> tuple[str, ...]:
