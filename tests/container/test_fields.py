@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from laconic.container.fields import BITS, RAW, Header, describe, header_fields, read_header, write_header
-from laconic.errors import FormatError, UnsupportedInput
+from laconic.errors import CorruptStream, FormatError, LimitExceeded, UnsupportedInput
 
 from .samples import FINGERPRINT, headers
 
@@ -80,6 +80,26 @@ def test_every_limit_is_enforced_on_both_sides(name: str):
 def test_contradictions_are_refused(changes: dict[str, int], word: str):
     with pytest.raises(UnsupportedInput, match=word):
         replace(BASE, **changes)
+
+
+def test_a_header_has_nothing_after_it():
+    with pytest.raises(CorruptStream, match="header"):
+        read_header(memoryview(write_header(BASE) + b"\0"))
+
+
+def test_every_shorter_header_is_damage():
+    payload = write_header(BASE)
+    for size in range(len(payload)):
+        with pytest.raises(CorruptStream):
+            read_header(memoryview(payload[:size]))
+
+
+def test_two_sides_within_their_limits_may_still_be_too_many_pixels():
+    payload = write_header(replace(BASE, width=65535, height=32768))
+    too_many = payload.replace(b"\x80\x80\x02", b"\x80\x80\x03")
+    assert payload != too_many
+    with pytest.raises(LimitExceeded, match="pixels"):
+        read_header(memoryview(too_many))
 
 
 def test_each_field_is_printed_with_its_value():
