@@ -124,7 +124,7 @@ std::unique_ptr<ParameterSet> parameter_set(
     const Array<const uint8_t, nb::ndim<3>>& weights, const Array<const uint16_t, nb::ndim<2>>& bias,
     const Array<const uint16_t, nb::ndim<2>>& group_limit, const Array<const uint16_t, nb::ndim<5>>& freq,
     const Array<const uint8_t, nb::ndim<3>>& shift, const Array<const uint16_t, nb::ndim<3>>& group_freq,
-    const Array<const uint16_t, nb::ndim<3>>& sign_freq, const Array<const uint8_t, nb::ndim<5>>& recon,
+    const Array<const uint16_t, nb::ndim<3>>& sign_freq, const Array<const int8_t, nb::ndim<5>>& recon,
     const Array<const int16_t, nb::ndim<2>>& ll_pred) {
   const size_t planes = weights.shape(0);
   require(planes >= 1 && planes <= kMaxPlanes, "a parameter set has 1 to 4 planes");

@@ -147,8 +147,8 @@ inline int32_t predict_lowest(const int32_t* q, int y, int x, int w, const int16
   return clamp_lowest((weight[0] * W + weight[1] * N + weight[2] * NW + weight[3] * NE + 128) >> 8);
 }
 
-inline int64_t dequantize(int64_t m, uint32_t delta, uint32_t step) {
-  return step ? ((m * 64 - int64_t(delta)) * step) >> 14 : m;
+inline int64_t dequantize(int64_t m, int delta, uint32_t step) {
+  return step ? ((m * 64 - delta) * int64_t(step)) >> 14 : m;
 }
 
 inline unsigned recon_index(uint32_t m) { return (m < 3 ? m : 3) - 1; }
@@ -351,8 +351,8 @@ inline void scale_row(uint32_t* v, const T* c, int n, uint32_t step) {
 }
 
 // Squared error of reconstructing v (1/64 step) as magnitude q, 1/4096 of a squared step.
-inline uint64_t distortion(uint32_t v, uint32_t q, uint32_t delta) {
-  const int64_t e = int64_t(v) - (q ? int64_t(q) * 64 - int64_t(delta) : 0);
+inline uint64_t distortion(uint32_t v, uint32_t q, int delta) {
+  const int64_t e = int64_t(v) - (q ? int64_t(q) * 64 - delta : 0);
   return uint64_t(e * e);
 }
 

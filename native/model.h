@@ -35,7 +35,7 @@ struct BandModel {
   uint16_t cum[kRows][kTokens + 1];
   uint16_t cost[kRows][kTokens];  // 1/256 bit
   uint8_t shift[kBuckets];
-  uint8_t recon[kRows][3];
+  int8_t recon[kRows][3];  // toward zero, 1/64 step
   uint16_t group_freq[kBuckets], group_cost[kBuckets][2];  // [..][1]: the cost of "all zero"
   uint16_t sign_freq[kSigns], sign_cost[kSigns][2];        // [..][1]: the cost of "negative"
   bool uses_parent, uses_sibling[2], uses_color[2];
@@ -67,7 +67,7 @@ struct ParameterArrays {  // all C-contiguous, shapes as in spec/entropy.md
   const uint16_t *bias, *group_limit, *freq;
   const uint8_t* shift;
   const uint16_t *group_freq, *sign_freq;
-  const uint8_t* recon;
+  const int8_t* recon;
   const int16_t* ll_pred;
 };
 
@@ -112,7 +112,7 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
       b.cum[r][kTokens] = uint16_t(kProbTotal);
       for (int i = 0; i < 3; ++i) {
         b.recon[r][i] = a.recon[(k * kRows + size_t(r)) * 3 + size_t(i)];
-        if (b.recon[r][i] > 63) refuse("a reconstruction offset of a step or more", k);
+        if (b.recon[r][i] < -63 || b.recon[r][i] > 63) refuse("a reconstruction offset of a step or more", k);
       }
     }
     for (int c = 0; c < kBuckets; ++c) {

@@ -16,7 +16,7 @@ class ParameterSet:
         shift: NDArray[np.uint8],
         group_freq: NDArray[np.uint16],
         sign_freq: NDArray[np.uint16],
-        recon: NDArray[np.uint8],
+        recon: NDArray[np.int8],
         ll_pred: NDArray[np.int16],
     ) -> None: ...
 

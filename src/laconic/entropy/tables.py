@@ -32,7 +32,7 @@ _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "shift": ("uint8", (BANDS, BUCKETS)),
     "group_freq": ("uint16", (BANDS, BUCKETS)),
     "sign_freq": ("uint16", (BANDS, SIGNS)),
-    "recon": ("uint8", (BANDS, KINDS, BUCKETS, 3)),
+    "recon": ("int8", (BANDS, KINDS, BUCKETS, 3)),
     "ll_pred": ("int16", (4,)),
     "ratio": ("uint16", (BANDS,)),
 }
@@ -58,8 +58,8 @@ class ParameterSet:
         Frequency of "all zero".
     sign_freq : (P, 19, 27) uint16
         Frequency of "negative".
-    recon : (P, 19, 2, 48, 3) uint8
-        How far magnitudes 1, 2 and more are drawn toward zero, in 1/64 step.
+    recon : (P, 19, 2, 48, 3) int8
+        How far magnitudes 1, 2 and more are drawn toward zero, in 1/64 step; negative for away from it.
     ll_pred : (P, 4) int16
         Weights of W, N, NW and NE in the prediction of the lowest band, 256 is 1.0.
     ratio : (P, 19) uint16
@@ -73,7 +73,7 @@ class ParameterSet:
     shift: NDArray[np.uint8]
     group_freq: NDArray[np.uint16]
     sign_freq: NDArray[np.uint16]
-    recon: NDArray[np.uint8]
+    recon: NDArray[np.int8]
     ll_pred: NDArray[np.int16]
     ratio: NDArray[np.uint16]
 
