@@ -32,7 +32,7 @@ from laconic.measure.peers import RGB, AbstractPillowPeer, Avif, Jpeg, WebP
 from laconic.viewer.report import Embedded, Level, Rendition, Report, Scene, page
 
 QUALITIES = (30, 55, 80)
-PEERS = {"JPEG": Jpeg(), "WebP": WebP(), "AVIF": Avif()}
+PEERS: dict[str, AbstractPillowPeer] = {"JPEG": Jpeg(), "WebP": WebP(), "AVIF": Avif()}
 LONGEST_SIDE = 1024
 """Larger photos are reduced to it, so that the page stays small."""
 REPEATS = 3
@@ -275,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A pipe has no width of its own, and lines broken there would only disturb.
         run(chosen.folder, chosen.output, Console(width=None if sys.stdout.isatty() else 120))
     except LaconicError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", markup=False)
+        Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return error.exit_code
     return 0
 
