@@ -296,7 +296,8 @@ def encode(
 
         from laconic.signals.deep_png import xmp_chunk
 
-        options["compress_level"] = 4
+        # Level 2 writes photos three times faster than the default 6 and hardly larger.
+        options["compress_level"] = 2
         if xmp:
             options["pnginfo"] = PngInfo()
             options["pnginfo"].add(b"iTXt", xmp_chunk(xmp))

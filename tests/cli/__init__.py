@@ -1,0 +1,1 @@
+"""Tests of the command line: every convention by its number and name."""
