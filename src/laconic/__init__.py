@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from laconic import errors as errors
     from laconic.codecs.files import compress_file, decompress_file
     from laconic.codecs.image import ImageCodec, Restored, compress, decompress, restore
     from laconic.codecs.inspection import Info, inspect, verify

@@ -238,7 +238,6 @@ def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = N
         raise CorruptStream("parameter_set", None, f"less than {len(model.lossy)}", header.parameter_set)
     zeros = np.zeros(lifting.LEVELS * 3 + 1, np.uint32)
     color_planes = 3 if header.channels >= 3 else 1
-    planes: list[causal.PlaneCoding] = []
     parameters = model.lossless if header.lossless else model.lossy[header.parameter_set]
     if header.lossless:
         steps = weights = np.stack([zeros] * color_planes)
@@ -246,13 +245,10 @@ def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = N
         ratio = parameters.ratio[:color_planes]
         steps = band_steps(header.step_code, ratio, depth=header.depth)
         weights = rdo.lambdas(decisions, ratio, ideal_ratio(color_planes))
-    for plane in range(color_planes):
-        planes.append(causal.PlaneCoding(parameters, plane, plane, steps[plane], weights[plane]))
+    planes = [causal.PlaneCoding(parameters, p, p, steps[p], weights[p]) for p in range(color_planes)]
     if header.channels in (2, 4):
         planes.append(causal.PlaneCoding(model.lossless, ALPHA, 0, zeros, zeros))
-    return causal.TileCoding(
-        planes, header.cuts, rounding=decisions.rounding, context_tax=decisions.context_tax
-    )
+    return causal.TileCoding(planes, header.cuts, rounding=decisions.rounding, context_tax=decisions.context_tax)
 
 
 def pixel_window(grid: TileGrid, tile: int) -> tuple[int, int, int, int]:
@@ -352,9 +348,7 @@ def _decode(container: Container, workers: Workers, *, allow_partial: bool) -> t
     model = find_model(header.fingerprint)
     coding = tile_coding(header, model)
     grid = TileGrid.of(header)
-    planes = np.zeros(
-        (header.channels, header.height, header.width), np.int16 if header.depth == 8 else np.int32
-    )
+    planes = np.zeros((header.channels, header.height, header.width), np.int16 if header.depth == 8 else np.int32)
 
     def decode_tile(tile: int) -> str | None:
         window = pixel_window(grid, tile)

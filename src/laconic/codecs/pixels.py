@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -28,13 +28,14 @@ def as_pixels(picture: Any) -> NDArray[Any]:
     """
     if not isinstance(picture, np.ndarray):
         picture = load_picture(picture).pixels
-    array: NDArray[Any] = picture
-    if array.dtype not in (np.uint8, np.uint16):
+    array = cast("NDArray[Any]", picture)
+    if array.dtype.name not in {"uint8", "uint16"}:
         raise UnsupportedInput(f"pixels of type {array.dtype}, expected uint8 or uint16")
+    shape = array.shape
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or not 1 <= array.shape[2] <= 4:
-        raise UnsupportedInput(f"pixels of shape {picture.shape}, expected (H, W) or (H, W, C) with C of 1 to 4")
+        raise UnsupportedInput(f"pixels of shape {shape}, expected (H, W) or (H, W, C) with C of 1 to 4")
     height, width = array.shape[:2]
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
         raise UnsupportedInput(f"a picture of {width} x {height}, expected 1 to {MAX_SIDE} a side")

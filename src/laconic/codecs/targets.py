@@ -61,7 +61,7 @@ class Target:
             raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
         if not given:
             quality = default
-        if quality is not None and (isinstance(quality, float) and not quality.is_integer() or not 0 <= quality <= 100):
+        if quality is not None and not (0 <= quality <= 100 and float(quality).is_integer()):
             raise UsageError(f"quality is {quality}, expected a whole number from 0 to 100")
         for name, value in (("bpp", bpp), ("psnr", psnr), ("size", size)):
             if value is not None and not (math.isfinite(value) and value > 0):

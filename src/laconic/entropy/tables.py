@@ -97,9 +97,8 @@ class ParameterSet:
                 raise ModelError(f"the model has no array {prefix + field.name}")
             planes = planes or array.shape[0]
             if array.dtype.name != kind or array.shape != (planes, *shape) or not 1 <= planes <= 4:
-                raise ModelError(
-                    f"{prefix + field.name} is {array.dtype.name}{array.shape}, expected {kind}{(planes or 'P', *shape)}"
-                )
+                found, expected = f"{array.dtype.name}{array.shape}", f"{kind}{(planes, *shape)}"
+                raise ModelError(f"{prefix + field.name} is {found}, expected {expected}")
             taken[field.name] = np.ascontiguousarray(array)
         return cls(**taken)
 
@@ -118,9 +117,7 @@ class ParameterSet:
             A value that could overflow, divide by zero, or name a neighbor that does not exist.
         """
         try:
-            return _native.ParameterSet(
-                *(getattr(self, field.name) for field in fields(self) if field.name != "ratio")
-            )
+            return _native.ParameterSet(*(getattr(self, field.name) for field in fields(self) if field.name != "ratio"))
         except ValueError as error:
             raise ModelError(f"the model is not usable: {error}") from error
 

@@ -1,7 +1,7 @@
 """Models: files of integers that training makes and the package ships, named by what is in them.
 
-A compressed file names its model by a fingerprint, the first 8 bytes of the SHA-256 of the model file. Models are looked
-for in the package and in the folders of the environment variable ``LACONIC_MODELS``.
+A compressed file names its model by a fingerprint, the first 8 bytes of the SHA-256 of the model file. Models are
+looked for in the package and in the folders of the environment variable ``LACONIC_MODELS``.
 """
 
 from __future__ import annotations
@@ -72,17 +72,26 @@ def load_model(data: bytes) -> ImageModel:
     count = sum(name.endswith(".weights") and name.startswith("lossy") for name in arrays)
     codes = arrays.get("set_codes")
     qualities = arrays.get("quality_code")
-    if codes is None or codes.shape != (count,) or count < 1 or codes[0] != 0 or np.any(np.diff(codes.astype(int)) <= 0):
+    if (
+        codes is None
+        or codes.shape != (count,)
+        or count < 1
+        or codes[0] != 0
+        or np.any(np.diff(codes.astype(int)) <= 0)
+    ):
         raise ModelError("set_codes must rise from 0, one for each lossy set")
     if qualities is None or qualities.shape != (101,) or qualities.max() > 767:
         raise ModelError("quality_code must hold 101 step codes")
-    return ImageModel(
+    model = ImageModel(
         fingerprint=hashlib.sha256(data).digest()[:FINGERPRINT_BYTES],
         lossy=tuple(ParameterSet.of(arrays, f"lossy{number}.") for number in range(count)),
         lossless=ParameterSet.of(arrays, "lossless."),
         set_codes=codes,
         quality_codes=qualities,
     )
+    if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:
+        raise ModelError("lossy sets have planes Y, Cb, Cr; the lossless set Y, Co, Cg and alpha")
+    return model
 
 
 def _arrays(data: bytes) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,7 @@
 """Color: RGB <-> luma and two color differences, each sample by itself.
 
-Lossy: BT.601 full range Y, Cb, Cr around zero, in 1/16 pixel units. Lossless: YCoCg-R (Malvar & Sullivan 2003), exact in
-integers. Gray is the Y plane alone; alpha is always kept exactly, as a plane of its own.
+Lossy: BT.601 full range Y, Cb, Cr around zero, in 1/16 pixel units. Lossless: YCoCg-R (Malvar & Sullivan 2003), exact
+in integers. Gray is the Y plane alone; alpha is always kept exactly, as a plane of its own.
 """
 
 from __future__ import annotations
@@ -38,9 +38,7 @@ def analyze(pixels: NDArray[Any], *, lossless: bool, workers: Workers) -> NDArra
     """
     height, width, channels = pixels.shape
     planes = np.empty((channels, height, width), np.int16 if pixels.dtype == np.uint8 else np.int32)
-    workers.each(
-        lambda rows: _native.analyze_color(pixels, planes, lossless, *rows), list(workers.spans(height, ROWS))
-    )
+    workers.each(lambda rows: _native.analyze_color(pixels, planes, lossless, *rows), list(workers.spans(height, ROWS)))
     return planes
 
 

@@ -1,8 +1,8 @@
 """The wavelet: planes <-> bands by lifting, six levels, over the whole picture so that tiles leave no seams.
 
 CDF 9/7 (Daubechies & Sweldens 1998) for lossy planes, the reversible 5/3 for lossless ones, both in integers: see
-`native/lifting.h` for the steps and `lifting_reference.py` for the same in numpy. After each level the low band lies top
-left, HL (horizontally high) right of it, LH below, HH diagonally; the next level splits the low band.
+`native/lifting.h` for the steps and `lifting_reference.py` for the same in numpy. After each level the low band lies
+top left, HL (horizontally high) right of it, LH below, HH diagonally; the next level splits the low band.
 """
 
 from __future__ import annotations
@@ -71,8 +71,6 @@ def _lift(
 ) -> None:
     pieces = [(plane, span) for plane in range(len(planes)) for span in workers.spans(across, LINES)]
     workers.each(
-        lambda piece: _native.lift(
-            planes[piece[0]], columns, extent, *piece[1], int(wavelets[piece[0]]), inverse
-        ),
+        lambda piece: _native.lift(planes[piece[0]], columns, extent, *piece[1], int(wavelets[piece[0]]), inverse),
         pieces,
     )
