@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ def _run(name: str, words: Sequence[str]) -> int:
     parser = CommandParser(f"laconic {name}")
     command.configure(parser)
     _exit_on_termination()
+    if not sys.warnoptions:
+        # Decoders warn about odd metadata; what matters to a person is said by us.
+        warnings.simplefilter("ignore")
     try:
         arguments = parser.parse_intermixed_args(words)
         return int(command.run(arguments))

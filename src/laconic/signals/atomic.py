@@ -58,7 +58,7 @@ def replacing(path: str | os.PathLike[str], *, force: bool = False) -> Generator
         return
     if mode is not None and not force:
         raise OutputExists(target)
-    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".laconic-{secrets.token_hex(6)}.tmp")
     try:
         # `x` never opens a file that is there already; the umask decides the permissions, as for any new file.
         with temporary.open("x+b") as stream:

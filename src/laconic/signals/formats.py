@@ -34,6 +34,8 @@ class ImageFormat:
         Which of icc, exif, xmp the format can carry.
     max_side : int
         The largest width or height, in pixels, that its writer accepts.
+    densest : int or None
+        The most pixels that a byte of a valid file can stand for; None where that is unknown or large anyway.
     """
 
     name: str
@@ -43,19 +45,25 @@ class ImageFormat:
     channels: tuple[int, ...]
     metadata: frozenset[str]
     max_side: int = 65_535
+    densest: int | None = None
 
 
 _ALL = frozenset({"icc", "exif", "xmp"})
 
 FORMATS = (
-    ImageFormat("png", (".png", ".apng"), rb"\x89PNG\r\n\x1a\n", (8, 16), (1, 2, 3, 4), _ALL),
-    # libjpeg's own limit is 65,500.
-    ImageFormat("jpeg", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), rb"\xff\xd8\xff", (8,), (1, 3), _ALL, 65_500),
+    # Deflate makes at most 1032 bytes of one, each of up to 8 pixels.
+    ImageFormat("png", (".png", ".apng"), rb"\x89PNG\r\n\x1a\n", (8, 16), (1, 2, 3, 4), _ALL, densest=8 * 1032),
+    # libjpeg's own limit is 65,500. The mean of a block of 64 pixels takes a bit at least; libjpeg would make gray of
+    # whatever is missing.
+    ImageFormat(
+        "jpeg", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), rb"\xff\xd8\xff", (8,), (1, 3), _ALL, 65_500, densest=512
+    ),
     ImageFormat("tiff", (".tiff", ".tif"), rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]", (8, 16), (1, 2, 3, 4), _ALL),
     ImageFormat("webp", (".webp",), rb"RIFF....WEBP", (8,), (1, 2, 3, 4), _ALL, 16_383),
     ImageFormat("pnm", (".ppm", ".pgm", ".pnm", ".pbm", ".pam"), rb"P[1-7]\s", (8, 16), (1, 2, 3, 4), frozenset()),
-    ImageFormat("bmp", (".bmp", ".dib"), rb"BM", (8,), (1, 3), frozenset()),
-    ImageFormat("gif", (".gif",), rb"GIF8[79]a", (), (), frozenset()),
+    ImageFormat("bmp", (".bmp", ".dib"), rb"BM", (8,), (1, 3), frozenset(), densest=4096),
+    # A code of 12 bits stands for a string of up to 4,096 pixels.
+    ImageFormat("gif", (".gif",), rb"GIF8[79]a", (), (), frozenset(), densest=2731),
 )
 
 _ALIASES = {"jpg": "jpeg", "tif": "tiff", "ppm": "pnm", "pgm": "pnm", "pam": "pnm", "pbm": "pnm"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from laconic.errors import UnsupportedInput, UsageError
-from laconic.signals import limits, profiles
+from laconic.signals import formats, limits, profiles
 from laconic.signals.exif import PREFIX, bare, upright_xmp
 
 if TYPE_CHECKING:
@@ -123,7 +123,11 @@ def _open(name: str, stream: BinaryIO) -> Any:
     else:
         from PIL.PpmImagePlugin import PpmImageFile as Plugin
     picture: Any = Plugin(stream)
-    limits.check_size(*picture.size)
+    width, height = picture.size
+    limits.check_size(width, height)
+    place = stream.tell()
+    limits.check_density(width * height, stream.seek(0, 2), formats.by_name(name).densest)
+    stream.seek(place)
     if name == "tiff":
         from PIL import Image
 
