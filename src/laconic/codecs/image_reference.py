@@ -1,0 +1,135 @@
+"""A whole second decoder for pictures, written to be read: bytes -> symbols -> coefficients -> pixels.
+
+It shares with the fast one only the reader of the container and the model file, both plain Python. Nothing native, no
+threads, no speed: it exists so that the format has a meaning beside what one program does. Every golden file decodes to
+the same symbols and the same pixels with both.
+
+Read next: `coder/rans_reference.py`, `entropy/causal_reference.py`, `transform/lifting_reference.py`,
+`transform/color_reference.py`, beside `spec/coder.md` and `spec/entropy.md`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from laconic.coder.rans_reference import RansReader
+from laconic.container import read
+from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
+from laconic.entropy.causal_reference import PlaneModel, TileReader
+from laconic.errors import CorruptStream
+from laconic.models import find_model
+from laconic.quantize.steps import band_steps
+from laconic.quantize.uniform import dequantize
+from laconic.transform import color_reference, lifting_reference
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from laconic.container import Header
+    from laconic.container.layout import Window
+    from laconic.models import ImageModel
+
+__all__ = ["Decoded", "decode"]
+
+ALPHA = 3
+
+
+class Decoded(NamedTuple):
+    """What a file holds.
+
+    `symbols` (C, H, W) int32 and `coefficients` (C, H, W) int16 or int32 lie as `codecs.latents.Latents` says; `pixels`
+    are (H, W, C) uint8 or uint16.
+    """
+
+    symbols: NDArray[np.int32]
+    coefficients: NDArray[Any]
+    pixels: NDArray[Any]
+
+
+def decode(data: bytes) -> Decoded:
+    """Decode a `.lac` file.
+
+    Raises
+    ------
+    FormatError
+        One of its kinds, see `laconic.errors`.
+    """
+    container = read(data)
+    header = container.header
+    models, steps = plane_models(header, find_model(header.fingerprint))
+    grid = TileGrid.of(header)
+    shape = (header.channels, header.height, header.width)
+    symbols = np.zeros(shape, np.int32)
+    coefficients = np.zeros(shape, np.int16 if header.depth == 8 else np.int32)
+    # "Coefficients are limited to -2^15 .. 2^15 - 1 in a picture of 8 bits, to -2^24 .. 2^24 in one of 16."
+    low, high = (-(1 << 15), (1 << 15) - 1) if header.depth == 8 else (-(1 << 24), 1 << 24)
+
+    for tile in range(grid.count):
+        places = [place(header, grid.window(tile, band), band) for band in range(BANDS)]
+        found = TileReader(models, [(window.bottom - window.top, window.right - window.left) for window in places])
+        for group, levels in enumerate(groups(header.cuts)):
+            stream = container.segments[group][tile]
+            # "In an empty stream all symbols of the group are zero." (In the lowest band: all residuals.)
+            if stream:
+                reader = RansReader(stream)
+                found.pop_group(reader, levels, lowest=group == 0)
+                reader.finish()
+        for plane in range(header.channels):
+            for band, window in enumerate(places):
+                at = (plane, slice(window.top, window.bottom), slice(window.left, window.right))
+                symbols[at] = found.symbols[plane][band]
+                # "The lowest band has no offsets."
+                offsets = found.offsets[plane][band] if band else 0
+                values = dequantize(found.symbols[plane][band], int(steps[plane][band]), offsets)
+                coefficients[at] = np.clip(values, low, high)
+
+    planes = np.stack(
+        [
+            # "Alpha is lossless in any file."
+            lifting_reference.synthesize(plane, reversible=header.lossless or is_alpha(header, number))
+            for number, plane in enumerate(coefficients)
+        ]
+    )
+    return Decoded(symbols, coefficients, color_reference.synthesize(planes, lossless=header.lossless))
+
+
+def is_alpha(header: Header, plane: int) -> bool:
+    """Tell whether a plane is alpha: the last of two or four."""
+    return header.channels in (2, 4) and plane == header.channels - 1
+
+
+def plane_models(header: Header, model: ImageModel) -> tuple[list[PlaneModel], NDArray[np.int64]]:
+    """Return what each plane is coded with, and the step of each band (C, 19) in 1/256 of a transform unit.
+
+    Raises
+    ------
+    CorruptStream
+        The model has no parameter set of this number.
+    """
+    if header.parameter_set >= len(model.lossy):
+        raise CorruptStream("parameter_set", None, f"less than {len(model.lossy)}", header.parameter_set)
+    parameters = model.lossless if header.lossless else model.lossy[header.parameter_set]
+    models: list[PlaneModel] = []
+    steps = np.zeros((header.channels, BANDS), np.int64)
+    for plane in range(header.channels):
+        if is_alpha(header, plane):
+            # "Alpha is plane 3 of the lossless set and sees no other plane."
+            models.append(PlaneModel(model.lossless, ALPHA, 0))
+            continue
+        models.append(PlaneModel(parameters, plane, plane))
+        # "Lossless planes have step 0: their symbols are the coefficients."
+        if not header.lossless:
+            ratio = parameters.ratio[plane : plane + 1]
+            steps[plane] = band_steps(header.step_code, ratio, depth=header.depth)[0]
+    return models, steps
+
+
+def place(header: Header, window: Window, band: int) -> Window:
+    """Return where a tile's part of a band lies in the array of all bands."""
+    level, orientation = band_place(band)
+    # "HL lies right of the low band of its level, LH below it, HH diagonally."
+    down = low_size(header.height, level) if orientation in (1, 2) else 0
+    right = low_size(header.width, level) if orientation in (0, 2) else 0
+    return type(window)(window.top + down, window.bottom + down, window.left + right, window.right + right)

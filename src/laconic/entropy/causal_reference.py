@@ -1,0 +1,301 @@
+"""The context model a second time, written to be read: the symbols of one tile, `spec/entropy.md` sentence by sentence.
+
+Plain Python and numpy, no native code, no cleverness; `entropy/causal.py` calls the fast one in `native/causal.h`. It
+takes the streams through any object that can name the slot of the next operation and take it, so it knows nothing of
+rANS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from laconic.errors import CorruptStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from laconic.entropy.tables import ParameterSet
+
+__all__ = ["AbstractReader", "TileReader", "bucket", "companded", "predicted"]
+
+LEVELS, BANDS = 6, 19
+OWN, PARENT, SIBLING, COLOR = 0, 12, 21, 39  # where the taps of each source begin
+GROUP = 16
+ESCAPE = 15
+LOWEST_LIMIT = (1 << 20) - 1
+
+
+class AbstractReader(Protocol):
+    """One stream, see `coder.rans_reference.RansReader`."""
+
+    def slot(self) -> int:
+        """Return the slot, 0 .. 16383, of the next operation."""
+        ...
+
+    def take(self, start: int, freq: int) -> None:
+        """Take the next operation, whose interval is [start, start + freq)."""
+        ...
+
+    def take_raw(self, bits: int) -> int:
+        """Take the next operation as a raw number of 1 .. 8 bits."""
+        ...
+
+
+def companded(magnitude: int) -> int:
+    """Return the number, 0 .. 127, that stands for a magnitude in contexts."""
+    # "c(m) = m below 16; above, with e = floor(log2 m), 16 + 8 (e - 4) + the three bits below the leading one, ..."
+    if magnitude < 16:
+        return magnitude
+    e = magnitude.bit_length() - 1
+    # "... at most 127."
+    return min(16 + 8 * (e - 4) + (magnitude >> (e - 3)) % 8, 127)
+
+
+def bucket(activity: int) -> int:
+    """Return the bucket, 0 .. 47, of an activity of 16 .. 65535."""
+    # "With e = floor(log2 a): 4 (e - 4) + the two bits below the leading one."
+    e = activity.bit_length() - 1
+    return 4 * (e - 4) + (activity >> (e - 2)) % 4
+
+
+def clamp_lowest(value: int) -> int:
+    """Limit a symbol or a prediction of the lowest band."""
+    # "Symbols and predictions of the lowest band are clamped to -(2^20 - 1) .. 2^20 - 1."
+    return max(-LOWEST_LIMIT, min(LOWEST_LIMIT, value))
+
+
+def predicted(symbols: NDArray[Any], y: int, x: int, weights: Sequence[int]) -> int:
+    """Return the prediction of a symbol of the lowest band from its neighbors W, N, NW and NE in the same tile."""
+    # "The first symbol of a tile is predicted as 0."
+    if y == 0 and x == 0:
+        return 0
+    if y == 0:
+        # "In the first row all four are W."
+        west = north = northwest = northeast = int(symbols[y, x - 1])
+    else:
+        # "Elsewhere a neighbor outside the tile is replaced by N."
+        north = int(symbols[y - 1, x])
+        west = int(symbols[y, x - 1]) if x > 0 else north
+        northwest = int(symbols[y - 1, x - 1]) if x > 0 else north
+        northeast = int(symbols[y - 1, x + 1]) if x + 1 < symbols.shape[1] else north
+    # "floor((w0 W + w1 N + w2 NW + w3 NE + 128) / 256)"
+    total = sum(int(weight) * q for weight, q in zip(weights, (west, north, northwest, northeast), strict=True))
+    return clamp_lowest((total + 128) >> 8)
+
+
+def shifted(context: NDArray[Any], dy: int, dx: int, shape: tuple[int, int]) -> NDArray[Any]:
+    """Return an array of `shape` whose [y, x] is context[y + dy, x + dx], 0 outside."""
+    height, width = shape
+    border = 2
+    rows, columns = max(context.shape[0], height) + 2 * border, max(context.shape[1], width) + 2 * border
+    padded = np.zeros((rows, columns), np.int64)
+    padded[border : border + context.shape[0], border : border + context.shape[1]] = context
+    return padded[border + dy : border + dy + height, border + dx : border + dx + width]
+
+
+def sum_3x3(context: NDArray[Any], weights: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Return for each position the weighted sum of the 3 x 3 around it, row by row from the northwest."""
+    total = np.zeros(shape, np.int64)
+    for tap in range(9):
+        total += int(weights[tap]) * shifted(context, tap // 3 - 1, tap % 3 - 1, shape)
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneModel:
+    """What one plane is coded with.
+
+    Parameters
+    ----------
+    parameters : ParameterSet
+    index : int
+        Which plane of the set this is.
+    earlier : int
+        How many of the planes before it serve as context: 0, 1 or 2.
+    """
+
+    parameters: ParameterSet
+    index: int
+    earlier: int
+
+
+class TileReader:
+    """The symbols of one tile, filled group by group.
+
+    Parameters
+    ----------
+    planes : sequence of PlaneModel
+    shapes : sequence of (rows, columns)
+        Of the tile's part of each of the 19 bands.
+
+    Attributes
+    ----------
+    symbols : list of list of ndarray int64
+        ``symbols[plane][band]``, zero until they are read.
+    offsets : list of list of ndarray int64
+        How far each magnitude is drawn toward zero, in 1/64 step.
+    """
+
+    def __init__(self, planes: Sequence[PlaneModel], shapes: Sequence[tuple[int, int]]) -> None:
+        self.planes = planes
+        self.symbols = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
+        self.offsets = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
+        # What contexts see, "0 where nothing was read": companded magnitudes, and signs 0 none, 1 plus, 2 minus.
+        self.contexts = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
+        self.signs = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
+
+    def pop_group(self, reader: AbstractReader, levels: Iterable[int], *, lowest: bool) -> None:
+        """Read the symbols of one resolution group.
+
+        Raises
+        ------
+        CorruptStream
+            The reader's, or an escape that no encoder writes.
+        """
+        # "Group 0 begins with the lowest band of every plane in order."
+        if lowest:
+            for plane in range(len(self.planes)):
+                self.pop_band(reader, plane, 0)
+        # "Then, level by level from coarse to fine, plane by plane: HL, LH, HH."
+        for level in levels:
+            for plane in range(len(self.planes)):
+                for orientation in range(3):
+                    self.pop_band(reader, plane, 1 + 3 * (LEVELS - level) + orientation)
+
+    def finished_taps(self, plane: int, band: int) -> NDArray[Any]:
+        """Return bias + all taps on bands that are finished, for every position of the band."""
+        model = self.planes[plane]
+        weights = model.parameters.weights[model.index, band]
+        own = self.contexts[plane]
+        shape = own[band].shape
+        total = np.full(shape, int(model.parameters.bias[model.index, band]), np.int64)
+        # "The parent is the band of the same orientation one level up; the taps at (y, x) see it at
+        # floor(y / 2), floor(x / 2)." Levels 6 and LL have none.
+        if band >= 4:
+            repeated = own[band - 3].repeat(2, axis=0).repeat(2, axis=1)
+            total += sum_3x3(repeated, weights[PARENT : PARENT + 9], shape)
+        # "Siblings are the orientations of the same level read before: HL for LH, HL and LH for HH."
+        orientation = (band - 1) % 3 if band else 0
+        for s in range(orientation):
+            taps = weights[SIBLING + 9 * s : SIBLING + 9 * s + 9]
+            total += sum_3x3(own[band - orientation + s], taps, shape)
+        # "The second and third color plane see the same band of the planes before them."
+        for c in range(model.earlier):
+            total += sum_3x3(self.contexts[c][band], weights[COLOR + 9 * c : COLOR + 9 * c + 9], shape)
+        return total
+
+    def pop_band(self, reader: AbstractReader, plane: int, band: int) -> None:
+        """Read the tile's part of one band, row by row."""
+        height, width = self.symbols[plane][band].shape
+        model = self.planes[plane]
+        weights = model.parameters.weights[model.index, band].astype(int)
+        context = self.contexts[plane][band]
+        finished = self.finished_taps(plane, band)
+        for y in range(height):
+            # "Of the band itself: the row two above and the row above, from two columns left to two right ..."
+            base = finished[y].copy()
+            for tap in range(10):
+                dy, dx = tap // 5 - 2, tap % 5 - 2
+                base += weights[OWN + tap] * shifted(context, dy, dx, (height, width))[y]
+            # "Each row is cut in groups of 16 from the tile's left edge; the last may be shorter."
+            for left in range(0, width, GROUP):
+                self.pop_group_of_16(reader, plane, band, y, left, base)
+
+    def pop_group_of_16(
+        self, reader: AbstractReader, plane: int, band: int, y: int, left: int, base: NDArray[Any]
+    ) -> None:
+        """Read up to 16 symbols of a row."""
+        model = self.planes[plane]
+        parameters, index = model.parameters, model.index
+        context = self.contexts[plane][band]
+        right = min(left + GROUP, context.shape[1])
+        pending = zeros = False
+        # "A group has a flag if the two symbols before it are zero ..."
+        quiet = not any(context[y, max(left - 2, 0) : left])
+        # "... and the mean of base over the group, floor(sum / 16) whatever its length, is at most the group limit."
+        mean = int(base[left:right].sum()) // GROUP
+        if quiet and mean <= parameters.group_limit[index, band]:
+            # "The flag is the interval [0, f) for all zero, [f, 16384) for not, f that of the bucket of max(mean, 16)."
+            f = int(parameters.group_freq[index, band, bucket(max(mean, 16))])
+            zeros = self.pop_flag(reader, f)
+            # "In a group that is not all zero, the tables of kind 1 serve up to and including its first nonzero."
+            pending = not zeros
+        for x in range(left, right):
+            magnitude = kind = scale = 0
+            negative = False
+            if not zeros:
+                # "... and in its own row the two symbols to the left: two left, then one left."
+                activity = int(base[x])
+                for tap in (10, 11):
+                    if x >= 12 - tap:
+                        activity += int(parameters.weights[index, band, tap]) * int(context[y, x - 12 + tap])
+                kind, scale = int(pending), bucket(activity)
+                magnitude = self.pop_magnitude(
+                    reader, parameters.freq[index, band, kind, scale], int(parameters.shift[index, band, scale])
+                )
+            if magnitude:
+                # "The sign of a nonzero: minus is [0, f), plus is [f, 16384), f that of the sign context."
+                signs = self.sign_context(plane, band, y, x)
+                negative = self.pop_flag(reader, int(parameters.sign_freq[index, band, signs]))
+                context[y, x] = companded(magnitude)
+                self.signs[plane][band][y, x] = 2 if negative else 1
+                self.offsets[plane][band][y, x] = parameters.recon[index, band, kind, scale, min(magnitude, 3) - 1]
+                pending = False
+            value = -magnitude if negative else magnitude
+            if band == 0:
+                # "In the lowest band all of this codes residuals: the symbol is the prediction plus the residual."
+                value = clamp_lowest(predicted(self.symbols[plane][0], y, x, parameters.ll_pred[index]) + value)
+            self.symbols[plane][band][y, x] = value
+
+    def sign_context(self, plane: int, band: int, y: int, x: int) -> int:
+        """Return the context of a sign, 0 .. 26."""
+
+        def sign(signs: NDArray[Any], row: int, column: int) -> int:
+            return int(signs[row, column]) if row >= 0 and column >= 0 else 0
+
+        own = self.signs[plane][band]
+        # "X is the sign at the same place in the plane before, for a plane that sees others; else the sign northwest."
+        earlier = self.planes[plane].earlier
+        third = sign(self.signs[earlier - 1][band], y, x) if earlier else sign(own, y - 1, x - 1)
+        # "9 W + 3 N + X, each 0 for zero, 1 for plus, 2 for minus."
+        return 9 * sign(own, y, x - 1) + 3 * sign(own, y - 1, x) + third
+
+    @staticmethod
+    def pop_flag(reader: AbstractReader, freq: int) -> bool:
+        """Read a yes or no whose yes is [0, freq)."""
+        yes = reader.slot() < freq
+        if yes:
+            reader.take(0, freq)
+        else:
+            reader.take(freq, (1 << 14) - freq)
+        return yes
+
+    @staticmethod
+    def pop_magnitude(reader: AbstractReader, freq: NDArray[Any], shift: int) -> int:
+        """Read a magnitude: token, escape, low bits."""
+        # "Token t has the interval from the sum of the frequencies before it to the sum that includes it."
+        slot, start, token = reader.slot(), 0, 0
+        while start + int(freq[token]) <= slot:
+            start += int(freq[token])
+            token += 1
+        reader.take(start, int(freq[token]))
+        high = token
+        # "Token 15 is the escape: 5 raw bits n, at most 20, then the n bits below the leading one of high + 1, ..."
+        if token == ESCAPE:
+            n = reader.take_raw(5)
+            if n > 20:
+                raise CorruptStream("escape", None, "at most 20 bits", n)
+            high = 1
+            while n:
+                # "... eight at a time as long as there are more, the highest first."
+                part = min(n, 8)
+                high = (high << part) + reader.take_raw(part)
+                n -= part
+            high -= 1
+        # "Then the low bits, raw: the magnitude is high * 2^shift + low."
+        return (high << shift) + (reader.take_raw(shift) if shift else 0)
