@@ -181,6 +181,8 @@ inline unsigned find_token(const uint16_t* cum, uint32_t slot) {
 }
 
 constexpr unsigned kMaxEscapeBits = 20;
+// Far above any symbol, and yet m * 64 * step stays below 2^63 for every step of 32 bits.
+constexpr uint32_t kMaxMagnitude = 1u << 24;
 constexpr uint32_t kInvalid = ~0u;
 
 // What follows a token: escape and low bits. Returns the magnitude, or kInvalid for an escape no encoder writes.
@@ -196,6 +198,7 @@ inline uint32_t pop_rest(RansReader& r, unsigned token, unsigned shift) {
       left -= part;
     }
     m = (1u << n) + bits - 1;
+    if (m << shift >= kMaxMagnitude) return kInvalid;
   }
   return shift ? m << shift | r.take_raw(shift) : m;
 }

@@ -1,6 +1,6 @@
 """rANS: a list of intervals <-> words (Duda, arXiv:1311.2540), 32-bit states, 16-bit words, 14-bit probabilities.
 
-The coder is `native/rans.h`; `spec/coder.md` says what its bytes mean and `coder/reference.py` reads them in plain
+The coder is `native/rans.h`; `spec/coder.md` says what its bytes mean and `rans_reference.py` reads them in plain
 Python.
 """
 

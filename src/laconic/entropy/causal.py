@@ -2,7 +2,7 @@
 
 For each symbol, neighbors that are already known (own band, parent band, sibling orientations, earlier planes) are
 added up with the weights of the parameter set; the logarithm of the sum picks a frequency table. The work is done in
-`native/causal.h`; `coder/reference.py` says the same in plain Python. No network and no floating-point number takes
+`native/causal.h`; `causal_reference.py` says the same in plain Python. No network and no floating-point number takes
 part, so every machine picks the same tables.
 """
 
@@ -102,7 +102,7 @@ _DAMAGE = {
     2: ("start states", "two states of at least 65536 and whole words", "other bytes"),
     3: ("words", "enough words for every symbol", "fewer"),
     4: ("end states", "65536 and no words left", "another end"),
-    5: ("escape", "at most 20 bits", "more"),
+    5: ("escape", "at most 20 bits and a magnitude below 2^24", "more"),
 }
 
 

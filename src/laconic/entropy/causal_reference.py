@@ -297,5 +297,8 @@ class TileReader:
                 high = (high << part) + reader.take_raw(part)
                 n -= part
             high -= 1
+        # "A magnitude of 2^24 or more is damage."
+        if (high << shift) >> 24:
+            raise CorruptStream("escape", None, "a magnitude below 2^24", high << shift)
         # "Then the low bits, raw: the magnitude is high * 2^shift + low."
         return (high << shift) + (reader.take_raw(shift) if shift else 0)

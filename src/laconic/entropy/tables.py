@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BANDS", "BUCKETS", "KINDS", "SIGNS", "TAPS", "TOKENS", "ParameterSet"]
 
 BANDS, TAPS, KINDS, BUCKETS, TOKENS, SIGNS = 19, 57, 2, 48, 16, 27
+MAX_RATIO = 1 << 14  # at the largest step code of a 16-bit picture the step is then just below 2^32
 
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "weights": ("uint8", (BANDS, TAPS)),
@@ -84,7 +85,7 @@ class ParameterSet:
         Raises
         ------
         ModelError
-            An array is missing or has the wrong shape or type.
+            An array is missing or has the wrong shape or type, or a step would leave 32 bits.
         """
         taken: dict[str, Any] = {}
         planes = 0
@@ -95,11 +96,13 @@ class ParameterSet:
                 array = np.zeros((planes, BANDS), np.uint16)
             if array is None:
                 raise ModelError(f"the model has no array {prefix + field.name}")
-            planes = planes or array.shape[0]
+            planes = planes or (array.shape[0] if array.ndim else 0)
             if array.dtype.name != kind or array.shape != (planes, *shape) or not 1 <= planes <= 4:
                 found, expected = f"{array.dtype.name}{array.shape}", f"{kind}{(planes, *shape)}"
                 raise ModelError(f"{prefix + field.name} is {found}, expected {expected}")
             taken[field.name] = np.ascontiguousarray(array)
+        if taken["ratio"].max() > MAX_RATIO:
+            raise ModelError(f"{prefix}ratio has {taken['ratio'].max()}, at most {MAX_RATIO} are allowed")
         return cls(**taken)
 
     @property

@@ -74,13 +74,14 @@ def load_model(data: bytes) -> ImageModel:
     qualities = arrays.get("quality_code")
     if (
         codes is None
+        or codes.dtype != np.uint16
         or codes.shape != (count,)
         or count < 1
         or codes[0] != 0
         or np.any(np.diff(codes.astype(int)) <= 0)
     ):
         raise ModelError("set_codes must rise from 0, one for each lossy set")
-    if qualities is None or qualities.shape != (101,) or qualities.max() > 767:
+    if qualities is None or qualities.dtype != np.uint16 or qualities.shape != (101,) or qualities.max() > 767:
         raise ModelError("quality_code must hold 101 step codes")
     model = ImageModel(
         fingerprint=hashlib.sha256(data).digest()[:FINGERPRINT_BYTES],
