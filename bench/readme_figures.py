@@ -1,0 +1,81 @@
+"""Fill the tables of README.md from bench/results/*.json: python bench/readme_figures.py [--check].
+
+A block between ``<!-- figures: NAME -->`` and ``<!-- end -->`` shows bench/results/NAME.json. A test compares the two,
+so that no figure is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench" / "results"
+BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def kodak_rd(result: dict[str, Any]) -> str:
+    """BD-rates against each peer, and the speed of each codec in the same run."""
+    codecs = {codec["name"]: codec for codec in result["codecs"]}
+    rows: list[list[str]] = []
+    for name, delta in result["bd_rate"].items():
+        peer = codecs[name.removeprefix("laconic against ")]
+        rows.append([peer["description"], *(percent(delta[figure]) for figure in ("psnr-rgb", "ms-ssim-rgb"))])
+    return table(["against", "BD-rate, PSNR", "BD-rate, MS-SSIM"], rows) + made(result)
+
+
+def percent(delta: dict[str, Any]) -> str:
+    """Show a BD-rate of averaged curves."""
+    value = delta["of_averaged_curves_percent"]
+    return "-" if value is None else f"{value:+.1f} %"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Lay out a table of Markdown."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in lines)
+
+
+def made(result: dict[str, Any]) -> str:
+    """Say by which command and on which machine a result was made."""
+    machine = result["machine"]
+    return f"\n`{result['command']}`, {result['date'][:10]}, {machine['processor']}, {machine['cores']} cores\n"
+
+
+TABLES = {"kodak_rd": kodak_rd}
+
+
+def names(text: str) -> list[str]:
+    """Return the names of the blocks in a text."""
+    return [match[2] for match in BLOCK.finditer(text)]
+
+
+def filled(text: str, results: Path = RESULTS) -> str:
+    """Return the text with every block filled anew."""
+
+    def block(match: re.Match[str]) -> str:
+        path = results / f"{match[2]}.json"
+        content = "Not measured yet.\n"
+        if path.exists():
+            content = TABLES[match[2]](json.loads(path.read_text("utf-8")))
+        return f"{match[1]}{content}{match[3]}"
+
+    return BLOCK.sub(block, text)
+
+
+def main() -> int:
+    """Rewrite README.md, or with --check only say whether it is up to date."""
+    readme = ROOT / "README.md"
+    text = readme.read_text("utf-8")
+    new = filled(text)
+    if "--check" in sys.argv[1:]:
+        return int(new != text)
+    readme.write_text(new, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
