@@ -27,6 +27,44 @@ def kodak_rd(result: dict[str, Any]) -> str:
     return table(["against", "BD-rate, PSNR", "BD-rate, MS-SSIM"], rows) + made(result)
 
 
+def lossless(result: dict[str, Any]) -> str:
+    """Bits per pixel and speed of each lossless codec, the smallest first."""
+    codecs = sorted(result["codecs"].values(), key=lambda codec: codec["bits_per_pixel"])
+    rows = [
+        [
+            codec["description"],
+            f"{codec['bits_per_pixel']:.2f}",
+            f"{codec['encode_MP_per_s']:.1f}",
+            f"{codec['decode_MP_per_s']:.1f}",
+        ]
+        for codec in codecs
+    ]
+    return table(["lossless, one thread", "bits per pixel", "encode, MP/s", "decode, MP/s"], rows) + made(result)
+
+
+def codec_speed(result: dict[str, Any]) -> str:
+    """What a 24-megapixel picture and a small photo cost in time and memory."""
+    speed, seconds, peak = result["speed_by_jobs"]["2"], result["process_seconds"], result["process_peak_bytes"]
+    rows = [
+        [
+            "24 megapixels in memory, two cores",
+            f"{speed['encode_MP_per_s']:.0f} MP/s",
+            f"{speed['decode_MP_per_s']:.0f} MP/s",
+        ],
+        [
+            "the command on a photo of 768 x 512",
+            f"{seconds['compress 768x512']:.2f} s",
+            f"{seconds['decompress 768x512']:.2f} s",
+        ],
+        [
+            "memory of the command on 24 megapixels",
+            f"{peak['compress'] / 1e6:.0f} MB",
+            f"{peak['decompress'] / 1e6:.0f} MB",
+        ],
+    ]
+    return table(["speed and memory", "compress", "decompress"], rows) + made(result)
+
+
 def percent(delta: dict[str, Any]) -> str:
     """Show a BD-rate of averaged curves."""
     value = delta["of_averaged_curves_percent"]
@@ -45,7 +83,7 @@ def made(result: dict[str, Any]) -> str:
     return f"\n`{result['command']}`, {result['date'][:10]}, {machine['processor']}, {machine['cores']} cores\n"
 
 
-TABLES = {"kodak_rd": kodak_rd}
+TABLES = {"kodak_rd": kodak_rd, "lossless": lossless, "codec_speed": codec_speed}
 
 
 def names(text: str) -> list[str]:
