@@ -60,7 +60,7 @@ def _run(name: str, words: Sequence[str]) -> int:
         # Decoders warn about odd metadata; what matters to a person is said by us.
         warnings.simplefilter("ignore")
     try:
-        arguments = parser.parse_intermixed_args(words)
+        arguments = parser.parse_intermixed_args(_without_dashes(words))
         return int(command.run(arguments))
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
@@ -68,12 +68,27 @@ def _run(name: str, words: Sequence[str]) -> int:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output has left (`laconic info *.lac | head`). What is still buffered must go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has left (`laconic info *.lac | head`).
+        from laconic.cli.batch import silence_stdout
+
+        silence_stdout()
         return 1
     except OSError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
+
+
+def _without_dashes(words: Sequence[str]) -> list[str]:
+    """Let `--` end the options: what follows is marked as a path where it begins with a dash.
+
+    argparse loses the `--` when options and inputs may come in any order.
+    """
+    head = list(words)
+    if "--" not in head:
+        return head
+    place = head.index("--")
+    tail = [f".{os.sep}{word}" if word.startswith("-") and word != "-" else word for word in head[place + 1 :]]
+    return head[:place] + tail
 
 
 def _exit_on_termination() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from laconic.cli.plan import STANDARD, Failure, Job
 from laconic.cli.units import show_count, show_size
@@ -14,12 +16,21 @@ from laconic.errors import LaconicError, OutputExists, UsageError
 from laconic.signals import locations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from laconic.cli.console import Console
     from laconic.cli.plan import Plan
 
-__all__ = ["Outcome", "data_out", "exit_code_of", "may_write", "prepare_folder", "run_batch", "skipped"]
+__all__ = [
+    "Outcome",
+    "data_out",
+    "exit_code_of",
+    "may_write",
+    "prepare_folder",
+    "run_batch",
+    "silence_stdout",
+    "skipped",
+]
 
 
 @dataclass(frozen=True)
@@ -123,17 +134,34 @@ def prepare_folder(target: str) -> None:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
 
 
-def data_out(*, force: bool) -> Any:
-    """The binary stdout.
+@contextlib.contextmanager
+def data_out(*, force: bool) -> Generator[BinaryIO]:
+    """The binary stdout, flushed at the end.
 
     Raises
     ------
     UsageError
         It is a terminal and `force` is not set.
+    OSError
+        It cannot be written to; the error says that it is stdout.
     """
     if sys.stdout.isatty() and not force:
-        raise UsageError("compressed data would garble the terminal; write to a file with -o, or insist with -f")
-    return sys.stdout.buffer
+        raise UsageError("binary data would garble the terminal; write to a file with -o, or insist with -f")
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence_stdout()
+        error.filename = "stdout"
+        raise
+
+
+def silence_stdout() -> None:
+    """Send what is still buffered nowhere: Python would fail on it once more while it exits."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def skipped(job: Job) -> Outcome:
@@ -159,7 +187,7 @@ def _tell(console: Console, source: str, error: Exception) -> None:
         console.record(
             {"input": source, "error": type(error).__name__, "message": message, "exit_code": exit_code_of(error)}
         )
-    console.error(message)
+    console.error(message, error)
 
 
 def _message(source: str, error: Exception) -> str:

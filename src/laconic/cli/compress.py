@@ -117,9 +117,8 @@ class _Compression:
         data = laconic.compress(image.pixels, **self.settings, icc=image.icc, exif=image.exif, xmp=image.xmp)
         encoded = time.perf_counter()
         if job.target == STANDARD:
-            stream = data_out(force=self.force)
-            stream.write(data)
-            stream.flush()
+            with data_out(force=self.force) as stream:
+                stream.write(data)
         else:
             prepare_folder(job.target)
             locations.write_bytes(job.target, data, force=self.force)

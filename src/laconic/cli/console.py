@@ -68,13 +68,13 @@ class Console:
         """Say something a person should know although the work was done."""
         self._say(self._painted(_YELLOW, "warning: ") + text)
 
-    def error(self, text: str) -> None:
-        """Say what went wrong."""
+    def error(self, text: str, cause: Exception | None = None) -> None:
+        """Say what went wrong; with `-vv` also where."""
         self._say(self._painted(_RED, "error: ") + text)
-        if self.verbose > 1 and sys.exc_info()[0] is not None:
+        if self.verbose > 1 and cause is not None:
             import traceback
 
-            self._say(traceback.format_exc().rstrip())
+            self._say("".join(traceback.format_exception(cause)).rstrip())
 
     def progress(self, done: int, total: int, name: str) -> None:
         """Show how far a batch has come."""

@@ -102,9 +102,8 @@ class _Restoration:
         pixels = restored.pixels if restored.pixels.ndim == 3 else restored.pixels[..., None]
         image = images.Image(pixels, restored.icc, restored.exif, restored.xmp).keeping(self.kept)
         if job.target == STANDARD:
-            stream = data_out(force=self.force)
-            images.save(stream, image, format=self.output_format)
-            stream.flush()
+            with data_out(force=self.force) as stream:
+                images.save(stream, image, format=self.output_format)
         else:
             prepare_folder(job.target)
             images.save(job.target, image, format=self.output_format, force=self.force)

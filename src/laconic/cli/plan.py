@@ -105,7 +105,7 @@ def make_plan(inputs: Sequence[str], output: str | None, naming: Naming, *, recu
         except (LaconicError, OSError) as error:
             failures.append(Failure(given, error))
             continue
-        several = several or len(expanded) > 1 or given in folders
+        several = several or len(expanded) > 1 or given in folders or _is_pattern(given)
         found += expanded
     if naming.target_suffix is None:
         return Plan(tuple(Job(one.source) for one in found), tuple(failures))
@@ -141,10 +141,14 @@ def _expand(given: str, naming: Naming, *, recursive: bool, keep_name: bool) -> 
         yield from _walk(Path(given), naming, Path(given).resolve().name if keep_name else "")
     elif os.path.lexists(given):
         yield _Found(given, PurePath(given).name)
-    elif glob.has_magic(given):
+    elif _is_pattern(given):
         yield from _matches(given, naming, recursive=recursive)
     else:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), given)
+
+
+def _is_pattern(given: str) -> bool:
+    return glob.has_magic(given) and not os.path.lexists(given)
 
 
 def _walk(folder: Path, naming: Naming, prefix: str) -> Iterator[_Found]:

@@ -69,6 +69,10 @@ def replacing(path: str | os.PathLike[str], *, force: bool = False) -> Generator
             temporary.replace(target)
         else:
             _claim(temporary, target)
+    except OSError as error:
+        if error.filename is None or error.filename == str(temporary):
+            error.filename = str(target)
+        raise
     finally:
         # After the rename there is nothing to remove.
         with contextlib.suppress(OSError):

@@ -1,0 +1,108 @@
+"""Conventions 1-5: how small, how good, how hard, how many threads."""
+
+# ruff: noqa: ARG001 - fixtures are asked for by naming them.
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import laconic
+from laconic.signals.image import Image, load, save
+
+from .conftest import photo_pixels
+
+
+def psnr(pixels: Any, other: Any) -> float:
+    return float(10 * np.log10(255**2 / np.mean((pixels.astype(float) - other) ** 2)))
+
+
+def test_convention_01_quality_from_0_to_100_where_100_is_best(run: Any, photo: Path):
+    sizes: list[int] = []
+    qualities: list[float] = []
+    for quality in (0, 30, 60, 90, 100):
+        assert run("compress", photo, "-q", quality, "-f").code == 0
+        assert laconic.inspect("photo.lac").quality == quality
+        sizes.append(Path("photo.lac").stat().st_size)
+        qualities.append(psnr(load(photo).pixels, laconic.decompress(Path("photo.lac").read_bytes())))
+    assert sizes == sorted(sizes)
+    assert qualities == sorted(qualities)
+    for wrong in ("-1", "101", "high"):
+        assert run("compress", photo, f"-q{wrong}").code == 2
+    help_page = run("compress", "-h").text
+    assert "60 small" in help_page
+    assert "90 hard to tell" in help_page.replace("\n", " ").replace("90 is hard", "90 hard")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "met"),
+    [
+        ("--bpp", "2.5", lambda info, _: info.bpp <= 2.5),
+        ("--size", "1500", lambda info, _: info.bytes_total <= 1500),
+        ("--size", "1.5kB", lambda info, _: info.bytes_total <= 1500),
+        ("--size", "1.5KiB", lambda info, _: info.bytes_total <= 1536),
+        ("--psnr", "33", lambda _, quality: quality >= 33),
+    ],
+)
+def test_convention_02_one_precise_knob_is_met(run: Any, photo: Path, option: str, value: str, met: Any):
+    assert run("compress", photo, option, value).code == 0
+    restored = laconic.decompress(Path("photo.lac").read_bytes())
+    assert met(laconic.inspect("photo.lac"), psnr(load(photo).pixels, restored))
+
+
+KNOBS = [["-q", "60"], ["--bpp", "1"], ["--psnr", "40"], ["--size", "20kB"], ["--lossless"]]
+
+
+@pytest.mark.parametrize("knobs", list(itertools.permutations(KNOBS, 2)))
+def test_convention_02_knobs_exclude_each_other(run: Any, photo: Path, knobs: tuple[list[str], list[str]]):
+    result = run("compress", photo, *knobs[0], *knobs[1])
+    assert result.code == 2
+    assert "not allowed with" in result.said
+    assert not Path("photo.lac").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["--size", "0"], ["--size", "20x"], ["--size", "-5"], ["--bpp", "0"], ["--psnr", "nan"]]
+)
+def test_convention_02_nonsense_is_a_usage_error(run: Any, photo: Path, words: list[str]):
+    assert run("compress", photo, *words).code == 2
+
+
+def test_convention_02_an_unreachable_target_is_said(run: Any, photo: Path):
+    result = run("compress", photo, "--size", "20")
+    assert result.code == 1
+    assert "20" in result.said
+    assert not Path("photo.lac").exists()
+
+
+def test_convention_03_effort_from_1_to_10(run: Any, photo: Path):
+    for effort in (1, 5, 10):
+        assert run("compress", photo, "-e", effort, "-f").code == 0
+    for wrong in (0, 11, "max"):
+        assert run("compress", photo, "-e", wrong, "-f").code == 2
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_convention_04_lossless_is_exact(run: Any, folder: Path, channels: int, dtype: type):
+    pixels = photo_pixels(37, 41, channels, dtype=dtype)
+    save("photo.png", Image(pixels))
+    assert run("compress", "photo.png", "--lossless").code == 0
+    assert laconic.inspect("photo.lac").lossless
+    assert run("decompress", "photo.lac", "-o", "back.png").code == 0
+    assert np.array_equal(load("back.png").pixels, pixels)
+
+
+def test_convention_05_jobs_never_change_the_bytes(run: Any, folder: Path):
+    save("big.png", Image(photo_pixels(600, 1100)))
+    files: set[bytes] = set()
+    for jobs in ("1", "2", "3", "all"):
+        assert run("compress", "big.png", "-j", jobs, "-f").code == 0
+        files.add(Path("big.lac").read_bytes())
+    assert run("compress", "big.png", "-f").code == 0
+    assert files == {Path("big.lac").read_bytes()}
+    for wrong in ("0", "-1", "some"):
+        assert run("compress", "big.png", f"--jobs={wrong}").code == 2
