@@ -1,0 +1,261 @@
+"""The context model once more, in numpy, for symbols that are all known: which table codes each symbol.
+
+`native/causal.h` goes symbol by symbol; here every rule is an operation on whole bands. It serves the benches that
+need the distribution of each symbol (entropy_speed.py, estimate.py), and it is a third opinion on the format: `check`
+demands the very operations that the native coder makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
+from laconic.entropy.tables import ParameterSet
+
+TOTAL, BUCKETS, TOKENS, ESCAPE, GROUP = 16384, 48, 16, 15, 16
+OWN = [(dy, dx) for dy in (-2, -1) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
+SQUARE = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+# Rows of a band's tables: tokens by kind and bucket, then group flags, then signs.
+FLAGS, SIGNS, ROWS = 2 * BUCKETS, 3 * BUCKETS, 3 * BUCKETS + 27
+RAW = 4 * BANDS * ROWS
+"""Tables of n raw bits are numbered RAW + n."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What one stream codes, in order.
+
+    Attributes
+    ----------
+    table : (n,) int64
+        Number of the table: (plane * 19 + band) * ROWS + row, or RAW + n for n raw bits.
+    letter : (n,) int64
+        Token, flag (0: all zero), sign (0: negative) or the raw bits.
+    start, freq : (n,) int64
+        The letter's interval of 0 .. 16384.
+    """
+
+    table: NDArray[np.int64]
+    letter: NDArray[np.int64]
+    start: NDArray[np.int64]
+    freq: NDArray[np.int64]
+
+    @property
+    def bits(self) -> float:
+        """The information of all letters under their tables."""
+        return float(-np.log2(self.freq / TOTAL).sum())
+
+    def packed(self) -> NDArray[np.uint32]:
+        """As the native coder packs them."""
+        return (self.start | self.freq << 16).astype(np.uint32)
+
+
+def operations(
+    symbols: NDArray[np.int32], grid: TileGrid, tile: int, cuts: int, codings: Sequence[tuple[ParameterSet, int, int]]
+) -> list[Operations]:
+    """The operations of one tile, one entry per resolution group.
+
+    Parameters
+    ----------
+    symbols : (P, H, W) int32
+        Quantized coefficients where the lifting leaves them.
+    codings
+        Of each plane: parameter set, index of the plane in it, number of earlier planes that serve as context.
+    """
+    planes, height, width = symbols.shape
+    bands = [[_cut(symbols[p], grid, tile, j, height, width) for j in range(BANDS)] for p in range(planes)]
+    for p, (parameters, index, _) in enumerate(codings):
+        bands[p][0] = bands[p][0] - _predicted(bands[p][0], parameters.ll_pred[index].astype(np.int64))
+    companded = [[_companded(np.abs(band)) for band in plane] for plane in bands]
+    found: list[Operations] = []
+    for number, levels in enumerate(groups(cuts)):
+        order = [(p, 0) for p in range(planes)] if number == 0 else []
+        order += [(p, 1 + 3 * (6 - level) + o) for level in levels for p in range(planes) for o in range(3)]
+        parts = [_band(bands, companded, p, j, codings[p]) for p, j in order if bands[p][j].size]
+        busy = any(bands[p][j].any() for p, j in order)
+        columns = np.concatenate(parts, axis=1) if busy else np.zeros((4, 0), np.int64)
+        found.append(Operations(*columns))
+    return found
+
+
+def _cut(plane: NDArray[np.int32], grid: TileGrid, tile: int, band: int, height: int, width: int) -> NDArray[np.int64]:
+    level, orientation = band_place(band)
+    top = low_size(height, level) if orientation in (1, 2) else 0
+    left = low_size(width, level) if orientation in (0, 2) else 0
+    window = grid.window(tile, band)
+    return plane[top + window.top : top + window.bottom, left + window.left : left + window.right].astype(np.int64)
+
+
+def _companded(m: NDArray[np.int64]) -> NDArray[np.int64]:
+    e = _log2(np.maximum(m, 1))
+    return np.minimum(np.where(m < 16, m, 16 + (e - 4) * 8 + ((m >> np.maximum(e - 3, 0)) & 7)), 127)
+
+
+def _log2(n: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.frexp(n.astype(np.float64))[1].astype(np.int64) - 1
+
+
+def _bucket(activity: NDArray[np.int64]) -> NDArray[np.int64]:
+    e = _log2(activity)
+    return (e - 4) * 4 + ((activity >> (e - 2)) & 3)
+
+
+def _predicted(q: NDArray[np.int64], weight: NDArray[np.int64]) -> NDArray[np.int64]:
+    wide = np.pad(q, ((1, 0), (1, 1)))
+    west, north, northwest, northeast = wide[1:, :-2], wide[:-1, 1:-1], wide[:-1, :-2], wide[:-1, 2:]
+    west, northwest, northeast = west.copy(), northwest.copy(), northeast.copy()
+    west[:, 0], northwest[:, 0], northeast[:, -1] = north[:, 0], north[:, 0], north[:, -1]
+    north = north.copy()
+    north[0] = northwest[0] = northeast[0] = west[0]
+    around = np.stack([west, north, northwest, northeast])
+    prediction = (np.tensordot(weight, around, 1) + 128) >> 8
+    if prediction.size:
+        prediction[0, 0] = 0
+    return prediction
+
+
+def _moved(a: NDArray[np.int64], dy: int, dx: int, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """The value at (y + dy, x + dx) for every (y, x) of a shape; zero outside of `a`."""
+    wide = np.pad(a, 2)[: shape[0] + 4, : shape[1] + 4]
+    wide = np.pad(wide, ((0, shape[0] + 4 - wide.shape[0]), (0, shape[1] + 4 - wide.shape[1])))
+    return wide[2 + dy : 2 + dy + shape[0], 2 + dx : 2 + dx + shape[1]]
+
+
+def _signs(q: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.where(q > 0, 1, np.where(q < 0, 2, 0))
+
+
+def _band(
+    bands: list[list[NDArray[np.int64]]],
+    companded: list[list[NDArray[np.int64]]],
+    p: int,
+    j: int,
+    coding: tuple[ParameterSet, int, int],
+) -> NDArray[np.int64]:
+    """(4, n) table, letter, start, freq of everything one band codes."""
+    parameters, index, color_sources = coding
+    q, shape = bands[p][j], bands[p][j].shape
+    m, base_table = np.abs(q), (p * BANDS + j) * ROWS
+    orientation = 0 if j == 0 else (j - 1) % 3
+    squares: list[NDArray[np.int64] | None] = [None] * 5
+    if j >= 4:
+        squares[0] = np.repeat(np.repeat(companded[p][j - 3], 2, 0), 2, 1)
+    for s in range(orientation):
+        squares[1 + s] = companded[p][j - orientation + s]
+    for c in range(color_sources):
+        squares[3 + c] = companded[c][j]
+    weight = parameters.weights[index, j].astype(np.int64)
+    base = np.full(shape, int(parameters.bias[index, j]), np.int64)
+    row = np.zeros(shape, np.int64)
+    for k, (dy, dx) in enumerate(OWN):
+        if weight[k]:
+            (base if dy else row)[...] += weight[k] * _moved(companded[p][j], dy, dx, shape)
+    for k, square in enumerate(squares):
+        for i, (dy, dx) in enumerate(SQUARE):
+            if square is not None and weight[12 + 9 * k + i]:
+                base += weight[12 + 9 * k + i] * _moved(square, dy, dx, shape)
+
+    # Groups of 16: which carry a flag, which are empty, and what comes before their first nonzero.
+    h, w = shape
+    count = -(-w // GROUP)
+    fill = ((0, 0), (0, count * GROUP - w))
+    cells = np.pad(m, fill).reshape(h, count, GROUP)
+    mean = np.pad(base, fill).reshape(h, count, GROUP).sum(2) // GROUP
+    before = (
+        np.pad(m, ((0, 0), (2, 0)))[:, np.arange(count) * GROUP]
+        + np.pad(m, ((0, 0), (1, 0)))[:, np.arange(count) * GROUP]
+    )
+    flagged = (before == 0) & (mean <= int(parameters.group_limit[index, j]))
+    empty = ~cells.any(2)
+    pending = np.cumsum(cells != 0, 2) - (cells != 0) == 0
+    kind = (flagged[..., None] & pending).reshape(h, -1)[:, :w].astype(np.int64)
+    covered = np.repeat(flagged & empty, GROUP, 1)[:, :w]
+
+    out = _Emitter(shape)
+    bucket = _bucket(np.maximum(mean, 16))[flagged]
+    zero = parameters.group_freq[index, j].astype(np.int64)[bucket]
+    letter = (~empty[flagged]).astype(np.int64)
+    starts = np.zeros(shape, bool)
+    starts[:, ::GROUP] = flagged
+    out.emit(starts, 0, base_table + FLAGS + bucket, letter, letter * zero, np.where(letter, TOTAL - zero, zero))
+
+    table = kind * BUCKETS + _bucket(base + row)
+    shift = parameters.shift[index, j].astype(np.int64)[table % BUCKETS]
+    freq = parameters.freq[index, j].reshape(2 * BUCKETS, TOKENS).astype(np.int64)
+    cumulative = np.pad(np.cumsum(freq, 1), ((0, 0), (1, 0)))
+    token = np.minimum(m >> shift, ESCAPE)
+    token = np.where(freq[table, token] > 0, token, ESCAPE)
+    coded = ~covered
+    t, k = table[coded], token[coded]
+    out.emit(coded, 1, base_table + t, k, cumulative[t, k], freq[t, k])
+
+    escaped = coded & (token == ESCAPE)
+    rest = (m >> shift) + 1
+    length = _log2(rest)
+    out.raw(escaped, 2, length[escaped], np.full(int(escaped.sum()), 5))
+    for step in range(3):
+        left = length - 8 * step
+        some = escaped & (left > 0)
+        bits = np.minimum(left, 8)[some]
+        out.raw(some, 3 + step, (rest[some] >> (left[some] - bits)) & ((1 << bits) - 1), bits)
+    low = coded & (shift > 0)
+    out.raw(low, 6, (m & ((1 << shift) - 1))[low], shift[low])
+
+    third = _signs(bands[p - 1][j]) if color_sources else _moved(_signs(q), -1, -1, shape)
+    context = 9 * _moved(_signs(q), 0, -1, shape) + 3 * _moved(_signs(q), -1, 0, shape) + third
+    nonzero = coded & (m > 0)
+    negative = parameters.sign_freq[index, j].astype(np.int64)[context[nonzero]]
+    letter = (q[nonzero] > 0).astype(np.int64)
+    out.emit(nonzero, 7, base_table + SIGNS + context[nonzero], letter, letter * negative,
+         np.where(letter, TOTAL - negative, negative))  # fmt: skip
+
+    return out.in_order()
+
+
+class _Emitter:
+    """Collects the operations of one band in any order; a position and a slot 0..7 in it say where each belongs."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.position = np.arange(shape[0] * shape[1], dtype=np.int64).reshape(shape)
+        self.parts: list[NDArray[np.int64]] = []
+
+    def emit(
+        self,
+        where: NDArray[np.bool_],
+        slot: int,
+        table: NDArray[np.int64],
+        letter: NDArray[np.int64],
+        start: NDArray[np.int64],
+        freq: NDArray[np.int64],
+    ) -> None:
+        """Add one operation for every true position of `where`."""
+        self.parts.append(np.stack([self.position[where] * 8 + slot, table, letter, start, freq]))
+
+    def raw(self, where: NDArray[np.bool_], slot: int, value: NDArray[np.int64], bits: NDArray[np.int64]) -> None:
+        """Add raw bits for every true position of `where`."""
+        self.emit(where, slot, RAW + bits, value, value << (14 - bits), np.int64(1) << (14 - bits))
+
+    def in_order(self) -> NDArray[np.int64]:
+        """(4, n) table, letter, start, freq."""
+        everything = np.concatenate(self.parts, axis=1)
+        return everything[1:, np.argsort(everything[0], kind="stable")]
+
+
+def check(found: Sequence[Operations], native: Sequence[NDArray[np.uint32]]) -> None:
+    """Demand that the native coder makes the very same operations.
+
+    Raises
+    ------
+    SystemExit
+        At the first group that differs.
+    """
+    for group, (own, theirs) in enumerate(zip(found, native, strict=True)):
+        packed = own.packed()
+        if not np.array_equal(packed, theirs):
+            n = min(len(packed), len(theirs))
+            first = int(np.argmax(packed[:n] != theirs[:n])) if (packed[:n] != theirs[:n]).any() else n
+            raise SystemExit(f"group {group}: {len(packed)} and {len(theirs)} operations, first difference at {first}")

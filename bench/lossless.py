@@ -1,0 +1,53 @@
+"""Claim: lossless, laconic needs a quarter fewer bits than optimized PNG and no more than lossless OpenJPEG.
+
+LACONIC_DATA=... python bench/lossless.py
+
+Every file is decoded and compared with its photo sample by sample.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import record
+
+from laconic.measure import comparison, roster
+
+pictures = record.kodak()
+table = {}
+for name in roster.LOSSLESS:
+    codec = roster.ROSTER[name]
+    points = []
+    for picture in pictures:
+        point, restored = comparison.measure_point(codec, picture.pixels, 100, similarity=False)
+        if not np.array_equal(restored, picture.pixels):
+            raise SystemExit(f"{name} changed {picture.name}")
+        points.append(point)
+    megapixels = sum(picture.megapixels for picture in pictures)
+    table[name] = {
+        "description": codec.description,
+        "version": codec.version(),
+        "threads": codec.threads,
+        "bits_per_pixel": float(np.mean([point["bpp"] for point in points])),
+        "encode_MP_per_s": megapixels / sum(point["encoding_time"] for point in points),
+        "decode_MP_per_s": megapixels / sum(point["decoding_time"] for point in points),
+        "bytes": {picture.name: int(point["bytes"]) for picture, point in zip(pictures, points, strict=True)},
+    }
+    row = table[name]
+    print(f"{name:18} {row['bits_per_pixel']:7.3f} bits/pixel", end="")
+    print(f"  {row['encode_MP_per_s']:6.2f} / {row['decode_MP_per_s']:.2f} MP/s")
+bits = {name: row["bits_per_pixel"] for name, row in table.items()}
+claims = [
+    record.claim(
+        "lossless bits against optimized PNG, percent",
+        100 * (bits["laconic-lossless"] / bits["png"] - 1),
+        -25,
+        at_most=True,
+    ),
+    record.claim(
+        "lossless bits against lossless OpenJPEG, percent",
+        100 * (bits["laconic-lossless"] / bits["jpeg2000-lossless"] - 1),
+        0,
+        at_most=True,
+    ),
+]
+record.write("lossless", {"pictures": len(pictures), "claims": claims, "codecs": table})

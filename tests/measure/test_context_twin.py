@@ -1,0 +1,78 @@
+"""The benches' own context model, written with whole-band operations, makes the very operations of the native one."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from laconic.codecs.image import Analysis, ImageCodec, pixel_window
+from laconic.container.layout import BANDS, TileGrid
+from laconic.entropy import causal
+from laconic.transform.workers import Workers
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def twin():
+    spec = importlib.util.spec_from_file_location("context_twin", ROOT / "bench" / "context_twin.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    with Image.open(ROOT / "examples" / "circuit.jpg") as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def coded(pixels: np.ndarray, quality: int, tile: int):
+    """Symbols of a picture, its grid, cuts and parameters, and the coding that takes symbols as they are."""
+    codec = ImageCodec(quality=quality, jobs=1, tile=tile)
+    with Workers(1) as workers:
+        analysis = Analysis.of(np.ascontiguousarray(pixels), lossless=False, workers=workers)
+        header = codec.header_at(analysis, int(analysis.model.quality_codes[quality]))
+        symbols = np.zeros(analysis.planes.shape, np.int32)
+        streams, _ = codec.code_tiles(analysis, header, workers, symbols)
+    parameters = analysis.model.lossy[header.parameter_set]
+    zeros = np.zeros(BANDS, np.uint32)
+    coding = causal.TileCoding([causal.PlaneCoding(parameters, p, p, zeros, zeros) for p in range(3)], header.cuts)
+    return symbols, TileGrid.of(header), header.cuts, parameters, coding, streams
+
+
+@pytest.mark.parametrize("quality", [0, 20, 50, 80, 100])
+@pytest.mark.parametrize(("height", "width", "tile"), [(200, 264, 64), (131, 197, 128), (67, 129, 512), (3, 5, 512)])
+def test_same_operations(twin, photo, height, width, tile, quality):
+    symbols, grid, cuts, parameters, coding, _ = coded(photo[:height, :width], quality, tile)
+    for number in range(grid.count):
+        found = twin.operations(symbols, grid, number, cuts, [(parameters, p, p) for p in range(3)])
+        twin.check(found, causal.tables(symbols.astype(np.int16), pixel_window(grid, number), coding))
+
+
+def test_real_streams_hold_little_more_than_the_information(twin, photo):
+    symbols, grid, cuts, parameters, _, streams = coded(photo, 60, 512)
+    bits = [
+        [one.bits for one in twin.operations(symbols, grid, number, cuts, [(parameters, p, p) for p in range(3)])]
+        for number in range(grid.count)
+    ]
+    for group, of_tiles in enumerate(streams):
+        for number, stream in enumerate(of_tiles):
+            information = bits[number][group] / 8
+            assert information <= len(stream) <= 1.01 * information + 16
+
+
+def test_a_difference_is_noticed(twin, photo):
+    symbols, grid, cuts, parameters, coding, _ = coded(photo[:64, :64], 60, 512)
+    native = causal.tables(symbols.astype(np.int16), pixel_window(grid, 0), coding)
+    at = np.unravel_index(np.argmax(np.abs(symbols)), symbols.shape)
+    symbols[at] += 1
+    found = twin.operations(symbols, grid, 0, cuts, [(parameters, p, p) for p in range(3)])
+    with pytest.raises(SystemExit, match="first difference"):
+        twin.check(found, native)
