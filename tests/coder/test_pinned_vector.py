@@ -1,4 +1,4 @@
-"""One vector, three coders: the native rANS writes and reads exactly the pinned bytes, and so does the reference reader.
+"""One vector, three coders: the native rANS and the reference reader hold exactly the pinned bytes.
 
 The C++ test pins the same file.
 """
