@@ -47,8 +47,8 @@ def coded(pixels: np.ndarray, quality: int, tile: int):
     return symbols, TileGrid.of(header), header.cuts, parameters, coding, streams
 
 
-@pytest.mark.parametrize("quality", [0, 20, 50, 80, 100])
-@pytest.mark.parametrize(("height", "width", "tile"), [(200, 264, 64), (131, 197, 128), (67, 129, 512), (3, 5, 512)])
+@pytest.mark.parametrize("quality", [0, 40, 100])
+@pytest.mark.parametrize(("height", "width", "tile"), [(101, 140, 64), (131, 197, 128), (67, 129, 512), (3, 5, 512)])
 def test_same_operations(twin, photo, height, width, tile, quality):
     symbols, grid, cuts, parameters, coding, _ = coded(photo[:height, :width], quality, tile)
     for number in range(grid.count):
