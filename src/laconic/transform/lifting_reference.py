@@ -59,7 +59,7 @@ def split(signals: NDArray[Any], *, reversible: bool) -> tuple[NDArray[Any], NDA
         s += quarter_step(*beside_low(s, d))
         return s, d
     d -= alpha_step(*beside_high(s, d))
-    s -= plain_step(*beside_low(s, d), BETA)
+    s -= beta_step(*beside_low(s, d))
     d += plain_step(*beside_high(s, d), GAMMA)
     s += plain_step(*beside_low(s, d), DELTA)
     # "Last, s becomes round(s * UNIT); d stays."
@@ -77,7 +77,7 @@ def join(low: NDArray[Any], high: NDArray[Any], *, reversible: bool) -> NDArray[
         s += scaled(s, EXCESS)
         s -= plain_step(*beside_low(s, d), DELTA)
         d -= plain_step(*beside_high(s, d), GAMMA)
-        s += plain_step(*beside_low(s, d), BETA)
+        s += beta_step(*beside_low(s, d))
         d += alpha_step(*beside_high(s, d))
     signals = np.empty((len(s), s.shape[1] + d.shape[1]), s.dtype)
     signals[:, 0::2], signals[:, 1::2] = s, d
@@ -110,6 +110,12 @@ def alpha_step(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     # "With t = a + b: t + round(t * ALPHA)." The constant is above 1, so one t is added as it is.
     total = a + b
     return total + scaled(total, ALPHA)
+
+
+def beta_step(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return what is taken from s: 0.053 (a + b)."""
+    # "With t = floor(a / 2) + floor((b + 1) / 2): round(t * 2 BETA)." The sum of two such d may leave 16 bits.
+    return scaled((a >> 1) + ((b.astype(np.int32) + 1) >> 1).astype(b.dtype), 2 * BETA)
 
 
 def plain_step(a: NDArray[Any], b: NDArray[Any], constant: int) -> NDArray[Any]:

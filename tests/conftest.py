@@ -1,0 +1,87 @@
+"""What tests of several layers share: a small photo, and models that are lawful, random and extreme."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from laconic.entropy.tables import BANDS, BUCKETS, KINDS, SIGNS, TAPS, TOKENS, ParameterSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def photo() -> NDArray[np.uint8]:
+    """A piece of a photo, (144, 200, 3)."""
+    from laconic.signals.image import load
+
+    pixels = load(ROOT / "examples" / "kitten.jpg").pixels[150:294, 200:400]
+    pixels = np.ascontiguousarray(pixels)
+    pixels.setflags(write=False)
+    return pixels
+
+
+@pytest.fixture(scope="session")
+def variants(photo: NDArray[np.uint8]) -> Callable[[int, int, int, int], NDArray[Any]]:
+    """Return (height, width, channels, depth) -> a piece of the photo like that, with texture in its low bits."""
+
+    def cut(height: int, width: int, channels: int, depth: int) -> NDArray[Any]:
+        piece = photo[:height, :width]
+        assert piece.shape[:2] == (height, width)
+        alpha = 255 - piece[::-1, :, 1:2]
+        color = piece if channels >= 3 else piece[:, :, 1:2]
+        pixels = np.concatenate([color, alpha], axis=2) if channels in (2, 4) else color
+        if depth == 16:
+            rows, columns = np.indices((height, width))
+            pixels = pixels.astype(np.uint16) * 257 ^ ((rows * 37 + columns * 11) % 64)[:, :, None].astype(np.uint16)
+        return np.ascontiguousarray(pixels)
+
+    return cut
+
+
+@pytest.fixture(scope="session")
+def random_arrays() -> Callable[..., dict[str, NDArray[Any]]]:
+    """Return (seed, planes) -> the arrays of a parameter set with every number random within its law."""
+    return _random_arrays
+
+
+@pytest.fixture(scope="session")
+def random_parameters() -> Callable[..., ParameterSet]:
+    """Return (seed, planes) -> such a parameter set."""
+    return lambda seed, planes: ParameterSet.of(_random_arrays(seed, planes))
+
+
+def _random_arrays(seed: int, planes: int) -> dict[str, NDArray[Any]]:
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(0, 14, (planes, BANDS, TAPS)).astype(np.uint8)
+    weights[rng.random(weights.shape) < 0.3] = 0
+    for band in range(BANDS):
+        orientation = (band - 1) % 3 if band else 0
+        weights[:, band, 12 : 12 if band >= 4 else 21] = 0
+        weights[:, band, 21 + 9 * orientation : 39] = 0
+    for plane in range(planes):
+        weights[plane, :, 39 + 9 * (plane if plane < 3 else 0) :] = 0
+    freq = rng.exponential(1.0, (planes, BANDS, KINDS, BUCKETS, TOKENS)) ** 3
+    freq = np.floor(freq / freq.sum(axis=-1, keepdims=True) * 16000).astype(np.uint16)
+    freq[..., TOKENS - 1] += 1
+    freq[..., 0] += (16384 - freq.sum(axis=-1)).astype(np.uint16)
+    return {
+        "weights": weights,
+        "bias": rng.integers(16, 200, (planes, BANDS)).astype(np.uint16),
+        "group_limit": rng.integers(0, 3000, (planes, BANDS)).astype(np.uint16),
+        "freq": freq,
+        "shift": rng.integers(0, 4, (planes, BANDS, BUCKETS)).astype(np.uint8),
+        "group_freq": rng.integers(1, 16384, (planes, BANDS, BUCKETS)).astype(np.uint16),
+        "sign_freq": rng.integers(1, 16384, (planes, BANDS, SIGNS)).astype(np.uint16),
+        "recon": rng.integers(-63, 64, (planes, BANDS, KINDS, BUCKETS, 3)).astype(np.int8),
+        "ll_pred": rng.integers(-512, 513, (planes, 4)).astype(np.int16),
+        "ratio": rng.integers(200, 6000, (planes, BANDS)).astype(np.uint16),
+    }
