@@ -96,6 +96,8 @@ def test_convention_19_given_metadata_replace_those_of_the_input(run: Any, rich:
     assert b"Other maker" in (image.exif or b"")
     assert exifs.orientation(image.exif) == 1
     assert image.pixels.shape == (96, 64, 3)
+    Pillow.new("L", (4, 4)).save("gray.png")
+    assert run("compress", "gray.png", "--icc", "other.icc").code == 2
     Path("bad").write_bytes(b"rubbish")
     for option in ("--icc", "--exif"):
         assert run("compress", rich, option, "bad", "-f").code == 2

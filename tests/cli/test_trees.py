@@ -3,6 +3,7 @@
 # ruff: noqa: ARG001 - fixtures are asked for by naming them.
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from laconic.cli.plan import Naming, make_plan
 from laconic.errors import UsageError
 from laconic.signals.image import Image, save
 
-from .conftest import photo_pixels
+from .conftest import photo_pixels, process
 
 IMAGES = Naming(frozenset({".png", ".jpg"}), ".lac")
 
@@ -70,6 +71,18 @@ def test_a_name_that_looks_like_a_glob_is_a_name(run: Any, folder: Path):
     save("a[1].png", Image(photo_pixels(8, 9)))
     assert run("compress", "a[1].png").code == 0
     assert Path("a[1].lac").exists()
+
+
+def test_names_that_are_no_text_are_carried_through(folder: Path):
+    save("x.png", Image(photo_pixels(8, 9)))
+    name = b"caf\xe9.png"
+    try:
+        os.rename("x.png", name)  # noqa: PTH104  # pathlib takes no bytes
+    except OSError:
+        pytest.skip("names must be text here")
+    done = process("compress", os.fsdecode(name))
+    assert done.returncode == 0, done.stderr
+    assert process("verify", os.fsdecode(b"caf\xe9.lac")).stdout == b"caf\xe9.lac: intact\n"
 
 
 def test_an_output_that_is_a_folder_takes_the_file(run: Any, tree: Path):

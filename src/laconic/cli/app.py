@@ -49,12 +49,13 @@ def dispatch(words: Sequence[str]) -> int:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    from laconic.cli.options import CommandParser
+    from laconic.cli.options import CommandParser, add_help
     from laconic.errors import LaconicError
 
     command: Any = importlib.import_module(f"laconic.cli.{name}")
     parser = CommandParser(f"laconic {name}")
     command.configure(parser)
+    add_help(parser)
     _exit_on_termination()
     if not sys.warnoptions:
         # Decoders warn about odd metadata; what matters to a person is said by us.

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -37,8 +37,8 @@ __all__ = [
 class Outcome:
     """What became of one file.
 
-    `line` is said to a person, `record` goes to `--json`; sizes and pixels are added up for the summary. `complete` is
-    false where only a part could be restored.
+    `line` and `notes` are said to a person, `remarks` only with `-v`; `record` goes to `--json`. Sizes and pixels are
+    added up for the summary. `complete` is false where only a part could be restored.
     """
 
     line: str
@@ -48,7 +48,8 @@ class Outcome:
     pixels: int = 0
     complete: bool = True
     skipped: bool = False
-    remarks: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def run_batch(plan: Plan, perform: Callable[[Job], Outcome], console: Console, *, results: bool = False) -> int:
@@ -177,6 +178,8 @@ def _show(console: Console, outcome: Outcome, *, results: bool) -> None:
             console.result(outcome.line)
     elif outcome.line:
         console.line(outcome.line)
+    for note in outcome.notes:
+        console.line(f"  note: {note}")
     for remark in outcome.remarks:
         console.remark(f"  {remark}")
 

@@ -129,8 +129,9 @@ class _Compression:
         return _outcome(job, image, size_in, data, times)
 
     def _load(self, source: str) -> tuple[Image, int]:
+        from laconic.errors import UsageError
         from laconic.signals import image as images
-        from laconic.signals import locations
+        from laconic.signals import locations, profiles
 
         if source == STANDARD:
             data = sys.stdin.buffer.read()
@@ -140,14 +141,19 @@ class _Compression:
         else:
             loaded = images.load(source, format=self.input_format)
             size = locations.size_of(source)
+        icc = self.replaced.get("icc")
+        if icc is not None and not profiles.describes(icc, loaded.pixels.shape[2]):
+            kind = "gray" if loaded.pixels.shape[2] <= 2 else "RGB"
+            raise UsageError(f"the given color profile is not for {kind} pixels")
         return replace(loaded.keeping(self.kept), **self.replaced), size
 
     def _remove(self, job: Job, data: bytes) -> None:
         """Remove the input, but not before the output was read back from disk and found intact."""
         import laconic
+        from laconic.signals import locations
 
         assert job.target is not None
-        if Path(job.target).read_bytes() != data:
+        if locations.read_bytes(job.target) != data:
             raise OSError(f"{job.target} does not hold what was written; {job.source} is kept")
         laconic.verify(data)
         Path(job.source).unlink()
@@ -213,9 +219,9 @@ def _outcome(job: Job, image: Image, size_in: int, data: bytes, times: dict[str,
     line = (
         f"{job.source} -> {job.target}  {show_size(size_in)} -> {show_size(len(data))}  {bpp:.3f} bpp  {speed:.1f} MP/s"
     )
-    remarks = [f"{width} x {height}, {channels} channels of {8 * image.pixels.itemsize} bits", *image.notes]
+    remarks = [f"{width} x {height}, {channels} channels of {8 * image.pixels.itemsize} bits"]
     remarks.append(", ".join(f"{name} {1000 * value:.0f} ms" for name, value in times.items()))
-    return Outcome(line, record, size_in, len(data), pixels, remarks=tuple(remarks))
+    return Outcome(line, record, size_in, len(data), pixels, notes=image.notes, remarks=tuple(remarks))
 
 
 def _positive(text: str) -> float:

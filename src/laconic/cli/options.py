@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,6 +27,7 @@ __all__ = [
     "CommandParser",
     "add_batch_options",
     "add_console_options",
+    "add_help",
     "add_metadata_options",
     "add_output_options",
     "check_streams",
@@ -53,15 +55,29 @@ class CommandParser(argparse.ArgumentParser):
         super().__init__(
             prog=prog, add_help=False, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        self.usage = "%(prog)s [options] INPUT..."
+
+    def format_usage(self) -> str:
+        """Name the inputs only: the options follow, one by one, in the help page."""
+        inputs = [action for action in self._actions if not action.option_strings]
+        names = " ".join(
+            f"{action.metavar or action.dest}{'...' if action.dest == 'inputs' else ''}" for action in inputs
+        )
+        return f"usage: {self.prog} [options] {names}"
 
     def format_help(self) -> str:
         """Put the example above everything else."""
+        self.usage = self.format_usage().removeprefix("usage: ")
         return f"{self.example}\n\n{super().format_help()}" if self.example else super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Name the mistake and where to look; the usage of twenty options would bury both."""
         self.exit(2, f"{self.prog}: {message}\n`{self.prog} -h` shows the options\n")
+
+
+def add_help(parser: argparse.ArgumentParser) -> None:
+    """Add -h, unless the command has placed it among its own options."""
+    with contextlib.suppress(argparse.ArgumentError):
+        parser.add_argument("-h", "--help", action="help", help="show this page")
 
 
 def in_range(kind: Callable[[str], Any], low: float, high: float, unit: str = "") -> Callable[[str], Any]:
