@@ -5,7 +5,6 @@ The progress bar is drawn only on a terminal, colors only there and only without
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -46,9 +45,10 @@ class Console:
 
     def result(self, text: str) -> None:
         """Write what was asked for (the answer of `info`, `verify`) to stdout."""
-        if isinstance(sys.stdout, io.TextIOWrapper):
+        reconfigure: Any = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:
             # File names are bytes; those that are no text come out as they are.
-            sys.stdout.reconfigure(errors="surrogateescape")
+            reconfigure(errors="surrogateescape")
         self._hide_bar()
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
