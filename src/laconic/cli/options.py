@@ -59,9 +59,7 @@ class CommandParser(argparse.ArgumentParser):
     def format_usage(self) -> str:
         """Name the inputs only: the options follow, one by one, in the help page."""
         inputs = [action for action in self._actions if not action.option_strings]
-        names = " ".join(
-            f"{action.metavar or action.dest}{'...' if action.dest == 'inputs' else ''}" for action in inputs
-        )
+        names = " ".join(f"{_name(action)}{'...' if action.dest == 'inputs' else ''}" for action in inputs)
         return f"usage: {self.prog} [options] {names}"
 
     def format_help(self) -> str:
@@ -72,6 +70,10 @@ class CommandParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Name the mistake and where to look; the usage of twenty options would bury both."""
         self.exit(2, f"{self.prog}: {message}\n`{self.prog} -h` shows the options\n")
+
+
+def _name(action: argparse.Action) -> str:
+    return str(action.metavar or "|".join(map(str, action.choices or [action.dest])))
 
 
 def add_help(parser: argparse.ArgumentParser) -> None:
