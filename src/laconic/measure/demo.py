@@ -31,7 +31,7 @@ from laconic.measure.metrics import ms_ssim, psnr
 from laconic.measure.peers import RGB, AbstractPillowPeer, Avif, Jpeg, WebP
 from laconic.viewer.report import Embedded, Level, Rendition, Report, Scene, page
 
-QUALITIES = (30, 55, 80)
+QUALITIES = (40, 60, 80)
 PEERS: dict[str, AbstractPillowPeer] = {"JPEG": Jpeg(), "WebP": WebP(), "AVIF": Avif()}
 LONGEST_SIDE = 1024
 """Larger photos are reduced to it, so that the page stays small."""

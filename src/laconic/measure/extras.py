@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from importlib import import_module
 from typing import Any
 
 from laconic.errors import UsageError
@@ -24,7 +24,7 @@ def need(module: str, purpose: str) -> Any:
         When the module is not installed; the message names the extra to install.
     """
     try:
-        return importlib.import_module(module)
+        return import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
         raise UsageError(f'{package} is needed {purpose}: pip install "laconic[bench]"') from error

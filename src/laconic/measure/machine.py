@@ -71,11 +71,11 @@ def commit() -> str:
 
 
 def command() -> str:
-    """The command line of this process, with the script's path from the current folder."""
-    script = Path(sys.argv[0])
-    with contextlib.suppress(ValueError):
-        script = script.resolve().relative_to(Path.cwd())
-    return shlex.join(["python", script.as_posix(), *sys.argv[1:]])
+    """The command line of this process as one would type it; where the interpreter lies does not matter."""
+    words = sys.orig_argv[1:]
+    if words and Path(words[0]).name == "laconic":
+        return shlex.join(["laconic", *words[1:]])
+    return shlex.join(["python", *words])
 
 
 def laconic_version() -> str:

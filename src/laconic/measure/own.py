@@ -18,7 +18,7 @@ class Laconic(AbstractPeer):
 
     name: str = "laconic"
     description: str = "laconic, default effort"
-    qualities: Sequence[float] = (0, 10, 20, 32, 44, 56, 68, 80, 90)
+    qualities: Sequence[float] = (15, 25, 35, 45, 55, 65, 75, 83, 90, 94)
     threads: str = "1"
     lossless: bool = False
     jobs: int = 1
