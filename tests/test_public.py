@@ -326,6 +326,6 @@ def test_training_without_torch_says_what_to_install(tmp_path: Path):
         f"raise SystemExit(main(['train', 'image', '--data', {str(tmp_path)!r}, '--minutes', '1']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode in (1, 2)
     assert "laconic[train]" in done.stderr
     assert "Traceback" not in done.stderr
