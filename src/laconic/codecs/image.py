@@ -40,6 +40,7 @@ MAX_DECODED_PIXELS = 1 << 29
 
 ALPHA = 3  # the plane of the lossless parameter set that alpha uses
 SMALL_PICTURE = 1 << 20
+SMALL_TILE, LARGE_TILE = 1024, 512
 SMALL_CUTS, LARGE_CUTS = 0b000011, 0b011111
 """Resolution groups: quarter, half and full size for a small picture; every level for itself in a large one."""
 
@@ -83,8 +84,9 @@ class ImageCodec:
         1 .. 10, higher is slower and never worse: 1 rounds, 2 and 3 onward weigh every symbol's error against its bits.
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
-    tile : int
-        Side in pixels of the squares that are coded on their own, a multiple of 64.
+    tile : int, optional
+        Side in pixels of the squares that are coded on their own, a multiple of 64. None is 512, and 1024 for pictures
+        of up to a megapixel, where each further stream would cost bytes that count.
 
     Raises
     ------
@@ -99,7 +101,7 @@ class ImageCodec:
     lossless: bool = False
     effort: int = DEFAULT_EFFORT
     jobs: int | None = None
-    tile: int = 512
+    tile: int | None = None
     target: Target = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -112,7 +114,7 @@ class ImageCodec:
             raise UsageError(f"effort is {self.effort}, expected 1 .. 10")
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"jobs is {self.jobs}, expected at least 1")
-        if self.tile % 64 or not 64 <= self.tile <= 255 * 64:
+        if self.tile is not None and (self.tile % 64 or not 64 <= self.tile <= 255 * 64):
             raise UsageError(f"tile is {self.tile}, expected a multiple of 64 from 64 to {255 * 64}")
 
     def encode(
@@ -164,6 +166,7 @@ class ImageCodec:
     def header_at(self, analysis: Analysis, code: int) -> Header:
         """Return the header of a file of this picture at a step code."""
         channels, height, width = analysis.planes.shape
+        small = height * width <= SMALL_PICTURE
         return Header(
             fingerprint=analysis.model.fingerprint,
             width=width,
@@ -174,8 +177,8 @@ class ImageCodec:
             quality=self.target.header_quality,
             step_code=code,
             parameter_set=0 if self.lossless else analysis.model.set_for(code),
-            tile=self.tile,
-            cuts=SMALL_CUTS if height * width <= SMALL_PICTURE else LARGE_CUTS,
+            tile=self.tile or (SMALL_TILE if small else LARGE_TILE),
+            cuts=SMALL_CUTS if small else LARGE_CUTS,
         )
 
     def decode(self, data: bytes) -> NDArray[Any]:
