@@ -1,6 +1,7 @@
 """The frame around every part of the file: tag, length, checksum, payload.
 
-``tag u8 | length LEB128 | crc32 u32 | payload``: the checksum (CRC-32 of zlib) covers the tag and the payload; a wrong
+``tag u8 | length LEB128 | crc32 u32 | payload``: the checksum (CRC-32 of zlib) covers the tag, the number of the chunk
+in the file and the payload, so that a chunk is only believed in its own place. A wrong
 length moves the payload and so breaks it too.
 """
 
@@ -51,18 +52,18 @@ class Chunk:
         return self.offset + self.size - len(self.payload)
 
 
-def checksum(tag: Tag, payload: bytes | memoryview) -> int:
-    """Return the CRC-32 of the tag and the payload."""
-    return zlib.crc32(payload, zlib.crc32(bytes([tag])))
+def checksum(tag: Tag, number: int, payload: bytes | memoryview) -> int:
+    """Return the CRC-32 of the tag, the number of the chunk in the file (the header is 0) and the payload."""
+    return zlib.crc32(payload, zlib.crc32(bytes([tag, number])))
 
 
-def frame(tag: Tag, payload: bytes) -> bytes:
-    """Put the frame before the payload."""
-    return bytes([tag]) + varint(len(payload)) + checksum(tag, payload).to_bytes(4, "little") + payload
+def frame(tag: Tag, number: int, payload: bytes) -> bytes:
+    """Put the frame of chunk `number` before the payload."""
+    return bytes([tag]) + varint(len(payload)) + checksum(tag, number, payload).to_bytes(4, "little") + payload
 
 
-def unframe(cursor: Cursor, tag: Tag, name: str) -> tuple[Chunk, FormatError | None]:
-    """Read the chunk that must stand here, and say what is wrong with it.
+def unframe(cursor: Cursor, tag: Tag, number: int, name: str) -> tuple[Chunk, FormatError | None]:
+    """Read chunk `number`, which must stand here and is called `name` in errors, and say what is wrong with it.
 
     A chunk whose checksum fits the expected tag is intact even if its own tag was hit. What cannot be framed is raised.
     """
@@ -72,7 +73,7 @@ def unframe(cursor: Cursor, tag: Tag, name: str) -> tuple[Chunk, FormatError | N
     expected_sum = cursor.u32(f"{name} checksum")
     body = cursor.at
     payload = cursor.take(min(length, cursor.left), name)
-    found_sum = checksum(tag, payload)
+    found_sum = checksum(tag, number, payload)
     intact = len(payload) == length and found_sum == expected_sum
     wrong: FormatError | None = None
     if found_tag != tag:

@@ -75,7 +75,7 @@ def read(data: bytes | bytearray | memoryview, *, allow_partial: bool = False) -
     """
     cursor = Cursor(memoryview(data).cast("B"), whole_file=True)
     _read_start(cursor)
-    first, wrong = unframe(cursor, Tag.HEADER, "header")
+    first, wrong = unframe(cursor, Tag.HEADER, 0, "header")
     if wrong:
         raise wrong
     header = read_header(first.payload, offset=first.payload_offset)
@@ -105,13 +105,13 @@ def _read_all(cursor: Cursor, header: Header) -> _Parts:
     """Read everything after the header; the first thing that is wrong ends it."""
     parts = _Parts()
     tiles = TileGrid.of(header).count
-    for tag, name in _expected(header):
-        chunk, wrong = unframe(cursor, tag, name)
+    for number, (tag, name) in enumerate(_expected(header), start=1):
+        chunk, wrong = unframe(cursor, tag, number, name)
         if wrong:
             raise wrong
         parts.chunks.append(chunk)
         if tag is Tag.SEGMENTS:
-            parts.segments.append(read_segments(chunk.payload, tiles, offset=chunk.payload_offset))
+            parts.segments.append(read_segments(chunk.payload, tiles, number, offset=chunk.payload_offset))
         else:
             parts.metadata[name] = read_metadata(chunk.payload, name, offset=chunk.payload_offset)
     cursor.finish("end of file")
@@ -122,15 +122,15 @@ def _read_partial(cursor: Cursor, header: Header) -> _Parts:
     """Read what is intact after the header, and note what is not."""
     parts = _Parts()
     tiles = TileGrid.of(header).count
-    for tag, name in _expected(header):
+    for number, (tag, name) in enumerate(_expected(header), start=1):
         streams: list[memoryview | None] = [None] * tiles if tag is Tag.SEGMENTS else []
         try:
-            chunk, wrong = unframe(cursor, tag, name)
+            chunk, wrong = unframe(cursor, tag, number, name)
             parts.chunks.append(chunk)
             if tag is Tag.SEGMENTS and chunk.intact:
-                streams = list(read_segments(chunk.payload, tiles, offset=chunk.payload_offset))
+                streams = list(read_segments(chunk.payload, tiles, number, offset=chunk.payload_offset))
             elif tag is Tag.SEGMENTS and tiles > 1:
-                saved = salvage_segments(chunk.payload, tiles, offset=chunk.payload_offset)
+                saved = salvage_segments(chunk.payload, tiles, number, offset=chunk.payload_offset)
                 if wrong and all(isinstance(stream, FormatError) for stream in saved):
                     raise wrong
                 for tile, stream in enumerate(saved):

@@ -1,8 +1,9 @@
 """The payload of a segments chunk: one coded stream per tile, for one resolution group.
 
-One tile: the payload is its stream. More tiles: a table of (length LEB128, CRC-32 of the stream) per tile, then the
-streams without holes. The checksum per stream lets a reader keep the tiles that damage elsewhere has spared, and a
-reader of one region check only what it reads.
+One tile: the payload is its stream. More tiles: a table of (length LEB128, checksum u32) per tile, then the streams
+without holes. The checksum is the CRC-32 of chunk number u8, tile number u32 and stream, so that a stream is only
+believed in its own place. It lets a reader keep the tiles that damage elsewhere has spared, and a reader of one region
+check only what it reads.
 """
 
 from __future__ import annotations
@@ -22,16 +23,20 @@ MIN_TABLE_ROW = 5
 """Bytes of the shortest table row: a length of one byte and the checksum."""
 
 
-def write_segments(streams: Sequence[bytes | memoryview]) -> bytes:
-    """Join the streams of all tiles, tile 0 first, into one payload."""
+def write_segments(streams: Sequence[bytes | memoryview], number: int) -> bytes:
+    """Join the streams of all tiles, tile 0 first, into the payload of chunk `number`."""
     if len(streams) == 1:
         return bytes(streams[0])
-    table = b"".join(varint(len(stream)) + zlib.crc32(stream).to_bytes(4, "little") for stream in streams)
+    table = b"".join(
+        varint(len(stream)) + _checksum(number, tile, stream).to_bytes(4, "little")
+        for tile, stream in enumerate(streams)
+    )
     return table + b"".join(streams)
 
 
-def read_segments(payload: memoryview, count: int, *, offset: int = 0) -> tuple[memoryview, ...]:
-    """Cut a payload that begins at byte `offset` of the file into the streams of `count` tiles, without copying.
+def read_segments(payload: memoryview, count: int, number: int, *, offset: int = 0) -> tuple[memoryview, ...]:
+    """Cut the payload of chunk `number`, at byte `offset` of the file, into the streams of `count` tiles, without
+    copying.
 
     Raises
     ------
@@ -42,16 +47,18 @@ def read_segments(payload: memoryview, count: int, *, offset: int = 0) -> tuple[
         return (payload,)
     cursor = Cursor(payload, base=offset)
     table = _read_table(cursor, count)
-    streams = tuple(_read_stream(cursor, tile, *row) for tile, row in enumerate(table))
+    streams = tuple(_read_stream(cursor, number, tile, *row) for tile, row in enumerate(table))
     cursor.finish("end of segments")
     return streams
 
 
-def salvage_segments(payload: memoryview, count: int, *, offset: int = 0) -> list[memoryview | CorruptStream]:
+def salvage_segments(
+    payload: memoryview, count: int, number: int, *, offset: int = 0
+) -> list[memoryview | CorruptStream]:
     """Cut what can be cut from a payload that failed its checksum: per tile its stream, or what is wrong with it.
 
-    Never raises. A stream is believed only where a checksum of its own covers at least one byte; so with one tile
-    there is nothing to believe, and an empty stream may as well be a stretch of zeros that damage has left.
+    Never raises. A stream is believed only where a checksum of its own holds, so with one tile there is nothing to
+    believe.
     """
     if count == 1:
         return [CorruptStream("stream of tile 0", offset, "a checksum of its own", "none")]
@@ -62,15 +69,15 @@ def salvage_segments(payload: memoryview, count: int, *, offset: int = 0) -> lis
         return [error] * count
     streams: list[memoryview | CorruptStream] = []
     for tile, (length, checksum) in enumerate(table):
-        start = cursor.offset
         try:
-            stream = _read_stream(cursor, tile, length, checksum)
-            if not stream:
-                raise CorruptStream(f"stream of tile {tile}", start, "at least 1 byte in a damaged chunk", 0)
-            streams.append(stream)
+            streams.append(_read_stream(cursor, number, tile, length, checksum))
         except CorruptStream as error:
             streams.append(error)
     return streams
+
+
+def _checksum(number: int, tile: int, stream: bytes | memoryview) -> int:
+    return zlib.crc32(stream, zlib.crc32(bytes([number]) + tile.to_bytes(4, "little")))
 
 
 def _read_table(cursor: Cursor, count: int) -> list[tuple[int, int]]:
@@ -80,11 +87,11 @@ def _read_table(cursor: Cursor, count: int) -> list[tuple[int, int]]:
     return [(cursor.varint("stream length"), cursor.u32("stream checksum")) for _ in range(count)]
 
 
-def _read_stream(cursor: Cursor, tile: int, length: int, checksum: int) -> memoryview:
+def _read_stream(cursor: Cursor, number: int, tile: int, length: int, checksum: int) -> memoryview:
     """Read one stream; the cursor moves past it even where its checksum fails."""
     start = cursor.offset
     stream = cursor.take(length, f"stream of tile {tile}")
-    found = zlib.crc32(stream)
+    found = _checksum(number, tile, stream)
     if found != checksum:
         raise CorruptStream(f"checksum of tile {tile}", start, f"{checksum:#010x}", f"{found:#010x}")
     return stream

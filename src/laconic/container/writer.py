@@ -50,12 +50,14 @@ def write(header: Header, segments: Sequence[Sequence[bytes | memoryview]], meta
         has_exif=metadata.exif is not None,
         has_xmp=metadata.xmp is not None,
     )
-    parts = [MAGIC, bytes([VERSION]), frame(Tag.HEADER, write_header(header))]
+    chunks = [(Tag.HEADER, write_header(header))]
     if metadata.icc is not None:
-        parts.append(frame(Tag.ICC, write_metadata(metadata.icc)))
-    parts.extend(frame(Tag.SEGMENTS, write_segments(streams)) for streams in segments)
+        chunks.append((Tag.ICC, write_metadata(metadata.icc)))
+    first = len(chunks)
+    chunks.extend((Tag.SEGMENTS, write_segments(s, number)) for number, s in enumerate(segments, start=first))
     if metadata.exif is not None:
-        parts.append(frame(Tag.EXIF, write_metadata(metadata.exif)))
+        chunks.append((Tag.EXIF, write_metadata(metadata.exif)))
     if metadata.xmp is not None:
-        parts.append(frame(Tag.XMP, write_metadata(metadata.xmp)))
-    return b"".join(parts)
+        chunks.append((Tag.XMP, write_metadata(metadata.xmp)))
+    framed = (frame(tag, number, payload) for number, (tag, payload) in enumerate(chunks))
+    return b"".join([MAGIC, bytes([VERSION]), *framed])
