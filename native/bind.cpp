@@ -277,6 +277,92 @@ std::pair<int, int> decode_tile(const Array<T, nb::ndim<3>>& planes, const std::
   return {int(status), failed};
 }
 
+// ------------------------------------------------------------------------------------------------ network
+
+using DenseTuple = std::tuple<Array<const int16_t, nb::ndim<2>>, Array<const int32_t, nb::ndim<1>>, int>;
+
+// Owns the weights of a network, laid out for the kernels.
+struct Network {
+  NetworkWeights weights;
+  std::vector<NetworkBlock> blocks;
+  std::vector<std::vector<int16_t>> packed;
+  std::vector<std::vector<int32_t>> biases;
+
+  // `weight` is (out, in), its sums are bounded here for inputs of any 16 bits.
+  Dense dense(const DenseTuple& layer, int in, int out) {
+    const auto& [weight, bias, shift] = layer;
+    require(weight.shape(0) == size_t(out) && weight.shape(1) == size_t(in) && bias.shape(0) == size_t(out),
+            "a layer of the wrong shape");
+    packed.emplace_back(size_t(in) * size_t(out));
+    for (int o = 0; o < out; ++o)
+      for (int i = 0; i < in; ++i)
+        packed.back()[size_t((i / 2 * out + o) * 2 + i % 2)] = weight.data()[size_t(o) * size_t(in) + size_t(i)];
+    check(weight.data(), bias.data(), size_t(out), size_t(in), shift);
+    biases.emplace_back(bias.data(), bias.data() + out);
+    return {packed.back().data(), biases.back().data(), in, out, shift};
+  }
+
+  static void check(const int16_t* weight, const int32_t* bias, size_t out, size_t in, int shift) {
+    require(shift >= 0 && shift <= 30, "a shift out of range");
+    for (size_t o = 0; o < out; ++o) {
+      int64_t most = std::abs(int64_t(bias[o]));
+      for (size_t i = 0; i < in; ++i) most += std::abs(int64_t(weight[o * in + i])) * 32768;
+      require(most < int64_t{1} << 31, "a layer whose sums could overflow");
+    }
+  }
+};
+
+std::unique_ptr<Network> network(int channels, int expanded, const std::vector<DenseTuple>& dense,
+                                 const std::vector<DenseTuple>& spread) {
+  auto net = std::make_unique<Network>();
+  const size_t blocks = spread.size();
+  require(channels >= 16 && channels <= 256 && channels % 16 == 0 && expanded >= 16 && expanded <= 512 &&
+              expanded % 16 == 0 && blocks >= 1 && blocks <= 32 && dense.size() == 4 * blocks + 2,
+          "a network of another shape");
+  net->weights = {channels, expanded, int(blocks), {}, {}, nullptr};
+  net->weights.input = net->dense(dense.front(), 48, channels);
+  for (size_t k = 0; k < blocks; ++k) {
+    NetworkBlock b;
+    b.mix = net->dense(dense[4 * k + 1], channels, channels);
+    b.merge = net->dense(dense[4 * k + 2], channels, channels);
+    b.expand = net->dense(dense[4 * k + 3], channels, expanded);
+    b.contract = net->dense(dense[4 * k + 4], expanded, channels);
+    const auto& [weight, bias, shift] = spread[k];
+    require(weight.shape(0) == size_t(channels) && weight.shape(1) == 9 && bias.shape(0) == size_t(channels),
+            "a layer of the wrong shape");
+    Network::check(weight.data(), bias.data(), size_t(channels), 9, shift);
+    net->packed.emplace_back(size_t(channels) * 9);
+    for (size_t c = 0; c < size_t(channels); ++c)
+      for (size_t i = 0; i < 9; ++i) net->packed.back()[i * size_t(channels) + c] = weight.data()[c * 9 + i];
+    net->biases.emplace_back(bias.data(), bias.data() + channels);
+    b.spread = net->packed.back().data(), b.spread_bias = net->biases.back().data(), b.spread_shift = shift;
+    net->blocks.push_back(b);
+  }
+  net->weights.output = net->dense(dense.back(), channels, 48);
+  net->weights.block = net->blocks.data();
+  return net;
+}
+
+template <class S, class T>
+void enhance(const Array<const T, nb::ndim<3>>& planes, const Array<S, nb::ndim<3>>& pixels, const Network& net,
+             uint32_t step, const TileTuple& tile) {
+  const size_t c = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
+  require(c >= 1 && c <= 4 && h >= 1 && w >= 1 && h <= 65535 && w <= 65535, "1 to 4 planes are expected");
+  require(pixels.shape(0) == h && pixels.shape(1) == w && pixels.shape(2) == c, "planes and pixels differ in shape");
+  const auto [y, x, th, tw] = tile;
+  require(y >= 0 && x >= 0 && th >= 1 && tw >= 1 && y % 4 == 0 && x % 4 == 0 && size_t(y) + size_t(th) <= h &&
+              size_t(x) + size_t(tw) <= w,
+          "a tile outside the picture or off the grid of 4");
+  const NetworkJob job{int(h), int(w), {y, x, th, tw}, int(c), c >= 3 ? 3 : 1, step,
+                       ptrdiff_t(h * w), ptrdiff_t(w), ptrdiff_t(w * c)};
+  bool ok;
+  {
+    nb::gil_scoped_release release;
+    ok = table<S, T>().enhance_tile(planes.data(), pixels.data(), job, net.weights);
+  }
+  if (!ok) throw std::bad_alloc();
+}
+
 template <class S, class T>
 void bind_samples(nb::module_& m) {
   m.def("analyze_color", &color<S, T, false>, "pixels"_a.noconvert(), "planes"_a.noconvert(), "lossless"_a, "from_row"_a,
@@ -285,6 +371,7 @@ void bind_samples(nb::module_& m) {
         "from_row"_a, "to_row"_a);
   m.def("lift", &lift<S, T>, "plane"_a.noconvert(), "columns"_a, "extent"_a, "from_line"_a, "to_line"_a, "wavelet"_a,
         "inverse"_a);
+  m.def("enhance_tile", &enhance<S, T>, "planes"_a.noconvert(), "pixels"_a.noconvert(), "network"_a, "step"_a, "tile"_a);
   m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
         "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "rounding"_a, "tax"_a, "symbols"_a.noconvert().none() = nb::none());
   m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
@@ -306,6 +393,8 @@ NB_MODULE(_native, m) {
            "freq"_a.noconvert(), "shift"_a.noconvert(), "group_freq"_a.noconvert(), "sign_freq"_a.noconvert(),
            "recon"_a.noconvert(), "ll_pred"_a.noconvert())
       .def_ro("planes", &ParameterSet::planes);
+  nb::class_<Network>(m, "Network")
+      .def(nb::new_(&network), "channels"_a, "expanded"_a, "dense"_a, "spread"_a);
   bind_samples<uint8_t, int16_t>(m);
   bind_samples<uint16_t, int32_t>(m);
 }

@@ -4,6 +4,7 @@
 #include "causal.h"
 #include "color.h"
 #include "lifting.h"
+#include "network.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -218,8 +219,8 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
 
 template <class S, class T>
 constexpr SampleKernels<S, T> table() {
-  return {analyze_color_rows<S, T>, synthesize_color_rows<S, T>, lift_row_range<T>, lift_column_range<T>,
-          encode_tile<T>,           decode_tile<T>};
+  return {analyze_color_rows<S, T>, synthesize_color_rows<S, T>, lift_row_range<T>,  lift_column_range<T>,
+          encode_tile<T>,           decode_tile<T>,              enhance_tile<S, T>};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "network_job.h"
 #include "tile.h"
 
 namespace laconic {
@@ -36,6 +37,8 @@ struct SampleKernels {
   bool (*encode_tile)(const TileJob&, const T*, int32_t* symbols, OpList* groups);
   // One stream per group. The coefficients of the tile must be zero. `failed` tells the group that an error lies in.
   DecodeStatus (*decode_tile)(const TileJob&, const StreamView*, T*, int* failed);
+  // Planes -> pixels of one tile through the decoder-side network. False: out of memory.
+  bool (*enhance_tile)(const T*, S*, const NetworkJob&, const NetworkWeights&);
 };
 
 struct Kernels {

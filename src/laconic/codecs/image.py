@@ -20,9 +20,10 @@ from laconic.entropy import causal
 from laconic.errors import CorruptStream, LimitExceeded, UsageError
 from laconic.models import ImageModel, default_model, find_model
 from laconic.quantize import rdo
-from laconic.quantize.steps import band_steps, ideal_ratio
+from laconic.quantize.steps import band_steps, base_step_units, ideal_ratio
 from laconic.transform import color, lifting
 from laconic.transform.lifting import Wavelet
+from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from laconic.codecs.latents import Latents
     from laconic.container import Container
+    from laconic.transform.network import Network
 
 __all__ = ["DEFAULT_EFFORT", "DEFAULT_QUALITY", "ImageCodec", "Restored", "compress", "decompress", "restore"]
 
@@ -39,6 +41,9 @@ MAX_DECODED_PIXELS = 1 << 29
 """Pictures above 512 megapixels are refused: a file of a few bytes may announce 2^31 black pixels."""
 
 ALPHA = 3  # the plane of the lossless parameter set that alpha uses
+NETWORKS = ("off", "fast", "best")
+"""The decoder-side networks by their number in the header."""
+
 SMALL_PICTURE = 1 << 20
 SMALL_TILE, LARGE_TILE = 1024, 512
 SMALL_CUTS, LARGE_CUTS = 0b000011, 0b011111
@@ -84,6 +89,9 @@ class ImageCodec:
         1 .. 10, higher is slower and never worse: 1 rounds, 2 and 3 onward weigh every symbol's error against its bits.
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
+    network : str
+        The decoder-side network the file asks for: "off", "fast", "best", or "auto", the best that the model has. It
+        removes what quantization did; the coefficients are the same, and a decoder may choose another one.
     tile : int, optional
         Side in pixels of the squares that are coded on their own, a multiple of 64. None is 512, and 1024 for pictures
         of up to a megapixel, where each further stream would cost bytes that count.
@@ -101,6 +109,7 @@ class ImageCodec:
     lossless: bool = False
     effort: int = DEFAULT_EFFORT
     jobs: int | None = None
+    network: str = "auto"
     tile: int | None = None
     target: Target = field(init=False, repr=False, compare=False)
 
@@ -112,6 +121,8 @@ class ImageCodec:
         object.__setattr__(self, "target", target)
         if not 1 <= self.effort <= 10:
             raise UsageError(f"effort is {self.effort}, expected 1 .. 10")
+        if self.network not in {"auto", *NETWORKS}:
+            raise UsageError(f"network is {self.network!r}, expected auto, off, fast or best")
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"jobs is {self.jobs}, expected at least 1")
         if self.tile is not None and (self.tile % 64 or not 64 <= self.tile <= 255 * 64):
@@ -179,7 +190,15 @@ class ImageCodec:
             parameter_set=0 if self.lossless else analysis.model.set_for(code),
             tile=self.tile or (SMALL_TILE if small else LARGE_TILE),
             cuts=SMALL_CUTS if small else LARGE_CUTS,
+            network=0 if self.lossless else NETWORKS.index(self._network_of(analysis.model)),
         )
+
+    def _network_of(self, model: ImageModel) -> str:
+        if self.network == "auto":
+            return next((name for name in reversed(NETWORKS) if name in model.networks), "off")
+        if self.network != "off" and self.network not in model.networks:
+            raise UsageError(f"the model has no network {self.network!r}")
+        return self.network
 
     def decode(self, data: bytes) -> NDArray[Any]:
         """Restore the pixels, see `decompress`. The file says how; of this configuration only `jobs` matters."""
@@ -302,8 +321,15 @@ def compress(
     return codec.encode(picture, icc=icc, exif=exif, xmp=xmp)
 
 
-def decompress(data: bytes, *, allow_partial: bool = False, jobs: int | None = None) -> NDArray[Any]:
+def decompress(
+    data: bytes, *, network: str | None = None, allow_partial: bool = False, jobs: int | None = None
+) -> NDArray[Any]:
     """Restore the pixels of a `.lac` file.
+
+    Parameters
+    ----------
+    data, network, allow_partial, jobs
+        See `restore`.
 
     Returns
     -------
@@ -314,15 +340,19 @@ def decompress(data: bytes, *, allow_partial: bool = False, jobs: int | None = N
     FormatError
         One of its kinds, see `laconic.errors`; nothing is returned from a damaged file unless `allow_partial`.
     """
-    return restore(data, allow_partial=allow_partial, jobs=jobs).pixels
+    return restore(data, network=network, allow_partial=allow_partial, jobs=jobs).pixels
 
 
-def restore(data: bytes, *, allow_partial: bool = False, jobs: int | None = None) -> Restored:
+def restore(
+    data: bytes, *, network: str | None = None, allow_partial: bool = False, jobs: int | None = None
+) -> Restored:
     """Restore the pixels and the metadata of a `.lac` file.
 
     Parameters
     ----------
     data : bytes-like
+    network : str, optional
+        The decoder-side network to use in place of the one the file names: "off", "fast" or "best".
     allow_partial : bool
         Of a damaged or truncated file restore what is intact: tiles whose finer parts are lost come out coarser, tiles
         that are lost altogether come out gray. `Restored.missing` says what.
@@ -340,15 +370,18 @@ def restore(data: bytes, *, allow_partial: bool = False, jobs: int | None = None
         raise LimitExceeded("number of pixels", MAX_DECODED_PIXELS, pixel_count)
     missing = [_in_words(loss.part, loss.tile, loss.error) for loss in container.losses]
     with Workers(jobs) as workers:
-        pixels, damaged = _decode(container, workers, allow_partial=allow_partial)
+        pixels, damaged = _decode(container, workers, network, allow_partial=allow_partial)
     kept = container.metadata
     return Restored(from_pixels(pixels), kept.icc, kept.exif, kept.xmp, tuple(missing + damaged))
 
 
-def _decode(container: Container, workers: Workers, *, allow_partial: bool) -> tuple[NDArray[Any], list[str]]:
+def _decode(
+    container: Container, workers: Workers, network: str | None, *, allow_partial: bool
+) -> tuple[NDArray[Any], list[str]]:
     """Undo `ImageCodec.code_tiles` and `Analysis.of`, step by step."""
     header = container.header
     model = find_model(header.fingerprint)
+    chosen = _network(header, model, network)
     coding = tile_coding(header, model)
     grid = TileGrid.of(header)
     planes = np.zeros((header.channels, header.height, header.width), np.int16 if header.depth == 8 else np.int32)
@@ -367,7 +400,24 @@ def _decode(container: Container, workers: Workers, *, allow_partial: bool) -> t
     damaged = [words for words in workers.each(decode_tile, range(grid.count)) if words]
     kinds = wavelets(header.channels, lossless=header.lossless)
     lifting.synthesize(planes, kinds, workers=workers)
-    return color.synthesize(planes, lossless=header.lossless, workers=workers), damaged
+    if chosen is None:
+        return color.synthesize(planes, lossless=header.lossless, workers=workers), damaged
+    step = base_step_units(header.step_code, depth=header.depth)
+    return synthesize_through(planes, chosen, code=header.step_code, step=step, workers=workers), damaged
+
+
+def _network(header: Header, model: ImageModel, asked: str | None) -> Network | None:
+    """Return the network to decode through: the one asked for, else the one the file names; None for none."""
+    if asked is not None and asked not in NETWORKS:
+        raise UsageError(f"network is {asked!r}, expected off, fast or best")
+    name = "off" if header.lossless else asked or NETWORKS[header.network]
+    if name == "off":
+        return None
+    if name not in model.networks:
+        if asked:
+            raise UsageError(f"the file's model has no network {name!r}")
+        raise CorruptStream("network", None, "a network of the model", name)
+    return model.networks[name]
 
 
 def _blank(planes: NDArray[Any], grid: TileGrid, tile: int) -> None:

@@ -113,7 +113,13 @@ class Header:
     step_code: Annotated[int, Field(LEB128, 0, 767, "base step 0.25 * 2^(code / 64); 0 if lossless")] = 0
     parameter_set: Annotated[int, Field(U8, 0, 255, "which parameters of the model; 0 if lossless")] = 0
     tile: Annotated[int, Field(U8, 64, 16320, "side of a tile in pixels", scale=64)]
-    cuts: Annotated[int, Field(U8, 0, 63, "bit l - 1: a new group starts before level l")] = 0
+    cuts: Annotated[
+        int, Field(BITS, 0, 63, "bit l - 1: a new group starts before level l", byte="structure", bit_count=6)
+    ] = 0
+    network: Annotated[
+        int,
+        Field(BITS, 0, 2, "decoder-side network: 0 none, 1 fast, 2 best", byte="structure", first_bit=6, bit_count=2),
+    ] = 0
 
     def __post_init__(self) -> None:
         for name, field in header_fields().items():
@@ -124,8 +130,8 @@ class Header:
         if self.width * self.height > MAX_PIXELS:
             msg = f"the picture has {self.width * self.height} pixels, the format allows {MAX_PIXELS}"
             raise UnsupportedInput(msg)
-        if self.lossless and (self.step_code or self.parameter_set):
-            msg = "a lossless file has step code 0 and parameter set 0"
+        if self.lossless and (self.step_code or self.parameter_set or self.network):
+            msg = "a lossless file has step code 0, parameter set 0 and no network"
             raise UnsupportedInput(msg)
 
 
@@ -204,7 +210,7 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
     if pixels > MAX_PIXELS:
         raise LimitExceeded("pixels", MAX_PIXELS, pixels)
     if values["lossless"]:
-        for name in ("step_code", "parameter_set"):
+        for name in ("step_code", "parameter_set", "network"):
             if values[name]:
                 raise CorruptStream(name, places[name], "0 in a lossless file", values[name])
     return Header(**values)

@@ -17,6 +17,7 @@ import numpy as np
 
 from laconic.entropy.tables import ParameterSet
 from laconic.errors import MissingModel, ModelError
+from laconic.transform.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ PHOTO = Path(__file__).with_name("photo.safetensors")
 KIND, VERSION = "laconic.image", "1"
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
+NETWORKS = ("fast", "best")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,8 @@ class ImageModel:
         The first step code of each lossy set, ascending from 0.
     quality_codes : ndarray (101,) uint16
         The step code of each quality.
+    networks : dict of str to Network
+        The decoder-side networks it has, of "fast" and "best".
     """
 
     fingerprint: bytes
@@ -52,6 +56,7 @@ class ImageModel:
     lossless: ParameterSet
     set_codes: NDArray[np.uint16]
     quality_codes: NDArray[np.uint16]
+    networks: dict[str, Network]
 
     def set_for(self, code: int) -> int:
         """Return the number of the lossy set for a step code."""
@@ -89,6 +94,11 @@ def load_model(data: bytes) -> ImageModel:
         lossless=ParameterSet.of(arrays, "lossless."),
         set_codes=codes,
         quality_codes=qualities,
+        networks={
+            name: Network.of(arrays, f"{name}.")
+            for name in NETWORKS
+            if any(array.startswith(f"{name}.") for array in arrays)
+        },
     )
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:
         raise ModelError("lossy sets have planes Y, Cb, Cr; the lossless set Y, Co, Cg and alpha")

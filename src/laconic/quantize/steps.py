@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CODES", "band_steps", "base_step", "ideal_ratio"]
+__all__ = ["CODES", "band_steps", "base_step", "base_step_units", "ideal_ratio"]
 
 CODES = 768
 CODES_PER_OCTAVE = 64
@@ -34,6 +34,11 @@ EXP2 = (
 def base_step(code: int) -> float:
     """Return the base step in 8-bit pixel units, for people to read; nothing is computed from it."""
     return 0.25 * 2.0 ** (code / CODES_PER_OCTAVE)
+
+
+def base_step_units(code: int, *, depth: int) -> int:
+    """Return the base step in 1/4096 of a level of 8-bit samples, for 16-bit ones times 257."""
+    return int(band_steps(code, np.array([[4096]], np.uint16), depth=depth)[0, 0])
 
 
 def band_steps(code: int, ratio: NDArray[np.uint16], *, depth: int) -> NDArray[np.uint32]:
