@@ -1,0 +1,40 @@
+// network_job.h - the decoder-side network and one tile's work for it, as they cross into the kernels.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "tile.h"
+
+namespace laconic {
+
+// Weights of a 1x1 layer lie as [in / 2][out][2], so that one multiply-add takes two input channels at once. `bias`
+// holds the rounding half.
+struct Dense {
+  const int16_t* weight;
+  const int32_t* bias;
+  int in, out, shift;
+};
+
+struct NetworkBlock {
+  Dense mix, merge, expand, contract;
+  const int16_t* spread;  // depthwise 3x3, [9][channels]
+  const int32_t* spread_bias;
+  int spread_shift;
+};
+
+struct NetworkWeights {
+  int channels, expanded, blocks;  // channels and expanded: multiples of 16
+  Dense input, output;
+  const NetworkBlock* block;
+};
+
+struct NetworkJob {
+  int height, width;          // of the picture
+  Rect tile;                  // in pixels; its corner is a multiple of 4
+  int channels;               // of the pixels
+  int color_planes;           // 3 or, for gray, 1
+  uint32_t step;              // the base step, 1/4096 pixel level (of 16 bits for wide samples)
+  ptrdiff_t plane_stride, row_stride, pixel_row;  // in samples
+};
+
+}  // namespace laconic

@@ -1,0 +1,278 @@
+"""The decoder-side network: what it adds to the decoded planes, in integers, so that every machine shows one picture.
+
+The network lies in the model file as 16-bit weights with scales and shifts for every octave of the step. A picture has
+one step, so both are folded into the weights once (`fold`), by integer arithmetic; then tiles run through
+`native/network.h`, each with as much around it as the network looks at, so that tiles leave no seams.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from laconic import _native
+from laconic.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from laconic.transform.workers import Workers
+
+__all__ = ["ACTIVATION_BITS", "FoldedLayer", "Network", "synthesize"]
+
+KNOTS, CODES_PER_KNOT, SAMPLES = 13, 64, 48
+ACTIVATION_BITS = 11
+"""Fraction bits of an activation: 16-bit activations reach from -16 to 16."""
+SCALE_BITS = 16
+TILE = 256  # pixels; smaller tiles repeat more of the work around them, larger ones leave the cache
+LARGEST_SUM = (1 << 31) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedLayer:
+    """One layer at one step: ``out = saturate16((bias + weight @ in) >> shift)``.
+
+    Attributes
+    ----------
+    weight : ndarray (O, I) int16
+        For a depthwise layer (C, 9).
+    bias : ndarray (O,) int32
+        With the half that rounds.
+    shift : int
+    """
+
+    weight: NDArray[np.int16]
+    bias: NDArray[np.int32]
+    shift: int
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """C channels, E expanded channels, N blocks, 13 knots of the step code (0, 64, .. 768).
+
+    A weight is ``weight * 2^-exponent``; its output channels are multiplied by ``scale * 2^-16`` and shifted by
+    ``bias * 2^-16``, both linear between knots.
+
+    Attributes
+    ----------
+    input_weight : (C, 48) int16
+    mix_weight, merge_weight : (N, C, C) int16
+    expand_weight : (N, E, C) int16
+    contract_weight : (N, C, E) int16
+    output_weight : (48, C) int16
+    spread_weight : (N, C, 9) int16
+        Depthwise 3 x 3.
+    input_scale, input_bias : (13, C) int32
+    mix_scale, mix_bias : (13, N, C) int32
+    expand_scale, expand_bias : (13, N, E) int32
+    output_scale, output_bias : (13, 48) int32
+    exponents : (7,) uint8
+        Of input, mix, merge, expand, contract, output, spread.
+    codes : (2,) uint16
+        First and last step code of the training; others take the scales of the nearest.
+    """
+
+    input_weight: NDArray[np.int16]
+    mix_weight: NDArray[np.int16]
+    merge_weight: NDArray[np.int16]
+    expand_weight: NDArray[np.int16]
+    contract_weight: NDArray[np.int16]
+    output_weight: NDArray[np.int16]
+    spread_weight: NDArray[np.int16]
+    input_scale: NDArray[np.int32]
+    input_bias: NDArray[np.int32]
+    mix_scale: NDArray[np.int32]
+    mix_bias: NDArray[np.int32]
+    expand_scale: NDArray[np.int32]
+    expand_bias: NDArray[np.int32]
+    output_scale: NDArray[np.int32]
+    output_bias: NDArray[np.int32]
+    exponents: NDArray[np.uint8]
+    codes: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str) -> Network:
+        """Take the arrays named `prefix` + attribute.
+
+        Raises
+        ------
+        ModelError
+            An array is missing or has the wrong shape or type.
+        """
+        names = [field.name for field in fields(cls)]
+        missing = [prefix + name for name in names if prefix + name not in arrays]
+        if missing:
+            raise ModelError(f"the model has no array {missing[0]}")
+        taken = {name: np.ascontiguousarray(arrays[prefix + name]) for name in names}
+        mix, expand = taken["mix_weight"].shape, taken["expand_weight"].shape
+        if len(mix) != 3 or len(expand) != 3:
+            raise ModelError(f"{prefix}mix_weight and {prefix}expand_weight need three axes")
+        n, c, e = mix[0], mix[1], expand[1]
+        if not (1 <= n <= 32 and c % 16 == 0 and 16 <= c <= 256 and e % 16 == 0 and 16 <= e <= 512):
+            raise ModelError(f"a network of {n} blocks, {c} and {e} channels")
+        shapes = {
+            "input_weight": ("int16", (c, SAMPLES)),
+            "mix_weight": ("int16", (n, c, c)),
+            "merge_weight": ("int16", (n, c, c)),
+            "expand_weight": ("int16", (n, e, c)),
+            "contract_weight": ("int16", (n, c, e)),
+            "output_weight": ("int16", (SAMPLES, c)),
+            "spread_weight": ("int16", (n, c, 9)),
+            "input_scale": ("int32", (KNOTS, c)),
+            "input_bias": ("int32", (KNOTS, c)),
+            "mix_scale": ("int32", (KNOTS, n, c)),
+            "mix_bias": ("int32", (KNOTS, n, c)),
+            "expand_scale": ("int32", (KNOTS, n, e)),
+            "expand_bias": ("int32", (KNOTS, n, e)),
+            "output_scale": ("int32", (KNOTS, SAMPLES)),
+            "output_bias": ("int32", (KNOTS, SAMPLES)),
+            "exponents": ("uint8", (7,)),
+            "codes": ("uint16", (2,)),
+        }
+        for name, (kind, shape) in shapes.items():
+            found = taken[name]
+            if found.dtype.name != kind or found.shape != shape:
+                raise ModelError(f"{prefix}{name} is {found.dtype.name}{found.shape}, expected {kind}{shape}")
+            # Factors beyond 2^10 and shifts beyond the activations' range would only overflow.
+            if kind == "int32" and np.abs(found.astype(np.int64)).max() > 1 << 26:
+                raise ModelError(f"{prefix}{name} holds a value beyond 1024")
+        if taken["exponents"].max() > 24 or not taken["codes"][0] <= taken["codes"][1] <= 767:
+            raise ModelError(f"{prefix}exponents or {prefix}codes out of range")
+        return cls(**taken)
+
+    @property
+    def blocks(self) -> int:
+        """Number of residual blocks N: also how many 4 x 4 blocks far the network looks."""
+        return self.mix_weight.shape[0]
+
+    def fold(self, code: int) -> tuple[list[FoldedLayer], list[FoldedLayer]]:
+        """Fold scales and shifts of a step code into the weights.
+
+        Returns
+        -------
+        (dense, spread)
+            `dense`: input, then mix, merge, expand, contract of each block, then output; `spread`: one for each block.
+        """
+        limited = min(max(code, int(self.codes[0])), int(self.codes[1]))
+        knot, part = divmod(limited, CODES_PER_KNOT)
+
+        def between(table: NDArray[np.int32]) -> NDArray[np.int64]:
+            low, high = table[knot].astype(np.int64), table[knot + 1].astype(np.int64)
+            return np.right_shift(low * (CODES_PER_KNOT - part) + high * part, 6)
+
+        exponents = [int(value) for value in self.exponents]
+        mix_scale, mix_bias = between(self.mix_scale), between(self.mix_bias)
+        expand_scale, expand_bias = between(self.expand_scale), between(self.expand_bias)
+        # Samples have 12 fraction bits, one more than activations.
+        dense = [
+            fold_layer(
+                self.input_weight, exponents[0], between(self.input_scale), between(self.input_bias), input_bits=12
+            )
+        ]
+        spread: list[FoldedLayer] = []
+        for k in range(self.blocks):
+            dense += [
+                fold_layer(self.mix_weight[k], exponents[1], mix_scale[k], mix_bias[k]),
+                fold_layer(self.merge_weight[k], exponents[2]),
+                fold_layer(self.expand_weight[k], exponents[3], expand_scale[k], expand_bias[k]),
+                fold_layer(self.contract_weight[k], exponents[4]),
+            ]
+            spread.append(fold_layer(self.spread_weight[k], exponents[6]))
+        dense.append(
+            fold_layer(self.output_weight, exponents[5], between(self.output_scale), between(self.output_bias))
+        )
+        return dense, spread
+
+    def native(self, code: int) -> _native.Network:
+        """Return the network at a step code, ready to run.
+
+        Raises
+        ------
+        ModelError
+            A layer whose sums could overflow.
+        """
+        return _native_network(self, code)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
+
+
+def fold_layer(
+    weight: NDArray[np.int16],
+    exponent: int,
+    scale: NDArray[np.int64] | None = None,
+    bias: NDArray[np.int64] | None = None,
+    *,
+    input_bits: int = ACTIVATION_BITS,
+) -> FoldedLayer:
+    """Return the layer ``out = scale * (weight @ in) + bias`` with as many weight bits as 32-bit sums allow.
+
+    Parameters
+    ----------
+    weight : ndarray (O, I) int16, in 2^-exponent
+    scale, bias : ndarray (O,) int64, in 2^-16; missing: 1 and 0
+    input_bits : int
+        Fraction bits of the input; the output has 11.
+    """
+    outputs = weight.shape[0]
+    factors: NDArray[np.int64] = np.full(outputs, 1 << SCALE_BITS, np.int64) if scale is None else scale
+    offsets: NDArray[np.int64] = np.zeros(outputs, np.int64) if bias is None else bias
+    exact: NDArray[np.int64] = weight.astype(np.int64) * factors[:, None]  # in 2^-(exponent + 16)
+    for bits in range(15, -1, -1):
+        shift = bits + input_bits - ACTIVATION_BITS
+        drop = max(0, exponent + SCALE_BITS - bits)
+        folded: NDArray[np.int64] = np.right_shift(exact + (1 << drop >> 1), drop)
+        offset: NDArray[np.int64] = np.right_shift(np.left_shift(offsets, ACTIVATION_BITS + shift), SCALE_BITS)
+        offset = offset + (1 << shift >> 1)
+        largest = np.abs(folded).sum(axis=1) * 32768 + np.abs(offset)
+        if largest.max() <= LARGEST_SUM and np.abs(folded).max() <= 32767:
+            return FoldedLayer(folded.astype(np.int16), offset.astype(np.int32), shift)
+    raise ModelError("a layer of the network whose sums could overflow")
+
+
+@lru_cache(maxsize=8)
+def _native_network(network: Network, code: int) -> _native.Network:
+    dense, spread = network.fold(code)
+    try:
+        return _native.Network(
+            network.mix_weight.shape[1],
+            network.expand_weight.shape[1],
+            [(layer.weight, layer.bias, layer.shift) for layer in dense],
+            [(layer.weight, layer.bias, layer.shift) for layer in spread],
+        )
+    except ValueError as error:
+        raise ModelError(f"the network is not usable: {error}") from error
+
+
+def synthesize(planes: NDArray[Any], network: Network, *, code: int, step: int, workers: Workers) -> NDArray[Any]:
+    """Turn decoded planes into pixels, adding the network's correction on the way.
+
+    Parameters
+    ----------
+    planes : ndarray (C, H, W) int16 or int32
+        As `lifting.synthesize` leaves them; alpha, the last of 2 or 4, is not touched.
+    network : Network
+    code : int
+        Step code of the picture.
+    step : int
+        Its base step in 1/4096 of a level of the samples' depth.
+
+    Returns
+    -------
+    ndarray (H, W, C) uint8 for int16 planes, uint16 for int32
+    """
+    channels, height, width = planes.shape
+    pixels = np.empty((height, width, channels), np.uint8 if planes.dtype == np.int16 else np.uint16)
+    native = network.native(code)
+    tiles = [
+        (y, x, min(TILE, height - y), min(TILE, width - x))
+        for y in range(0, height, TILE)
+        for x in range(0, width, TILE)
+    ]
+    workers.each(lambda tile: _native.enhance_tile(planes, pixels, native, step, tile), tiles)
+    return pixels
