@@ -219,15 +219,17 @@ def fold_layer(
     input_bits : int
         Fraction bits of the input; the output has 11.
     """
-    outputs = weight.shape[0]
-    factors: NDArray[np.int64] = np.full(outputs, 1 << SCALE_BITS, np.int64) if scale is None else scale
-    offsets: NDArray[np.int64] = np.zeros(outputs, np.int64) if bias is None else bias
-    exact: NDArray[np.int64] = weight.astype(np.int64) * factors[:, None]  # in 2^-(exponent + 16)
+    outputs = len(weight)
+    if scale is None:
+        scale = np.full((outputs,), 1 << SCALE_BITS, dtype=np.int64)
+    if bias is None:
+        bias = np.zeros((outputs,), dtype=np.int64)
+    exact: NDArray[np.int64] = weight.astype(np.int64) * scale[:, None]  # in 2^-(exponent + 16)
     for bits in range(15, -1, -1):
         shift = bits + input_bits - ACTIVATION_BITS
         drop = max(0, exponent + SCALE_BITS - bits)
         folded: NDArray[np.int64] = np.right_shift(exact + (1 << drop >> 1), drop)
-        offset: NDArray[np.int64] = np.right_shift(np.left_shift(offsets, ACTIVATION_BITS + shift), SCALE_BITS)
+        offset: NDArray[np.int64] = np.right_shift(np.left_shift(bias, ACTIVATION_BITS + shift), SCALE_BITS)
         offset = offset + (1 << shift >> 1)
         largest = np.abs(folded).sum(axis=1) * 32768 + np.abs(offset)
         if largest.max() <= LARGEST_SUM and np.abs(folded).max() <= 32767:
