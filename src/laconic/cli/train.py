@@ -1,0 +1,121 @@
+"""`laconic train`: fits the entropy model to photos and writes the model file."""
+
+from __future__ import annotations
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from laconic.cli import options
+from laconic.errors import OutputExists, UsageError
+
+if TYPE_CHECKING:
+    from laconic.cli.console import Console
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: options.CommandParser) -> None:
+    """Add the options of `laconic train`."""
+    parser.example = "laconic train image --data photos/ --minutes 20"
+    parser.description = (
+        "Fit context weights and frequency tables to the photos of a folder and write them as a model file.\n"
+        "A run can be stopped at any moment (Ctrl-C, kill) and taken up again with --resume: it ends with the same\n"
+        "bytes. Every fourteenth photo is held out, to measure what the model is worth.\n"
+        'Needs torch: pip install "laconic[train]"'
+    )
+    parser.add_argument("kind", choices=["image"], help="what the model is for")
+    parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="a folder of photos, a few hundred")
+    parser.add_argument(
+        "--minutes",
+        metavar="N",
+        type=options.in_range(float, 0.01, 10_000, " minutes"),
+        default=20.0,
+        help="about how long it may take on two cores (default: 20)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where the last run with this output stopped")
+    parser.add_argument(
+        "-o", "--output", metavar="MODEL", type=Path, default=Path("photo.safetensors"), help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--sets",
+        metavar="LIST",
+        type=_codes,
+        help="first step code of each lossy parameter set, such as 0,256,384",
+    )
+    parser.add_argument("--log", metavar="FILE", type=Path, help="append the run and its held-out figures to this JSON")
+    parser.add_argument("-f", "--force", action="store_true", help="replace an existing model")
+    options.add_console_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, write the model and return the exit code."""
+    console = options.console_of(arguments)
+    output: Path = arguments.output
+    checkpoint = output.with_name(output.name + ".checkpoint")
+    if output.exists() and not (arguments.force or (arguments.resume and checkpoint.exists())):
+        raise OutputExists(output)
+    try:
+        import torch
+    except ImportError as error:
+        raise UsageError('training needs torch: pip install "laconic[train]"') from error
+    torch.set_num_threads(1)  # the sums are short: a second thread waits more than it works
+    from laconic.train.photos import find_photos
+    from laconic.train.recipe import SET_CODES, Plan, State, Trainer
+
+    photos, held_out = find_photos(arguments.data)
+    if not photos:
+        raise UsageError(f"no photos in {arguments.data}")
+    if arguments.resume:
+        if not checkpoint.exists():
+            raise UsageError(f"nothing to resume: {checkpoint} is missing")
+        state = State.load(checkpoint)
+    else:
+        state = State(Plan.for_minutes(arguments.minutes, arguments.sets or SET_CODES))
+    trainer = Trainer(photos, checkpoint, state, report=console.line)
+    console.line(f"{len(photos)} photos to train on, {len(held_out)} held out")
+    try:
+        done = trainer.run(seconds=arguments.minutes * 60 * 1.5)
+    except (KeyboardInterrupt, SystemExit):
+        console.warn(f"stopped; go on with: laconic train image --data {arguments.data} -o {output} --resume")
+        raise
+    if not done and not trainer.usable():
+        console.warn("out of time before every table was filled; give it more minutes with --resume")
+        return 1
+    from laconic.train.modelfile import write_model
+
+    write_model(output, trainer.model())
+    console.line(f"wrote {output}")
+    _measure(arguments, console, held_out or photos, trainer.state)
+    if done:
+        checkpoint.unlink(missing_ok=True)
+    return 0
+
+
+def _measure(arguments: argparse.Namespace, console: Console, photos: list[Path], state: object) -> None:
+    """Say what the model is worth, and keep it in the log."""
+    from dataclasses import asdict
+
+    from laconic.train.evaluate import append_row, evaluate
+    from laconic.train.recipe import State
+
+    assert isinstance(state, State)
+    figures = evaluate(arguments.output, photos)
+    pairs = ", ".join(f"{b:.3f} bpp {p:.2f} dB" for b, p in zip(figures["bpp"], figures["psnr"], strict=True))
+    console.line(f"held out: {pairs}; lossless {figures['lossless_bpp']:.3f} bpp")
+    if arguments.log:
+        row = {"plan": asdict(state.plan), "seconds": round(state.seconds), "held_out": figures}
+        append_row(arguments.log, row)
+    if arguments.json:
+        console.record({"output": str(arguments.output), "held_out": figures})
+
+
+def _codes(text: str) -> tuple[int, ...]:
+    try:
+        codes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        codes = ()
+    if not codes or codes[0] != 0 or any(b <= a for a, b in pairwise(codes)) or codes[-1] > 767:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rising list of step codes from 0, such as 0,256,384")
+    return codes

@@ -1,0 +1,323 @@
+"""What is fitted, in which order: photos in, a model file out, stopped and resumed at any moment.
+
+Each round goes through the parameter sets; for each set it draws photos, quantizes them as the encoder would with the
+set as it stands (in the first round with a plain dead zone), and then
+    weights   fits the context weights of each band on samples of neighbors and magnitudes,
+    limits    counts some photos to see where "all zero" flags pay,
+    counts    counts photos with those weights and limits and turns the counts into tables.
+The lossless set needs one round only, for its symbols do not depend on any table. A task is a pure function of the
+checkpoint and the seed, so a run that was stopped and resumed ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laconic.entropy.tables import BANDS, ParameterSet
+from laconic.quantize import rdo
+from laconic.quantize.steps import CODES, ideal_ratio
+from laconic.signals.atomic import replacing
+from laconic.train import tables
+from laconic.train.counts import Counts, count_band
+from laconic.train.fit import fit_weights
+from laconic.train.photos import add_alpha, deepen, read_photo
+from laconic.train.sampling import BandSamples, picture_weight, sample
+from laconic.train.symbols import Symbols, analyze, code, fit_lowest_predictor, neutral_set, split_bands
+from laconic.train.taps import compand, sources
+
+__all__ = ["SET_CODES", "Plan", "State", "Trainer", "step_ratio"]
+
+CROP = (512, 512)
+"""Photos are trained on as pieces of one tile's size, for contexts end at tile borders."""
+
+DEEP_EVERY, DEEP_WEIGHT = 6, 0.01
+"""Lossless: every so many photos stand in for 16-bit ones, lightly weighted, to fill the tables of large magnitudes."""
+
+SET_CODES = (0, 288, 384, 464)
+"""First step codes of the lossy sets of a shipped model: base steps up to 5.7, 16, 38 and beyond."""
+
+QUALITY_STEPS = {0: 400.0, 20: 110.0, 50: 45.0, 75: 20.0, 90: 8.0, 100: 0.7}
+"""Base steps, in 8-bit pixel units, of some qualities; between them the logarithm is interpolated."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much work a run is, fixed when it starts.
+
+    Parameters
+    ----------
+    set_codes
+        First step code of each lossy set.
+    rounds
+        Rounds of the lossy sets.
+    photos
+        Photos drawn for each fit of weights; counts draw twice as many.
+    samples
+        Samples a band takes from one photo; finer bands take up to three times as many.
+    steps
+        Gradient steps a band gets in the first round, and in later ones, which start from the round before.
+    seed
+        Of every random choice.
+    """
+
+    set_codes: tuple[int, ...] = SET_CODES
+    rounds: int = 3
+    photos: int = 160
+    samples: int = 400
+    steps: tuple[int, int] = (90, 50)
+    seed: int = 0
+
+    @classmethod
+    def for_minutes(cls, minutes: float, set_codes: tuple[int, ...]) -> Plan:
+        """The plan that takes about so long on two cores."""
+        share = minutes / 20
+        return cls(set_codes, rounds=3 if minutes >= 8 else 2, photos=max(4, round(160 * min(share, 3))), seed=0)
+
+    def tasks(self) -> list[tuple[int, str, str]]:
+        """(round, set, stage) in order."""
+        names = [f"lossy{s}" for s in range(len(self.set_codes))]
+        out = [(0, "lossless", stage) for stage in ("weights", "limits", "counts")]
+        for number in range(self.rounds):
+            out += [(number, name, stage) for name in names for stage in ("weights", "limits", "counts")]
+        return out
+
+
+@dataclass
+class State:
+    """What a checkpoint holds: which task is next, how far it is, and every array so far."""
+
+    plan: Plan
+    task: int = 0
+    item: int = 0
+    seconds: float = 0.0
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint; the old one stays until the new one is complete."""
+        about = {"plan": asdict(self.plan), "task": self.task, "item": self.item, "seconds": self.seconds}
+        with replacing(path, force=True) as file:
+            np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **self.arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> State:
+        """Read a checkpoint."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(arrays.pop("about").tobytes())
+        for name in ("set_codes", "steps"):
+            about["plan"][name] = tuple(about["plan"][name])
+        return cls(Plan(**about.pop("plan")), **about, arrays=arrays)
+
+
+def step_ratio() -> np.ndarray:
+    """(3, 19) uint16 step of each band over the base step, in 1/4096."""
+    return np.maximum(1, np.rint(4096 * ideal_ratio(3))).astype(np.uint16)
+
+
+def quality_codes() -> np.ndarray:
+    """(101,) uint16 step code of each quality."""
+    steps = np.exp(np.interp(np.arange(101), list(QUALITY_STEPS), np.log(list(QUALITY_STEPS.values()))))
+    return np.clip(np.rint(64 * np.log2(steps / 0.25)), 0, CODES - 1).astype(np.uint16)
+
+
+class Trainer:
+    """Runs a plan on photos.
+
+    Parameters
+    ----------
+    photos : list of paths
+    checkpoint : path
+        Saved here every few seconds of work.
+    state
+        From `State.load` or fresh.
+    report : callable
+        Takes one line on what was done.
+    """
+
+    def __init__(
+        self, photos: list[Path], checkpoint: Path, state: State, *, report: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.photos, self.checkpoint, self.state, self.report = photos, checkpoint, state, report
+        self._saved = self._resumed = time.monotonic()
+
+    def run(self, seconds: float = np.inf) -> bool:
+        """Work until the plan is done or `seconds` have passed; returns whether it is done."""
+        tasks = self.state.plan.tasks()
+        while self.state.task < len(tasks):
+            number, name, stage = tasks[self.state.task]
+            started = time.monotonic()
+            finished = getattr(self, f"_{stage}")(number, name, started + seconds - (started - self._resumed))
+            if not finished:
+                self._save(force=True)
+                return False
+            self.report(f"round {number} {name} {stage}: {time.monotonic() - started:.0f} s")
+            self.state.task, self.state.item = self.state.task + 1, 0
+            self._save(force=True)
+        return True
+
+    def usable(self) -> bool:
+        """Whether every set has tables, so that a model can be exported."""
+        names = ["lossless", *(f"lossy{s}" for s in range(len(self.state.plan.set_codes)))]
+        return all(f"{name}.freq" in self.state.arrays for name in names)
+
+    def model(self) -> dict[str, np.ndarray]:
+        """The arrays of the model file."""
+        out = {k: v for k, v in self.state.arrays.items() if k.startswith(("lossy", "lossless."))}
+        out["set_codes"] = np.asarray(self.state.plan.set_codes, np.uint16)
+        out["quality_code"] = quality_codes()
+        return out
+
+    def _save(self, *, force: bool = False) -> None:
+        now = time.monotonic()
+        if force or now - self._saved > 15:
+            self.state.seconds += now - self._resumed
+            self._saved = self._resumed = now
+            self.state.save(self.checkpoint)
+
+    # -- one photo ------------------------------------------------------------------------------------------------
+
+    def _draw(self, number: int, name: str, stage: str, item: int) -> tuple[Symbols, float, np.random.Generator]:
+        """Symbols of the photo that is item `item` of a task, and what each of them weighs."""
+        key = [self.state.plan.seed, number, *name.encode(), *stage.encode(), item]
+        rng = np.random.default_rng(key)
+        path = self.photos[int(np.random.default_rng(key[:-1]).permutation(len(self.photos))[item % len(self.photos)])]
+        lossless = name == "lossless"
+        pixels = read_photo(path, halve=lossless and item % 2 == 0, crop=CROP, seed=int(rng.integers(1 << 30)))
+        if lossless:
+            deep = stage == "counts" and item % DEEP_EVERY == 0
+            pixels = add_alpha(pixels, rng)
+            planes = analyze(deepen(pixels, rng) if deep else pixels, lossless=True)
+            symbols = code(planes, self._current(name), None, rdo.Rdo(0.0))
+            return symbols, DEEP_WEIGHT if deep else 1.0, rng
+        low, high = self._codes(int(name[5:]))
+        parameters = self._current(name)
+        first = f"{name}.freq" not in self.state.arrays
+        decisions = rdo.Rdo(0.0) if first else rdo.for_effort(5)
+        symbols = code(analyze(pixels, lossless=False), parameters, int(rng.integers(low, high)), decisions)
+        return symbols, picture_weight(symbols), rng
+
+    def _codes(self, number: int) -> tuple[int, int]:
+        """Step codes a lossy set is trained on: its own and a little beyond."""
+        starts = self.state.plan.set_codes
+        low = starts[number] - 16 if number else 96
+        high = starts[number + 1] + 16 if number + 1 < len(starts) else 640
+        return low, high
+
+    def _current(self, name: str) -> ParameterSet:
+        """The set as the round before left it."""
+        if f"{name}.freq" in self.state.arrays:
+            return ParameterSet.of(self.state.arrays, f"{name}.")
+        if f"{name}.ll_pred" not in self.state.arrays:
+            self.state.arrays[f"{name}.ll_pred"] = self._fit_lowest(name)
+        planes = 4 if name == "lossless" else 3
+        return neutral_set(planes, self.state.arrays[f"{name}.ll_pred"], None if planes == 4 else step_ratio())
+
+    def _fit_lowest(self, name: str) -> np.ndarray:
+        lossless = name == "lossless"
+        bands: list[list[np.ndarray]] = [[] for _ in range(4 if lossless else 3)]
+        rng = np.random.default_rng(self.state.plan.seed)
+        for path in self.photos[:: max(1, len(self.photos) // 40)]:
+            pixels = read_photo(path)
+            planes = analyze(add_alpha(pixels, rng) if lossless else pixels, lossless=lossless)
+            for p, plane in enumerate(planes):
+                bands[p].append(split_bands(plane)[0])
+        return np.stack([fit_lowest_predictor(b) for b in bands])
+
+    # -- the three stages -----------------------------------------------------------------------------------------
+
+    def _weights(self, number: int, name: str, deadline: float) -> bool:
+        samples: dict[tuple[int, int], BandSamples] = {}
+        for item in range(self.state.plan.photos):
+            if time.monotonic() > deadline:
+                return False
+            symbols, weight, rng = self._draw(number, name, "weights", item)
+            sample(samples, symbols, rng, self.state.plan.samples, weight)
+        planes = 4 if name == "lossless" else 3
+        arrays = self.state.arrays
+        if self.state.item == 0:
+            arrays["next.weights"] = np.zeros((planes, BANDS, 57), np.uint8)
+            arrays["next.bias"] = np.full((planes, BANDS), 16, np.uint16)
+        for item, (p, j) in enumerate(sorted(samples)):
+            if item < self.state.item:
+                continue
+            if time.monotonic() > deadline:
+                return False
+            taps, magnitudes, weights = samples.pop((p, j)).arrays()
+            start = None
+            if f"{name}.weights" in arrays:
+                start = arrays[f"{name}.weights"][p, j], float(arrays[f"{name}.bias"][p, j])
+            steps = self.state.plan.steps[start is not None]
+            fitted, bias = fit_weights(
+                taps, magnitudes, weights, taps.max(0) > 0, start, steps=steps, seed=self.state.plan.seed
+            )
+            arrays["next.weights"][p, j], arrays["next.bias"][p, j] = fitted, bias
+            self.state.item = item + 1
+            self._save()
+        return True
+
+    def _count(self, number: int, name: str, stage: str, total: int, deadline: float) -> Counts | None:
+        """Count `total` photos, keeping the counts in the checkpoint; None if the deadline came first."""
+        arrays = self.state.arrays
+        planes = len(arrays["next.weights"])
+        counts = Counts.zeros(planes)
+        if self.state.item:
+            counts = Counts(**{k: arrays[f"counts.{k}"] for k in counts.arrays()})
+        arrays.update({f"counts.{k}": v for k, v in counts.arrays().items()})
+        limits = arrays.get("next.group_limit", np.zeros((planes, BANDS), np.uint16))
+        for item in range(self.state.item, total):
+            if time.monotonic() > deadline:
+                return None
+            symbols, weight, _ = self._draw(number, name, stage, item)
+            companded = [[compand(b) for b in plane] for plane in symbols.q]
+            for p, j in np.ndindex(planes, BANDS):
+                q = symbols.q[p][j]
+                if q.size:
+                    model = arrays["next.weights"][p, j], int(arrays["next.bias"][p, j]), int(limits[p, j])
+                    other = symbols.q[p - 1][j] if p in (1, 2) else None
+                    src = sources(companded, p, j)
+                    count_band(counts, (p, j), q, src, model, other, symbols.values[p][j], weight)
+            self.state.item = item + 1
+            self._save()
+        for k in counts.arrays():
+            del arrays[f"counts.{k}"]
+        return counts
+
+    def _limits(self, number: int, name: str, deadline: float) -> bool:
+        counts = self._count(number, name, "limits", max(2, self.state.plan.photos // 6), deadline)
+        if counts is None:
+            return False
+        limits = [[tables.group_limit(band) for band in plane] for plane in counts.groups]
+        self.state.arrays["next.group_limit"] = np.asarray(limits, np.uint16)
+        return True
+
+    def _counts(self, number: int, name: str, deadline: float) -> bool:
+        counts = self._count(number, name, "counts", 2 * self.state.plan.photos, deadline)
+        if counts is None:
+            return False
+        arrays = self.state.arrays
+        lossless = name == "lossless"
+        new: dict[str, Any] = {k: arrays.pop(f"next.{k}") for k in ("weights", "bias", "group_limit")}
+        for k in ("freq", "shift", "group_freq", "sign_freq", "recon"):
+            new[k] = []
+        for p, j in np.ndindex(len(counts.signs), BANDS):
+            freq, shift = tables.magnitude_tables(counts.magnitudes[p, j], new["weights"][p, j], int(new["bias"][p, j]))
+            new["freq"].append(freq)
+            new["shift"].append(shift)
+            new["group_freq"].append(tables.group_table(counts.flags[p, j]))
+            new["sign_freq"].append(tables.sign_table(counts.signs[p, j]))
+            new["recon"].append(tables.reconstruction_table(counts.gaps[p, j] * (0 if lossless or j == 0 else 1)))
+        for k, v in new.items():
+            array = np.asarray(v)
+            arrays[f"{name}.{k}"] = array if array.shape[:2] == counts.signs.shape[:2] else array.reshape(
+                *counts.signs.shape[:2], *array.shape[1:]
+            )  # fmt: skip
+        if not lossless:
+            arrays[f"{name}.ratio"] = step_ratio()
+        return True

@@ -1,0 +1,154 @@
+"""Laws of a training run: what it exports is valid and codes well, and stopping it changes nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from laconic.models import load_model
+from laconic.quantize import rdo
+from laconic.train.counts import Counts, count_band
+from laconic.train.evaluate import evaluate
+from laconic.train.modelfile import check_set, read_model, write_model
+from laconic.train.recipe import Plan, State, Trainer
+from laconic.train.symbols import analyze, code, split_bands
+from laconic.train.taps import compand, sources
+
+PLAN = Plan(set_codes=(0, 380), rounds=2, photos=3, samples=60, steps=(6, 4), seed=1)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Six small pictures with edges and noise."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:96, :120]
+    paths = []
+    for i in range(6):
+        base = 128 + 60 * np.sin(x / (5 + 3 * i)) * np.cos(y / (9 - i)) + 40 * (x + i * 7 > y)
+        pixels = base[..., None] + rng.normal(0, 4, (96, 120, 3)) + rng.normal(0, 20, 3)
+        paths.append(folder / f"{i}.png")
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="session")
+def trained(photos: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model of an uninterrupted run."""
+    folder = tmp_path_factory.mktemp("model")
+    trainer = Trainer(photos, folder / "checkpoint", State(PLAN))
+    assert trainer.run()
+    write_model(folder / "m.safetensors", trainer.model())
+    return folder / "m.safetensors"
+
+
+def test_export_is_valid(trained: Path) -> None:
+    arrays = read_model(trained)
+    assert [check_set(arrays, name) for name in ("lossless", "lossy0", "lossy1")] == [[], [], []]
+    model = load_model(trained.read_bytes())
+    assert all(parameters.native.planes == 3 for parameters in model.lossy)
+    assert model.lossless.native.planes == 4
+
+
+def test_a_stopped_run_ends_with_the_same_bytes(photos: list[Path], trained: Path, tmp_path: Path) -> None:
+    """Stop again and again, each time with a checkpoint in the middle of a task, and go on from the file alone."""
+
+    class Stop(Exception):
+        pass
+
+    budget = 0
+
+    def save(state: State, path: Path) -> None:
+        nonlocal budget
+        State.save(state, path)
+        budget -= 1
+        if budget == 0:
+            raise Stop
+
+    checkpoint = tmp_path / "checkpoint"
+    State(PLAN).save(checkpoint)
+    for stop in (2, 40, 97, 150, 10_000):
+        trainer = Trainer(photos, checkpoint, State.load(checkpoint))
+        budget = stop
+        trainer._save = lambda t=trainer, **_: save(t.state, checkpoint)  # type: ignore[method-assign]
+        try:
+            assert trainer.run()
+        except Stop:
+            continue
+        break
+    write_model(tmp_path / "m.safetensors", trainer.model())
+    assert (tmp_path / "m.safetensors").read_bytes() == trained.read_bytes()
+
+
+def test_fitted_tables_beat_neutral_ones(photos: list[Path], trained: Path) -> None:
+    figures = evaluate(trained, photos)
+    assert figures["lossless_bpp"] < 20
+    assert all(a > b for a, b in zip(figures["bpp"], figures["bpp"][1:], strict=False))
+
+
+def test_counted_bits_are_the_coders_bits(photos: list[Path], trained: Path) -> None:
+    """The numpy twin puts every symbol in the row the native coder uses: their bits agree to the last one."""
+    model = load_model(trained.read_bytes())
+    parameters = model.lossy[0]
+    planes = analyze(np.asarray(Image.open(photos[0]).convert("RGB")), lossless=False)
+    symbols = code(planes, parameters, 520, rdo.Rdo(0.1))
+    companded = [[compand(b) for b in plane] for plane in symbols.q]
+    counts = Counts.zeros(3)
+    for p, j in np.ndindex(3, 19):
+        what = parameters.weights[p, j], int(parameters.bias[p, j]), int(parameters.group_limit[p, j])
+        if symbols.q[p][j].size:
+            other = symbols.q[p - 1][j] if p else None
+            count_band(counts, (p, j), symbols.q[p][j], sources(companded, p, j), what, other, None, 1.0)
+    bits = 0.0
+    m = np.arange(256)
+    assert not counts.magnitudes[..., 256:].any()
+    for p, j in np.ndindex(3, 19):
+        for b in range(48):
+            shift = int(parameters.shift[p, j, b])
+            for kind in (0, 1):
+                freq = parameters.freq[p, j, kind, b].astype(float)
+                token = np.minimum(m >> shift, 15)
+                token[freq[token] == 0] = 15
+                cost = shift - np.log2(freq[token] / 2**14) + (token == 15) * (5 + np.floor(np.log2((m >> shift) + 1)))
+                bits += (counts.magnitudes[p, j, kind, b, :256] * cost).sum()
+        zero = parameters.group_freq[p, j].astype(float) / 2**14
+        bits -= (counts.flags[p, j] * np.log2(np.stack([1 - zero, zero], -1))).sum()
+        negative = parameters.sign_freq[p, j].astype(float) / 2**14
+        bits -= (counts.signs[p, j] * np.log2(np.stack([1 - negative, negative], -1))).sum()
+    assert bits == pytest.approx(symbols.bits, abs=1e-6 * symbols.bits)
+
+
+def test_symbols_are_those_of_the_coder(photos: list[Path], trained: Path) -> None:
+    parameters = load_model(trained.read_bytes()).lossless
+    planes = analyze(np.asarray(Image.open(photos[1]).convert("RGB")), lossless=True)
+    symbols = code(planes, parameters, None, rdo.Rdo(0.0))
+    for p in range(3):
+        for mine, theirs in list(zip(symbols.q[p], split_bands(planes[p]), strict=True))[1:]:
+            assert (mine == theirs).all()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_survives_a_signal(photos: list[Path], tmp_path: Path, number: signal.Signals) -> None:
+    """A signal in the middle leaves a checkpoint and no model; --resume finishes."""
+    output = tmp_path / "m.safetensors"
+    words = ["train", "image", "--data", str(photos[0].parent), "--minutes", "0.02", "-o", str(output), "--sets", "0"]
+    process = subprocess.Popen([sys.executable, "-m", "laconic", *words], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("round 0 lossless weights"):
+            process.send_signal(number)
+            break
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not output.exists()
+    done = subprocess.run(
+        [sys.executable, "-m", "laconic", *words, "--resume", "--json"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    load_model(output.read_bytes())
