@@ -45,9 +45,25 @@ def compress_file(source: Source, target: Target, *, force: bool = False, **sett
 
 
 def decompress_file(
-    source: Source, target: Target, *, force: bool = False, allow_partial: bool = False, jobs: int | None = None
+    source: Source,
+    target: Target,
+    *,
+    force: bool = False,
+    network: str | None = None,
+    allow_partial: bool = False,
+    jobs: int | None = None,
 ) -> Restored:
     """Restore a `.lac` file into a picture file, whose format is that of the target's ending.
+
+    Parameters
+    ----------
+    source : path, URL or binary file
+    target : path, URL or binary file
+        Written at once or not at all.
+    force : bool
+        Replace an existing file.
+    network, allow_partial, jobs
+        As for `restore`.
 
     Raises
     ------
@@ -56,7 +72,7 @@ def decompress_file(
     FormatError
         The file is damaged, see `laconic.errors`; nothing is written.
     """
-    restored = restore(read_bytes(source), allow_partial=allow_partial, jobs=jobs)
+    restored = restore(read_bytes(source), network=network, allow_partial=allow_partial, jobs=jobs)
     pixels = restored.pixels if restored.pixels.ndim == 3 else restored.pixels[:, :, None]
     image.save(target, image.Image(pixels, restored.icc, restored.exif, restored.xmp), force=force)
     return restored

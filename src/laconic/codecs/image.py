@@ -7,10 +7,12 @@ the same pixels, on every machine and with any number of threads.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laconic.codecs.inspection import file_bytes
 from laconic.codecs.pixels import as_pixels, from_pixels
 from laconic.codecs.targets import Target, find_code
 from laconic.coder import rans
@@ -27,6 +29,8 @@ from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from numpy.typing import NDArray
 
     from laconic.codecs.latents import Latents
@@ -114,6 +118,11 @@ class ImageCodec:
     target: Target = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "lossless", bool(self.lossless))
+        for name in ("effort", "jobs", "tile"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
+                raise UsageError(f"{name} is {value!r}, expected a whole number")
         target = Target.of(
             quality=self.quality, bpp=self.bpp, psnr=self.psnr, size=self.size, lossless=self.lossless,
             default=DEFAULT_QUALITY,
@@ -322,7 +331,11 @@ def compress(
 
 
 def decompress(
-    data: bytes, *, network: str | None = None, allow_partial: bool = False, jobs: int | None = None
+    data: bytes | str | PathLike[str],
+    *,
+    network: str | None = None,
+    allow_partial: bool = False,
+    jobs: int | None = None,
 ) -> NDArray[Any]:
     """Restore the pixels of a `.lac` file.
 
@@ -344,13 +357,17 @@ def decompress(
 
 
 def restore(
-    data: bytes, *, network: str | None = None, allow_partial: bool = False, jobs: int | None = None
+    data: bytes | str | PathLike[str],
+    *,
+    network: str | None = None,
+    allow_partial: bool = False,
+    jobs: int | None = None,
 ) -> Restored:
     """Restore the pixels and the metadata of a `.lac` file.
 
     Parameters
     ----------
-    data : bytes-like
+    data : bytes-like, or path
     network : str, optional
         The decoder-side network to use in place of the one the file names: "off", "fast" or "best".
     allow_partial : bool
@@ -363,7 +380,7 @@ def restore(
     FormatError
         As for `decompress`.
     """
-    container = read(data, allow_partial=allow_partial)
+    container = read(file_bytes(data), allow_partial=allow_partial)
     header = container.header
     pixel_count = header.width * header.height
     if pixel_count > MAX_DECODED_PIXELS:

@@ -9,9 +9,10 @@ from typing import Any
 
 from laconic.container import Container, Tag, read
 from laconic.container.layout import groups
+from laconic.errors import UsageError
 from laconic.quantize.steps import base_step
 
-__all__ = ["Info", "inspect", "verify"]
+__all__ = ["Info", "file_bytes", "inspect", "verify"]
 
 CODECS = {1: "image"}
 
@@ -114,11 +115,17 @@ def inspect(source: bytes | str | os.PathLike[str]) -> Info:
     FormatError
         One of its kinds, see `laconic.errors`.
     """
-    return Info.of(read(_bytes(source)))
+    return Info.of(read(file_bytes(source)))
 
 
 def verify(source: bytes | str | os.PathLike[str], *, jobs: int | None = None) -> Info:
     """Check a file to the last bit: every checksum, and that every stream decodes and ends where it must.
+
+    Parameters
+    ----------
+    source : path, or the bytes of a file
+    jobs : int, optional
+        Threads; None is one for each core.
 
     Raises
     ------
@@ -127,13 +134,22 @@ def verify(source: bytes | str | os.PathLike[str], *, jobs: int | None = None) -
     """
     from laconic.codecs.image import restore
 
-    data = _bytes(source)
+    data = file_bytes(source)
     info = inspect(data)
     restore(data, jobs=jobs)
     return info
 
 
-def _bytes(source: bytes | str | os.PathLike[str]) -> bytes:
+def file_bytes(source: bytes | str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file given by path, or bytes as they are.
+
+    Raises
+    ------
+    UsageError
+        Neither.
+    """
     if isinstance(source, (str, os.PathLike)):
         return Path(source).read_bytes()
+    if not isinstance(source, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"the bytes of a .lac file or its path are expected, not {type(source).__name__}")
     return source

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from laconic.container.layout import band_index, band_shape, low_size
+from laconic.container.layout import LEVELS, band_index, band_shape, low_size
+from laconic.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,14 @@ class Latents:
             6 (coarsest) .. 1.
         orientation : int
             -1 the lowest band (level 6 only), 0 HL, 1 LH, 2 HH.
+
+        Raises
+        ------
+        UsageError
+            There is no such band.
         """
+        if not 1 <= level <= LEVELS or not -1 <= orientation <= 2 or (orientation < 0 and level != LEVELS):
+            raise UsageError(f"no band of level {level} and orientation {orientation}")
         _, height, width = self.symbols.shape
         band = 0 if orientation < 0 else band_index(level, orientation)
         rows, columns = band_shape(height, width, band)

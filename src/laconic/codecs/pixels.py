@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -60,4 +61,9 @@ def load_picture(picture: Any) -> Image:
 
     if hasattr(picture, "getbands"):
         return image.from_pil(picture)
+    given: object = picture
+    if not isinstance(given, (str, PathLike, bytes)) and not hasattr(given, "read"):
+        raise UnsupportedInput(
+            f"a picture is an array, a PIL image, a path or a binary file, not {type(given).__name__}"
+        )
     return image.load(picture)

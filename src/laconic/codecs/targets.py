@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ __all__ = ["Target", "find_code", "psnr"]
 MAX_TRIALS = 12
 SIZE_SLACK, PSNR_SLACK = 0.006, 0.03
 """How far from the target (a share of the bytes; dB) a trial may lie to end the search early."""
+MAX_PSNR = 200.0  # stands for infinity in the secants
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ class Target:
         UsageError
             More than one target, or a value out of range.
         """
+        for name, value in (("quality", quality), ("bpp", bpp), ("psnr", psnr), ("size", size)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+                raise UsageError(f"{name} is {value!r}, expected a number")
         asked = {"quality": quality, "bpp": bpp, "psnr": psnr, "size": size, "lossless": lossless or None}
         given = [name for name, value in asked.items() if value is not None]
         if len(given) > 1:
@@ -139,8 +144,8 @@ def _reach_size(limit: int, attempt: Callable[[int], bytes]) -> bytes:
     def excess(data: bytes) -> float:
         return math.log(len(data) / limit) if limit > 0 else math.inf
 
-    found = _search(attempt, excess, slack=SIZE_SLACK)
-    if excess(found) > 0:
+    found, value = _search(attempt, excess, slack=SIZE_SLACK)
+    if value > 0:
         raise TargetUnreachable(f"the coarsest step still needs {len(found)} bytes, {limit} were asked for")
     return found
 
@@ -149,44 +154,44 @@ def _reach_psnr(
     least: float, attempt: Callable[[int], bytes], pixels: NDArray[Any], decode: Callable[[bytes], NDArray[Any]]
 ) -> bytes:
     """Return the smallest file of at least `least` dB."""
-    reached: dict[int, float] = {}
 
-    def surplus(data: bytes) -> float:
-        value = psnr(pixels, decode(data))
-        reached[len(data)] = value
-        return min(value, 200.0) - least
+    def shortfall(data: bytes) -> float:
+        return least - min(psnr(pixels, decode(data)), MAX_PSNR)
 
     # The mirror image of a size target: here the coarse side fails, so the codes run backward.
-    found = _search(lambda code: attempt(CODES - 1 - code), lambda data: -surplus(data), slack=PSNR_SLACK)
-    if reached[len(found)] < least:
+    found, value = _search(lambda code: attempt(CODES - 1 - code), shortfall, slack=PSNR_SLACK)
+    if value > 0:
         raise TargetUnreachable(
-            f"the finest step gives {reached[len(found)]:.2f} dB, {least:g} were asked for: lossless gives every pixel"
+            f"the finest step gives {least - value:.2f} dB, {least:g} were asked for: lossless gives every pixel"
         )
     return found
 
 
-def _search(attempt: Callable[[int], bytes], excess: Callable[[bytes], float], *, slack: float) -> bytes:
+def _search(attempt: Callable[[int], bytes], excess: Callable[[bytes], float], *, slack: float) -> tuple[bytes, float]:
     """Return the file of the smallest code whose excess is not above 0, where excess falls as the code grows.
 
-    It ends early within `slack` of 0. Where no code will do it returns the file of the largest.
+    It ends early within `slack` of 0. Where no code will do it returns the file of the largest; the excess says which.
     """
     low, high = -1, CODES
     low_value, high_value = math.nan, math.nan
-    best: bytes | None = None
+    best: tuple[bytes, float] | None = None
     code = CODES // 2
     for _ in range(MAX_TRIALS):
         data = attempt(code)
         value = excess(data)
         if value <= 0:
-            best, high, high_value = data, code, value
+            best, high, high_value = (data, value), code, value
             if value >= -slack:
-                return data
+                return best
         else:
             low, low_value = code, value
         if high - low <= 1:
             break
         code = _next_code(low, low_value, high, high_value)
-    return best if best is not None else attempt(CODES - 1)
+    if best is None:
+        data = attempt(CODES - 1)
+        best = data, excess(data)
+    return best
 
 
 def _next_code(low: int, low_value: float, high: int, high_value: float) -> int:

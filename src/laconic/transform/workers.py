@@ -6,6 +6,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from laconic.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
@@ -30,10 +32,17 @@ class Workers:
     ----------
     jobs : int or None
         None: one for each core. With one job everything runs in the calling thread.
+
+    Raises
+    ------
+    UsageError
+        Less than one job.
     """
 
     def __init__(self, jobs: int | None = None) -> None:
-        self.jobs = available_cores() if jobs is None else max(1, jobs)
+        if jobs is not None and jobs < 1:
+            raise UsageError(f"jobs is {jobs}, expected at least 1")
+        self.jobs = available_cores() if jobs is None else jobs
         self._pool = ThreadPoolExecutor(self.jobs) if self.jobs > 1 else None
 
     def __enter__(self) -> Self:
