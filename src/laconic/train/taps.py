@@ -13,7 +13,7 @@ import numpy as np
 from laconic.container.layout import band_place
 from laconic.entropy.tables import TAPS
 
-__all__ = ["Sources", "bucket", "compand", "gather", "repeat_to", "sources", "uncompand", "weighted_sum"]
+__all__ = ["Sources", "bucket", "compand", "gather", "repeat", "sources", "uncompand", "weighted_sum"]
 
 OWN = [(dy, dx) for dy in (-2, -1) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
 SQUARE = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
@@ -55,9 +55,9 @@ class Sources:
         return (self.parent, *self.siblings, *self.planes)
 
 
-def repeat_to(parent: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Parent samples repeated 2x2, cut or zero-filled to `shape`."""
-    return _fit(np.repeat(np.repeat(parent, 2, 0), 2, 1), shape)
+def repeat(parent: np.ndarray) -> np.ndarray:
+    """Parent samples repeated 2x2."""
+    return np.repeat(np.repeat(parent, 2, 0), 2, 1)
 
 
 def sources(companded: list[list[np.ndarray]], plane: int, j: int) -> Sources:
@@ -65,18 +65,20 @@ def sources(companded: list[list[np.ndarray]], plane: int, j: int) -> Sources:
     bands = companded[plane]
     own = bands[j]
     orientation = band_place(j)[1]
-    parent = repeat_to(bands[j - 3], own.shape) if j > 3 and bands[j - 3].size and own.size else None
+    parent = repeat(bands[j - 3]) if j > 3 and bands[j - 3].size and own.size else None
     siblings = (bands[j - orientation] if orientation >= 1 else None, bands[j - 1] if orientation == 2 else None)
     colors = tuple(companded[k][j] if k < plane <= 2 else None for k in (0, 1))
-    same = tuple(s if s is None or s.shape == own.shape else _fit(s, own.shape) for s in siblings)
-    return Sources(own, parent, (same[0], same[1]), (colors[0], colors[1]))
+    return Sources(own, parent, siblings, (colors[0], colors[1]))
 
 
-def _fit(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Cut or zero-pad to `shape`: orientations of one level differ by a row or column on odd sizes."""
-    out = np.zeros(shape, array.dtype)
-    h, w = min(shape[0], array.shape[0]), min(shape[1], array.shape[1])
-    out[:h, :w] = array[:h, :w]
+def _framed(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """`array` in a frame of one sample around `shape`: zeros, but where it is larger than `shape` its own samples.
+
+    On odd sizes the orientations of a level, and a repeated parent, differ from each other by a row or a column.
+    """
+    h, w = min(shape[0] + 1, array.shape[0]), min(shape[1] + 1, array.shape[1])
+    out = np.zeros((shape[0] + 2, shape[1] + 2), array.dtype)
+    out[1 : h + 1, 1 : w + 1] = array[:h, :w]
     return out
 
 
@@ -88,7 +90,7 @@ def gather(src: Sources, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         out[:, k] = padded[rows + dy + 2, columns + dx + 2]
     for k, square in enumerate(src.squares()):
         if square is not None:
-            padded = np.pad(square, 1)
+            padded = _framed(square, src.own.shape)
             for i, (dy, dx) in enumerate(SQUARE):
                 out[:, 12 + 9 * k + i] = padded[rows + dy + 1, columns + dx + 1]
     return out
@@ -105,7 +107,7 @@ def weighted_sum(src: Sources, weights: np.ndarray) -> tuple[np.ndarray, np.ndar
             (row if dy == 0 else total)[...] += int(weights[k]) * padded[2 + dy : 2 + dy + h, 2 + dx : 2 + dx + w]
     for k, square in enumerate(src.squares()):
         if square is not None and np.any(weights[12 + 9 * k : 21 + 9 * k]):
-            padded = np.pad(square, 1).astype(np.int32)
+            padded = _framed(square, (h, w)).astype(np.int32)
             for i, (dy, dx) in enumerate(SQUARE):
                 if weights[12 + 9 * k + i]:
                     total += int(weights[12 + 9 * k + i]) * padded[1 + dy : 1 + dy + h, 1 + dx : 1 + dx + w]
