@@ -2,7 +2,7 @@
 #   make demo    compress the example photos, print a table, write demo/report.html
 #   make test    every test of the fast lane (under ten minutes on two cores)
 #   make check   format, lint, types: what CI runs before the tests
-#   make fuzz    the slow lane: many thousand damaged files
+#   make fuzz    the slow lane: many thousand damaged files, sanitizers, new examples for the laws
 #   make build   (re)compile the native core into the environment; a second call takes seconds
 PYTHON ?= python3
 VENV := .venv
@@ -34,6 +34,7 @@ format: $(STAMP)/dev
 
 fuzz: $(STAMP)/test
 	$(PY) -m pytest -m slow
+	$(PY) -m pytest tests/container tests/coder --hypothesis-profile=explore
 
 build: $(STAMP)/build
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from laconic.entropy.tables import BANDS, BUCKETS, KINDS, SIGNS, TAPS, TOKENS, ParameterSet
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[1]
+
+# The same examples in every run, and none too slow for a busy machine; `make fuzz` looks for new ones.
+settings.register_profile("laws", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=3000)
 
 
 @pytest.fixture(scope="session")
