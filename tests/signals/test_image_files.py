@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -62,6 +63,25 @@ def test_deep_png_agrees_with_another_implementation(channels: int):
     save(stream, Image(pixels), format="png")
     assert np.array_equal(np.asarray(imagecodecs.png_decode(stream.getvalue())).reshape(pixels.shape), pixels)
     assert np.array_equal(load(imagecodecs.png_encode(pixels)).pixels, pixels)
+
+
+def test_deep_png_is_exact_whatever_filter_suits_a_row():
+    random = np.random.default_rng(3)
+    down, right = np.mgrid[0:90, 0:120]
+    smooth = (300 * down + 250 * right + random.integers(0, 9, (90, 120))).astype(np.uint16)
+    rows = np.repeat(noise(1, 120, 1, dtype=np.uint16)[..., 0], 9, axis=0)
+    columns = np.repeat(random.integers(0, 2**16, (9, 1), dtype=np.uint16), 120, axis=1)
+    dots = (random.random((9, 120)) < 0.05) * np.uint16(0x0101)
+    pixels = np.concatenate([smooth, rows, columns, dots])[..., None]
+    stream = io.BytesIO()
+    save(stream, Image(pixels), format="png")
+    assert np.array_equal(np.asarray(imagecodecs.png_decode(stream.getvalue()))[..., None], pixels)
+    data, packed, place = stream.getvalue(), b"", 8
+    while place < len(data):
+        size = int.from_bytes(data[place : place + 4], "big")
+        packed += data[place + 8 : place + 8 + size] if data[place + 4 : place + 8] == b"IDAT" else b""
+        place += 12 + size
+    assert set(zlib.decompress(packed)[:: 2 * 120 + 1]) == {0, 1, 2, 4}
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -70,9 +70,6 @@ def _run(name: str, words: Sequence[str]) -> int:
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has left (`laconic info *.lac | head`).
-        from laconic.cli.batch import silence_stdout
-
-        silence_stdout()
         return 1
     except OSError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ __all__ = [
     "may_write",
     "prepare_folder",
     "run_batch",
-    "silence_stdout",
     "skipped",
 ]
 
@@ -154,15 +152,8 @@ def data_out(*, force: bool) -> Generator[BinaryIO]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        silence_stdout()
         error.filename = "stdout"
         raise
-
-
-def silence_stdout() -> None:
-    """Send what is still buffered nowhere: Python would fail on it once more while it exits."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def skipped(job: Job) -> Outcome:

@@ -145,12 +145,10 @@ def check_streams(arguments: argparse.Namespace, plan: Plan) -> None:
     Raises
     ------
     UsageError
-        `--rm` without a file to remove or to check; `--json` and data both on stdout; stdin twice.
+        `--rm` without a file to remove or to check; `--json` and data both on stdout.
     """
     sources = [job.source for job in plan.jobs]
     to_stdout = any(job.target == STANDARD for job in plan.jobs)
-    if sources.count(STANDARD) > 1:
-        raise UsageError("stdin can be read only once")
     if arguments.rm and (to_stdout or any(source == STANDARD or is_url(source) for source in sources)):
         raise UsageError("--rm works on local files only: not with -, not with URLs")
     if arguments.json and to_stdout:
