@@ -35,7 +35,7 @@ inline T scaled(T x, int c) {
 
 constexpr int kAlpha = 19206;   // 0.586134342: the step of -1.586134342 is -1 - 0.586134342
 constexpr int kBeta = 1736;     // 0.052980118, subtracted
-constexpr int kGamma = 28933;   // 0.882911076
+constexpr int kGamma = 28931;   // 0.882911076
 constexpr int kDelta = 14533;   // 0.443506852
 constexpr int kUnit = 26637;    // 1 / 1.230174105
 constexpr int kExcess = 7542;   // 1.230174105 - 1

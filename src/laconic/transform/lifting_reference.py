@@ -18,7 +18,7 @@ __all__ = ["analyze", "join", "split", "synthesize"]
 LEVELS = 6
 
 # "The constants of the 9/7 in units of 2^-15."
-ALPHA, BETA, GAMMA, DELTA, UNIT, EXCESS = 19206, 1736, 28933, 14533, 26637, 7542
+ALPHA, BETA, GAMMA, DELTA, UNIT, EXCESS = 19206, 1736, 28931, 14533, 26637, 7542
 
 
 def analyze(plane: NDArray[Any], *, reversible: bool) -> NDArray[Any]:
