@@ -262,7 +262,8 @@ inline bool enhance_tile(const T* planes, S* pixels, const NetworkJob& job, cons
   const int tile_w = job.tile.w;
   const size_t row_size = size_t(h_columns + 2) * size_t(c);
   const size_t widest = size_t(h_columns + 2) * size_t(wide > kBlockSamples ? wide : kBlockSamples);
-  const size_t spare_size = size_t(kRowsAtOnce) * size_t(2 * (wide > kBlockSamples ? wide : kBlockSamples));
+  const int widest_layer = wide > c ? (wide > kBlockSamples ? wide : kBlockSamples) : (c > kBlockSamples ? c : kBlockSamples);
+  const size_t spare_size = size_t(kRowsAtOnce) * size_t(2 * widest_layer);
   const size_t h_size = size_t(h_rows) * size_t(h_columns) * size_t(c);
   const size_t strip = size_t(kMaxPlanes) * 4 * size_t(tile_w + 4);
   auto* block = static_cast<int16_t*>(

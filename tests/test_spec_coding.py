@@ -1,8 +1,9 @@
-"""`spec/coder.md` and `spec/entropy.md` are executed: examples, tables, and every sentence the reference quotes."""
+"""`coder.md`, `entropy.md` and `network.md` are executed: examples, tables, every sentence the reference quotes."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.errors import CorruptStream
 from laconic.quantize.steps import EXP2, band_steps
 from laconic.transform import color, color_reference, lifting_reference
+from laconic.transform.network import Network
 from laconic.transform.workers import Workers
 
 ROOT = Path(__file__).parents[1]
-CODER, ENTROPY, FORMAT = (
-    (ROOT / "spec" / f"{name}.md").read_text(encoding="utf-8") for name in ("coder", "entropy", "format")
+CODER, ENTROPY, NETWORK, FORMAT = (
+    (ROOT / "spec" / f"{name}.md").read_text(encoding="utf-8") for name in ("coder", "entropy", "network", "format")
 )
 REFERENCES = sorted((ROOT / "src" / "laconic").glob("*/*_reference.py"))
 Op = tuple[int, int]
@@ -104,7 +106,7 @@ def quotes() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("path", REFERENCES, ids=lambda path: path.stem)
 def test_the_sentences_of_the_reference_are_those_of_the_specification(path: Path):
-    plain = re.sub(r"\s+", " ", re.sub(r"\n\s*\*?\s*", " ", CODER + ENTROPY + FORMAT).replace("`", ""))
+    plain = re.sub(r"\s+", " ", re.sub(r"\n\s*\*?\s*", " ", CODER + ENTROPY + NETWORK + FORMAT).replace("`", ""))
     sentences = [quote for name, quote in quotes() if name == path.name]
     assert sentences
     for sentence in sentences:
@@ -119,6 +121,12 @@ def test_the_table_of_arrays_is_the_program():
     for name, kind, shape, *_ in rows:
         assert (kind, shape) == (shapes[name][0], ", ".join(["P", *map(str, shapes[name][1])]))
     assert f"0 .. {tables.MAX_RATIO}" in {row[0]: row[3] for row in rows}["ratio"]
+
+
+def test_the_arrays_of_a_network_are_the_program():
+    named = [name for row in table(NETWORK, "array") for name in row[0].split(", ")]
+    assert named[-2:] == ["exponents", "codes"]
+    assert sorted(named) == sorted(field.name for field in fields(Network))
 
 
 def test_companding_buckets_and_steps_are_the_program():
@@ -209,7 +217,7 @@ def test_the_example_of_a_tile():
     assert [tile.symbols[0][band].tolist() for band in (0, 13, 16, 17, 18)] == [[[5]], [[-2]], [[0]], [[0, 16]], [[0]]]
 
 
-@pytest.mark.parametrize("text", [CODER, ENTROPY], ids=["coder", "entropy"])
+@pytest.mark.parametrize("text", [CODER, ENTROPY, NETWORK], ids=["coder", "entropy", "network"])
 def test_the_documents_end_with_their_changes(text: str):
     assert "version 1\n" in text.splitlines()[0] + "\n"
     last = text.split("\n## ")[-1]

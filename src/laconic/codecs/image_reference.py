@@ -5,7 +5,8 @@ threads, no speed: it exists so that the format has a meaning beside what one pr
 the same symbols and the same pixels with both.
 
 Read next: `coder/rans_reference.py`, `entropy/causal_reference.py`, `transform/lifting_reference.py`,
-`transform/color_reference.py`, beside `spec/coder.md` and `spec/entropy.md`.
+`transform/network_reference.py`, `transform/color_reference.py`, beside `spec/coder.md`, `spec/entropy.md` and
+`spec/network.md`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_si
 from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.errors import CorruptStream
 from laconic.models import find_model
-from laconic.quantize.steps import band_steps
+from laconic.quantize.steps import band_steps, base_step_units
 from laconic.quantize.uniform import dequantize
-from laconic.transform import color_reference, lifting_reference
+from laconic.transform import color_reference, lifting_reference, network_reference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Decoded", "decode"]
 
 ALPHA = 3
+NETWORKS = (None, "fast", "best")
 
 
 class Decoded(NamedTuple):
@@ -58,7 +60,11 @@ def decode(data: bytes) -> Decoded:
     """
     container = read(data)
     header = container.header
-    models, steps = plane_models(header, find_model(header.fingerprint))
+    model = find_model(header.fingerprint)
+    models, steps = plane_models(header, model)
+    network = NETWORKS[header.network]
+    if network is not None and network not in model.networks:
+        raise CorruptStream("network", None, "a network of the model", network)
     grid = TileGrid.of(header)
     shape = (header.channels, header.height, header.width)
     symbols = np.zeros(shape, np.int32)
@@ -92,6 +98,10 @@ def decode(data: bytes) -> Decoded:
             for number, plane in enumerate(coefficients)
         ]
     )
+    # "If the header names a network, it corrects the planes before they become colors."
+    if network is not None:
+        step = base_step_units(header.step_code, depth=header.depth)
+        planes = network_reference.correct(planes, model.networks[network], code=header.step_code, step=step)
     return Decoded(symbols, coefficients, color_reference.synthesize(planes, lossless=header.lossless))
 
 

@@ -1,0 +1,161 @@
+"""Laws of the decoder-side network, with weights that are random: the reference, every processor and tile agree."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from laconic import _native
+from laconic.errors import ModelError
+from laconic.transform import color, network_reference
+from laconic.transform.network import Network, fold_layer, synthesize
+from laconic.transform.workers import Workers
+
+KNOTS = 13
+
+
+def random_arrays(seed: int, channels: int, expanded: int, blocks: int, spread: int = 6000) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+
+    def weight(*shape: int) -> Any:
+        return rng.integers(-spread, spread + 1, shape).astype(np.int16)
+
+    def scale(*shape: int) -> Any:
+        return rng.integers(-(1 << 17), 1 << 17, (KNOTS, *shape)).astype(np.int32)
+
+    c, e, n = channels, expanded, blocks
+    return {
+        "input_weight": weight(c, 48),
+        "mix_weight": weight(n, c, c),
+        "merge_weight": weight(n, c, c),
+        "expand_weight": weight(n, e, c),
+        "contract_weight": weight(n, c, e),
+        "output_weight": weight(48, c),
+        "spread_weight": weight(n, c, 9),
+        "input_scale": scale(c),
+        "input_bias": scale(c),
+        "mix_scale": scale(n, c),
+        "mix_bias": scale(n, c),
+        "expand_scale": scale(n, e),
+        "expand_bias": scale(n, e),
+        "output_scale": scale(48),
+        "output_bias": scale(48),
+        "exponents": rng.integers(12, 17, 7).astype(np.uint8),
+        "codes": np.array([100, 700], np.uint16),
+    }
+
+
+def planes_of(seed: int, shape: tuple[int, int, int], dtype: Any) -> Any:
+    rng = np.random.default_rng(seed)
+    if rng.random() < 0.5:
+        limit = np.iinfo(dtype)
+        low, high = (limit.min, limit.max) if dtype == np.int16 else (-(1 << 24), 1 << 24)
+        return rng.integers(low, high, shape).astype(dtype)
+    top = 2000 if dtype == np.int16 else 500_000
+    return rng.integers(-top, top, shape).astype(dtype)
+
+
+def by_reference(planes: Any, network: Network, code: int, step: int) -> Any:
+    corrected = network_reference.correct(planes, network, code=code, step=step)
+    with Workers(1) as workers:
+        return color.synthesize(corrected, lossless=False, workers=workers)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+@pytest.mark.parametrize("name", _native.instruction_sets())
+def test_the_reference_gives_the_same_pixels(name: str, dtype: Any):
+    before = _native.instruction_set()
+    _native.use_instruction_set(name)
+    for seed, (size, (channels, expanded, blocks)) in enumerate(
+        [
+            ((1, 1), (16, 16, 1)),
+            ((1, 30), (16, 48, 2)),
+            ((31, 2), (48, 32, 1)),
+            ((37, 41), (64, 96, 3)),
+            ((8, 16), (80, 16, 2)),
+        ]
+    ):
+        network = Network.of(random_arrays(seed, channels, expanded, blocks), "")
+        for planes in (1, 2, 3, 4):
+            given = planes_of(seed + planes, (planes, *size), dtype)
+            for code, step in ((0, 1024), (300, 7_000), (767, 4_000_000)):
+                with Workers(1) as workers:
+                    found = synthesize(given, network, code=code, step=step, workers=workers)
+                assert np.array_equal(found, by_reference(given, network, code, step)), (size, planes, code)
+    _native.use_instruction_set(before)
+
+
+@pytest.mark.parametrize("size", [(260, 40), (270, 530)])
+def test_tiles_leave_no_seams_and_threads_change_nothing(size: tuple[int, int]):
+    network = Network.of(random_arrays(5, 16, 16, 3), "")
+    given = planes_of(1, (3, *size), np.int16)
+    expected = by_reference(given, network, 300, 9000)
+    for jobs in (1, 3):
+        with Workers(jobs) as workers:
+            assert np.array_equal(synthesize(given, network, code=300, step=9000, workers=workers), expected)
+
+
+def test_both_foldings_agree_and_no_sum_can_overflow():
+    for seed in range(5):
+        network = Network.of(random_arrays(seed, 16, 32, 2, spread=32_767), "")
+        for code in (0, 99, 100, 163, 164, 333, 700, 767):
+            dense, spread = network.fold(code)
+            for layer in [*dense, *spread]:
+                largest = np.abs(layer.weight.astype(np.int64)).sum(axis=1) * 32768 + np.abs(
+                    layer.bias.astype(np.int64)
+                )
+                assert largest.max() < 1 << 31
+            first = network_reference.fold(
+                network.input_weight,
+                int(network.exponents[0]),
+                network_reference.at_code(network.input_scale, network, code),
+                network_reference.at_code(network.input_bias, network, code),
+                12,
+            )
+            assert np.array_equal(first.weight, dense[0].weight)
+            assert np.array_equal(first.bias, dense[0].bias)
+            assert first.shift == dense[0].shift
+
+
+def test_a_layer_too_large_for_any_scale_is_refused():
+    weight = np.full((1, 256), 32_767, np.int16)
+    with pytest.raises(ModelError):
+        fold_layer(weight, 0, np.full(1, 1 << 26), np.zeros(1, np.int64))
+    with pytest.raises(ModelError):
+        network_reference.fold(weight, 0, np.full(1, 1 << 26), np.zeros(1, np.int64), 11)
+
+
+def test_a_network_of_zeros_changes_nothing():
+    arrays = random_arrays(1, 16, 16, 1)
+    arrays["output_weight"][:] = 0
+    arrays["output_bias"][:] = 0
+    given = planes_of(2, (4, 30, 50), np.int16)
+    with Workers(1) as workers:
+        found = synthesize(given, Network.of(arrays, ""), code=300, step=9000, workers=workers)
+        assert np.array_equal(found, color.synthesize(given, lossless=False, workers=workers))
+
+
+def test_hostile_arrays_are_refused():
+    good = random_arrays(1, 16, 32, 2)
+    again = pickle.loads(pickle.dumps(Network.of(good, "")))
+    assert np.array_equal(again.mix_weight, good["mix_weight"])
+    for name, array in good.items():
+        for other in (array[:-1], array[..., :-1], array.astype(np.int64), array.ravel(), np.zeros((), array.dtype)):
+            if other.shape != array.shape or other.dtype != array.dtype:
+                with pytest.raises(ModelError):
+                    Network.of({**good, name: other}, "")
+        with pytest.raises(ModelError, match=name):
+            Network.of({key: value for key, value in good.items() if key != name}, "")
+    for name, value in (
+        ("exponents", 25),
+        ("input_scale", (1 << 26) + 1),
+        ("mix_bias", -(1 << 26) - 1),
+        ("codes", 768),
+    ):
+        changed = good[name].copy()
+        changed.flat[-1] = value
+        with pytest.raises(ModelError):
+            Network.of({**good, name: changed}, "")
