@@ -1,0 +1,270 @@
+"""Writes golden files, on purpose and once: ``python tests/golden_writer.py NAME ...`` or ``--all`` for those missing.
+
+A golden file is a promise that these bytes decode to these pixels forever, so an existing one is refused, and
+`golden/index.toml` only grows. Each is named by what it protects. Files of `golden/invalid` must be refused with the
+error in the index. A file that a newer format version makes obsolete stays where it is: old files decode forever.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import laconic as lac
+from laconic.codecs import image, image_reference
+from laconic.container import read, write
+from laconic.errors import FormatError, LaconicError
+from laconic.signals.image import load
+from laconic.transform.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = ROOT / "golden"
+INDEX = GOLDEN / "index.toml"
+
+
+def photo(height: int, width: int, channels: int = 3, depth: int = 8) -> NDArray[Any]:
+    """Cut a piece of an example photo; alpha and the low bits of deep pictures are made up."""
+    pixels = load(ROOT / "examples" / "tea-garden.jpg").pixels[120 : 120 + height, 200 : 200 + width].astype(np.uint16)
+    assert pixels.shape[:2] == (height, width)
+    rows, columns = np.indices((height, width))
+    ramp = ((rows * 5 + columns * 3) % 256).astype(np.uint16)[:, :, None]
+    color = pixels if channels >= 3 else pixels[:, :, 1:2]
+    pixels = np.concatenate([color, ramp], axis=2) if channels in (2, 4) else color
+    if depth == 16:
+        return pixels * 257 ^ ramp % 64
+    return pixels.astype(np.uint8)
+
+
+def checkers(height: int, width: int) -> NDArray[np.uint8]:
+    """Return black and white squares of one pixel: the largest coefficients there are."""
+    rows, columns = np.indices((height, width))
+    return ((rows + columns) % 2 * 255).astype(np.uint8)
+
+
+def noise(height: int, width: int, dtype: Any) -> NDArray[Any]:
+    """Return noise over the whole range: escapes."""
+    return np.random.default_rng(1).integers(0, int(np.iinfo(dtype).max) + 1, (height, width, 3)).astype(dtype)
+
+
+def encode(pixels: NDArray[Any], **settings: Any) -> bytes:
+    return lac.ImageCodec(**settings).encode(pixels)
+
+
+def with_cuts(pixels: NDArray[Any], cuts: int, **settings: Any) -> bytes:
+    """Encode with resolution groups of one's own choice."""
+    codec = lac.ImageCodec(**settings)
+    with Workers(1) as workers:
+        analysis = image.Analysis.of(pixels, lossless=codec.lossless, workers=workers)
+        code = 0 if codec.lossless else int(analysis.model.quality_codes[codec.target.quality])
+        header = replace(codec.header_at(analysis, code), cuts=cuts)
+        return write(header, codec.code_tiles(analysis, header, workers)[0])
+
+
+def steps(pixels: NDArray[Any], code: int) -> bytes:
+    """Encode at a step code that no quality may name."""
+    codec = lac.ImageCodec(quality=50)
+    with Workers(1) as workers:
+        analysis = image.Analysis.of(pixels, lossless=False, workers=workers)
+        header = codec.header_at(analysis, code)
+        return write(header, codec.code_tiles(analysis, header, workers)[0])
+
+
+VALID: dict[str, Callable[[], bytes]] = {
+    "gray": lambda: encode(photo(70, 50, 1), quality=60),
+    "gray_alpha": lambda: encode(photo(50, 70, 2), quality=60),
+    "rgb": lambda: encode(photo(70, 50), quality=60),
+    "rgba": lambda: encode(photo(50, 70, 4), quality=60),
+    "gray_16_bit": lambda: encode(photo(50, 70, 1, 16), quality=80),
+    "rgba_16_bit": lambda: encode(photo(70, 50, 4, 16), quality=60),
+    "lossless_gray": lambda: encode(photo(35, 50, 1), lossless=True),
+    "lossless_rgb": lambda: encode(photo(35, 50), lossless=True),
+    "lossless_rgba": lambda: encode(photo(33, 35, 4), lossless=True),
+    "lossless_gray_alpha_16_bit": lambda: encode(photo(33, 35, 2, 16), lossless=True),
+    "lossless_rgb_16_bit": lambda: encode(photo(33, 35, 3, 16), lossless=True),
+    "one_pixel": lambda: encode(photo(1, 1), quality=60),
+    "one_pixel_lossless_rgba_16_bit": lambda: encode(photo(1, 1, 4, 16), lossless=True),
+    "one_row": lambda: encode(photo(1, 100), quality=60),
+    "one_column": lambda: encode(photo(100, 1), quality=60),
+    "two_by_three": lambda: encode(photo(2, 3), quality=90),
+    "tile_edge_64": lambda: encode(photo(64, 64), quality=40, tile=64),
+    "tile_edge_65": lambda: encode(photo(65, 65, 1), quality=40, tile=64),
+    "many_tiles": lambda: encode(photo(130, 100, 1), quality=50, tile=64),
+    "many_tiles_rgba": lambda: encode(photo(66, 90, 4), quality=30, tile=64),
+    "many_tiles_lossless": lambda: encode(photo(65, 67, 1), lossless=True, tile=64),
+    "flat_middle_gray": lambda: encode(np.full((70, 50, 3), 128, np.uint8), quality=60),
+    "flat_white": lambda: encode(np.full((70, 50), 255, np.uint8), quality=60),
+    "checkers": lambda: encode(checkers(40, 50), quality=100),
+    "checkers_lossless": lambda: encode(checkers(40, 50), lossless=True),
+    "noise_lossless_16_bit": lambda: encode(noise(20, 24, np.uint16), lossless=True),
+    "noise_quality_100": lambda: encode(noise(30, 24, np.uint8), quality=100),
+    "quality_0": lambda: encode(photo(70, 50), quality=0),
+    "quality_75": lambda: encode(photo(70, 50), quality=75),
+    "quality_100": lambda: encode(photo(35, 50), quality=100),
+    "step_code_0": lambda: steps(photo(33, 35), 0),
+    "step_code_767": lambda: steps(photo(70, 50), 767),
+    "step_code_0_16_bit": lambda: steps(photo(33, 35, 1, 16), 0),
+    "effort_1": lambda: encode(photo(70, 50), quality=60, effort=1),
+    "effort_10": lambda: encode(photo(70, 50), quality=60, effort=10),
+    "size_target": lambda: encode(photo(70, 50), size=700),
+    "metadata": lambda: lac.ImageCodec(quality=30).encode(
+        photo(20, 20), icc=b"profile " * 20, exif=b"MM\0*\0\0\0\x08", xmp=b"<x:xmpmeta/>"
+    ),
+    "network_off": lambda: encode(photo(70, 50), quality=40, network="off"),
+    "network_fast": lambda: encode(photo(70, 50), quality=40, network="fast"),
+    "network_best": lambda: encode(photo(70, 50), quality=40, network="best"),
+    "network_best_gray_alpha": lambda: encode(photo(37, 50, 2), quality=20, network="best"),
+    "network_best_16_bit": lambda: encode(photo(37, 50, 3, 16), quality=20, network="best"),
+    **{
+        f"cuts_{cuts:06b}": (lambda cuts=cuts: with_cuts(photo(70, 50, 1), cuts, quality=50))
+        for cuts in (0b000000, 0b000001, 0b000010, 0b000100, 0b001000, 0b010000, 0b100000, 0b111111)
+    },
+}
+
+
+def base() -> bytes:
+    """A small file that the invalid ones are made from."""
+    return encode(photo(65, 40, 1), quality=60, tile=64)
+
+
+def stream_of(change: Callable[[bytes], bytes]) -> bytes:
+    """Change the first stream and write the file anew, so that only the entropy decoder can notice."""
+    container = read(base())
+    streams = [[bytes(part or b"") for part in group] for group in container.segments]
+    streams[0][0] = change(streams[0][0])
+    return write(container.header, streams, container.metadata)
+
+
+def header_with(**changes: Any) -> bytes:
+    """Change the header and keep the streams."""
+    container = read(base())
+    streams = [[bytes(part or b"") for part in group] for group in container.segments]
+    return write(replace(container.header, **changes), streams)
+
+
+def flipped(data: bytes, at: int, bit: int = 1) -> bytes:
+    changed = bytearray(data)
+    changed[at] ^= bit
+    return bytes(changed)
+
+
+def chunk_start(number: int) -> int:
+    return read(base()).chunks[number].offset
+
+
+def chunk_middle(number: int) -> int:
+    chunk = read(base()).chunks[number]
+    return chunk.offset + chunk.size - len(chunk.payload) // 2
+
+
+INVALID: dict[str, Callable[[], bytes]] = {
+    "empty": lambda: b"",
+    "only_the_magic": lambda: base()[:4],
+    "png": lambda: b"\x89PNG\r\n\x1a\n" + bytes(30),
+    "newer_version": lambda: base()[:4] + b"\x02" + base()[5:],
+    "version_0": lambda: base()[:4] + b"\x00" + base()[5:],
+    "flip_in_header": lambda: flipped(base(), chunk_middle(0)),
+    "flip_in_coarse_stream": lambda: flipped(base(), chunk_middle(1)),
+    "flip_in_fine_stream": lambda: flipped(base(), chunk_middle(-1)),
+    "cut_in_header": lambda: base()[:12],
+    "cut_between_chunks": lambda: base()[: chunk_start(2)],
+    "cut_in_last_chunk": lambda: base()[:-1],
+    "byte_too_many": lambda: base() + b"\0",
+    "chunks_swapped": lambda: base()[: chunk_start(1)] + base()[chunk_start(2) : chunk_start(3)]
+    + base()[chunk_start(1) : chunk_start(2)] + base()[chunk_start(3) :],
+    "unknown_model": lambda: header_with(fingerprint=b"unknown!"),
+    "unknown_parameter_set": lambda: header_with(parameter_set=255),
+    "stream_of_odd_length": lambda: stream_of(lambda stream: stream + b"\0"),
+    "stream_too_short_for_states": lambda: stream_of(lambda _: b"\0\0\x01\0"),
+    "stream_with_low_state": lambda: stream_of(lambda stream: b"\0\0\0\0" + stream[4:]),
+    "stream_with_a_word_too_many": lambda: stream_of(lambda stream: stream + b"\0\0"),
+    "stream_with_a_word_too_few": lambda: stream_of(lambda stream: stream[:-2]),
+    "stream_with_a_flipped_bit": lambda: stream_of(lambda stream: flipped(stream, len(stream) // 2)),
+    "streams_of_a_larger_picture": lambda: header_with(height=66, width=64),
+}  # fmt: skip
+
+
+def digest(array: NDArray[Any]) -> str:
+    """Return the SHA-256 of the numbers, little-endian, in C order."""
+    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"))
+    return hashlib.sha256(little.tobytes()).hexdigest()
+
+
+def describe_valid(data: bytes) -> dict[str, str]:
+    """Say what a file decodes to; both decoders must agree before it may become golden."""
+    pixels = lac.decompress(data)
+    found = image_reference.decode(data)
+    pixels = pixels.reshape(found.pixels.shape)
+    assert pixels.dtype == found.pixels.dtype
+    assert np.array_equal(pixels, found.pixels), "the two decoders disagree"
+    return {
+        "model": read(data).header.fingerprint.hex(),
+        "shape": " ".join(map(str, pixels.shape)),
+        "type": pixels.dtype.name,
+        "pixels": digest(pixels),
+        "symbols": digest(found.symbols),
+    }
+
+
+def describe_invalid(data: bytes) -> dict[str, str]:
+    """Say how a file is refused."""
+    try:
+        lac.decompress(data)
+    except FormatError as error:
+        field = getattr(error, "field", "")
+        return {"error": type(error).__name__, **({"field": field} if field else {})}
+    raise AssertionError("the file is valid")
+
+
+def add(kind: str, name: str) -> None:
+    """Write one golden file and its entry in the index."""
+    recipes, describe = (VALID, describe_valid) if kind == "valid" else (INVALID, describe_invalid)
+    target = GOLDEN / kind / f"{name}.lac"
+    index = INDEX.read_text("utf-8") if INDEX.exists() else ""
+    if target.exists() or f"[{kind}.{name}]" in index:
+        raise SystemExit(f"{target} is golden already: golden files are never written twice")
+    data = recipes[name]()
+    entry = {"file": hashlib.sha256(data).hexdigest(), **describe(data)}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as file:
+        file.write(data)
+    lines = [f"{key} = {quoted(value)}" for key, value in entry.items()]
+    with INDEX.open("a", encoding="utf-8") as file:
+        file.write("\n".join([f"[{kind}.{name}]", *lines, "", ""]))
+
+
+def quoted(value: str) -> str:
+    return "'" + value.replace("'", "") + "'"
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="what to write, as valid/NAME or invalid/NAME")
+    parser.add_argument("--all", action="store_true", help="every recipe that has no file yet")
+    chosen = parser.parse_args(arguments)
+    names: list[str] = list(chosen.names)
+    if chosen.all:
+        everything = [f"valid/{name}" for name in VALID] + [f"invalid/{name}" for name in INVALID]
+        names += [name for name in everything if not (GOLDEN / f"{name}.lac").exists()]
+    for name in names:
+        kind, _, stem = name.partition("/")
+        try:
+            add(kind, stem)
+        except LaconicError as error:
+            print(f"{name}: not written: {error}", file=sys.stderr)
+        else:
+            print(name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
