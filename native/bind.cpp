@@ -214,21 +214,21 @@ TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple
     a.coding.push_back({set, index, sources, steps.data() + p * kBands, nullptr});
   }
   // `coding` is moved with its heap block, so this pointer stays good.
-  a.job = {int(h), int(w), {y, x, th, tw}, int(count), a.coding.data(), cuts, ptrdiff_t(h * w), ptrdiff_t(w), 0, 0};
+  a.job = {int(h), int(w), {y, x, th, tw}, int(count), a.coding.data(), cuts, ptrdiff_t(h * w), ptrdiff_t(w), 0};
   return a;
 }
 
 template <class S, class T>
 nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vector<CodingTuple>& codings,
                      const Array<const uint32_t, nb::ndim<2>>& steps, const Array<const uint32_t, nb::ndim<2>>& lambdas,
-                     const TileTuple& tile, unsigned cuts, unsigned rounding, unsigned tax,
+                     const TileTuple& tile, unsigned cuts, unsigned rounding,
                      const std::optional<Array<int32_t, nb::ndim<3>>>& symbols) {
   TileArguments a = tile_arguments(planes, codings, steps, tile, cuts);
   require(lambdas.shape(0) == planes.shape(0) && lambdas.shape(1) == kBands, "one lambda for each band is expected");
   for (size_t i = 0; i < lambdas.size(); ++i) require(lambdas.data()[i] <= 1u << 20, "a lambda over 2^20");
-  require(rounding < 64 && tax <= 1u << 12, "rounding or tax out of range");
+  require(rounding < 64, "rounding out of range");
   for (size_t p = 0; p < a.coding.size(); ++p) a.coding[p].lambda = lambdas.data() + p * kBands;
-  a.job.rounding = rounding, a.job.context_tax = tax;
+  a.job.rounding = rounding;
   if (symbols)
     for (size_t i = 0; i < 3; ++i) require(symbols->shape(i) == planes.shape(i), "symbols and planes differ in shape");
   OpList groups[kMaxGroups];
@@ -373,7 +373,7 @@ void bind_samples(nb::module_& m) {
         "inverse"_a);
   m.def("enhance_tile", &enhance<S, T>, "planes"_a.noconvert(), "pixels"_a.noconvert(), "network"_a, "step"_a, "tile"_a);
   m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
-        "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "rounding"_a, "tax"_a, "symbols"_a.noconvert().none() = nb::none());
+        "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "rounding"_a, "symbols"_a.noconvert().none() = nb::none());
   m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
         "streams"_a);
 }

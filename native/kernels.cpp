@@ -1,7 +1,8 @@
 // kernels.cpp - one build of every kernel; CMake compiles it once per instruction set (LACONIC_ISA).
 #include "kernels.h"
 
-#include "causal.h"
+#include "causal_decoder.h"
+#include "causal_encoder.h"
 #include "color.h"
 #include "lifting.h"
 #include "network.h"
@@ -137,42 +138,38 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, OpList* 
   for (int g = 0; g < kMaxGroups; ++g) groups[g] = {};
   TileMemory memory(job);
   if (!memory) return false;
-  const auto busy = [](const Context& c) {
-    bool any = false;
-    for (int y = 0; y < c.h; ++y) any |= c.busy[y] != 0;
-    return any;
-  };
-  const auto code = [&](OpList& ops, int p, int j, bool& any) {
+  const auto code = [&](OpList& ops, int p, int j) {
     const PlaneCoding& coding = job.coding[p];
     const Rect r = TileMemory::rect(job, j);
     if (r.h == 0 || r.w == 0) return true;
     const ptrdiff_t at = ptrdiff_t(p) * job.plane_stride + ptrdiff_t(r.y) * job.row_stride + r.x;
     const BandModel& m = coding.set->bands[coding.index * kBands + j];
     const Sources src = memory.sources(job, p, j);
-    int32_t* out = symbols ? symbols + at : nullptr;
     Context& own = memory.context(p, j);
-    const bool ok =
-        j == 0 ? encode_lowest<T>(ops, m, coding.set->ll_pred[coding.index], own, src, memory.base(),
-                                  memory.lowest(), planes + at, job.row_stride, coding.step[j], out, job.row_stride)
-               : encode_band<T>(ops, m, own, src, memory.base(), memory.scaled(), planes + at, job.row_stride,
-                                coding.step[j], coding.lambda[j], coding.step[j] ? job.rounding : 0, job.context_tax,
-                                out, job.row_stride);
-    any |= busy(own);
+    int32_t* out = symbols ? symbols + at : nullptr;
+    if (j == 0)
+      return encode_lowest<T>(ops, m, coding.set->ll_pred[coding.index], own, src, memory.base(), memory.lowest(),
+                              planes + at, job.row_stride, coding.step[j], out, job.row_stride);
+    return encode_band<T>(ops, m, own, src, memory.base(), memory.scaled(), planes + at, job.row_stride, coding.step[j],
+                          coding.lambda[j], coding.step[j] ? job.rounding : 0, out, job.row_stride);
+  };
+  bool any[kMaxGroups] = {};
+  const auto code_to = [&](int group, int p, int j) {
+    const bool ok = code(groups[group], p, j);
+    const Context& own = memory.context(p, j);
+    for (int y = 0; y < own.h; ++y) any[group] |= own.busy[y] != 0;
     return ok;
   };
-  bool ok = true, any = false;
+  bool ok = true;
   int group = 0;
-  for (int p = 0; p < job.planes; ++p) ok &= code(groups[0], p, 0, any);
+  for (int p = 0; p < job.planes; ++p) ok = ok && code_to(0, p, 0);
   for (int level = kLevels; level >= 1; --level) {
-    if (starts_group(job, level)) {
-      if (!any) groups[group].size = 0;
-      any = false;
-      ++group;
-    }
+    if (starts_group(job, level)) ++group;
     for (int p = 0; p < job.planes; ++p)
-      for (int o = 0; o < 3; ++o) ok &= code(groups[group], p, band_index(level, o), any);
+      for (int o = 0; o < 3; ++o) ok = ok && code_to(group, p, band_index(level, o));
   }
-  if (!any) groups[group].size = 0;
+  for (int g = 0; g < kMaxGroups; ++g)
+    if (!any[g]) groups[g].size = 0;
   return ok;
 }
 

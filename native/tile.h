@@ -55,7 +55,6 @@ struct TileJob {
   ptrdiff_t row_stride;
   // Encoder only
   uint32_t rounding;   // of the plain quantizer, 1/64 step: 32 rounds to nearest
-  uint32_t context_tax;  // 1/256 bit per unit of magnitude: what a symbol costs its later neighbors
 };
 
 // A list of operations that grows; plain C so that kernels built for different processors share no inline code.

@@ -23,7 +23,7 @@ void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const Param
   PlaneCoding coding[kMaxPlanes];
   for (int p = 0; p < planes; ++p) coding[p] = {&set, p, p == 3 ? 0 : p < 2 ? p : 2, steps.data(), lambdas.data()};
   const TileJob job = {height, width,  {0, 0, height < 64 ? height : 64, width < 64 ? width : 64}, planes, coding, cuts,
-                       ptrdiff_t(height) * width, width, 32, 0};
+                       ptrdiff_t(height) * width, width, 32};
   const size_t area = size_t(planes) * size_t(height) * size_t(width);
   const int groups = 1 + __builtin_popcount(cuts);
 

@@ -40,7 +40,7 @@ struct Coding {
 };
 
 TileJob job_of(const Case& c, const Coding& coding) {
-  return {c.height, c.width, c.tile, c.planes, coding.planes, c.cuts, ptrdiff_t(c.height) * c.width, c.width, 32, 40};
+  return {c.height, c.width, c.tile, c.planes, coding.planes, c.cuts, ptrdiff_t(c.height) * c.width, c.width, 32};
 }
 
 using Streams = std::vector<std::vector<uint8_t>>;

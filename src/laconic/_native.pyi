@@ -1,9 +1,9 @@
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Coding = tuple[ParameterSet, int, int]
+Coding: TypeAlias = tuple[ParameterSet, int, int]
 
 class ParameterSet:
     planes: int
@@ -48,7 +48,6 @@ def encode_tile(
     tile: tuple[int, int, int, int],
     cuts: int,
     rounding: int,
-    tax: int,
     symbols: NDArray[np.int32] | None = None,
 ) -> list[NDArray[np.uint32]]: ...
 def decode_tile(

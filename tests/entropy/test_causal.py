@@ -61,7 +61,7 @@ def coding_of(case: Case, parameters: ParameterSet, weight: int, rounding: int =
     planes = [
         causal.PlaneCoding(parameters, plane, plane if plane < 3 else 0, steps, lambdas) for plane in range(case.planes)
     ]
-    return causal.TileCoding(planes, case.cuts, rounding=rounding, context_tax=40 if weight else 0)
+    return causal.TileCoding(planes, case.cuts, rounding=rounding)
 
 
 def windows(case: Case) -> list[tuple[int, int, int, int]]:

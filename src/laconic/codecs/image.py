@@ -279,7 +279,7 @@ def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = N
     planes = [causal.PlaneCoding(parameters, p, p, steps[p], weights[p]) for p in range(color_planes)]
     if header.channels in (2, 4):
         planes.append(causal.PlaneCoding(model.lossless, ALPHA, 0, zeros, zeros))
-    return causal.TileCoding(planes, header.cuts, rounding=decisions.rounding, context_tax=decisions.context_tax)
+    return causal.TileCoding(planes, header.cuts, rounding=decisions.rounding)
 
 
 def pixel_window(grid: TileGrid, tile: int) -> tuple[int, int, int, int]:

@@ -58,17 +58,16 @@ class TileCoding:
     planes : sequence of PlaneCoding
     cuts : int
         Where resolution groups begin, see `container.layout.groups`.
-    rounding, context_tax : int
+    rounding : int
         Encoder only, see `quantize.rdo.Rdo`.
     """
 
-    def __init__(self, planes: Sequence[PlaneCoding], cuts: int, *, rounding: int = 24, context_tax: int = 0) -> None:
+    def __init__(self, planes: Sequence[PlaneCoding], cuts: int, *, rounding: int = 24) -> None:
         self.codings = [(plane.parameters.native, plane.index, plane.color_sources) for plane in planes]
         self.steps = np.ascontiguousarray([plane.steps for plane in planes], np.uint32)
         self.lambdas = np.ascontiguousarray([plane.lambdas for plane in planes], np.uint32)
         self.cuts = cuts
         self.rounding = rounding
-        self.context_tax = context_tax
 
 
 def tables(
@@ -93,7 +92,7 @@ def tables(
         For each resolution group the operations for `coder.rans.push`; empty where all symbols are zero.
     """
     return _native.encode_tile(
-        planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts, coding.rounding, coding.context_tax,
+        planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts, coding.rounding,
         symbols,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["EFFORTS", "Rdo", "lambdas"]
+__all__ = ["Rdo", "for_effort", "lambdas"]
 
 
 @dataclass(frozen=True)
@@ -29,24 +29,20 @@ class Rdo:
         Squared steps a bit may cost; 0 rounds with a plain dead zone instead.
     rounding : int
         Of the plain quantizer, in 1/64 step: 32 rounds to nearest, less widens the dead zone.
-    context_tax : int
-        1/256 bit per unit of magnitude (two at most): what a symbol costs the symbols that see it as a neighbor.
     """
 
     weight: float
     rounding: int = 24
-    context_tax: int = 0
 
 
-EFFORTS = {1: Rdo(0.0), 2: Rdo(0.10)}
-FULL = Rdo(0.13, context_tax=64)
+PLAIN, FULL = Rdo(0.0), Rdo(0.10)
 
 UNITS = 4096  # lambda and distortion are in 1/4096 of a squared step
 
 
 def for_effort(effort: int) -> Rdo:
     """Return what an effort of 1 .. 10 stands for."""
-    return EFFORTS.get(effort, FULL)
+    return PLAIN if effort == 1 else FULL
 
 
 def lambdas(rdo: Rdo, ratio: NDArray[np.uint16], ideal: NDArray[np.float64]) -> NDArray[np.uint32]:

@@ -106,7 +106,6 @@ def code(
         [causal.PlaneCoding(parameters, p, p if p < ALPHA else 0, steps[p], weights[p]) for p in range(count)],
         0,
         rounding=decisions.rounding,
-        context_tax=decisions.context_tax,
     )
     chosen = np.zeros(planes.shape, np.int32)
     bits = 0.0

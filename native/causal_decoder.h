@@ -1,0 +1,129 @@
+// causal_decoder.h - one band from the coder's words: the mirror of causal_encoder.h.
+//
+// This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
+#pragma once
+#include "causal.h"
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace laconic {
+namespace LACONIC_ISA {
+
+// The token whose interval holds `slot`, knowing that it is not 0.
+inline unsigned find_token(const uint16_t* cum, uint32_t slot) {
+#if defined(__AVX2__)
+  const __m256i bounds = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(cum + 1));
+  const __m256i above = _mm256_cmpgt_epi16(bounds, _mm256_set1_epi16(short(slot)));
+  return unsigned(__builtin_ctz(unsigned(_mm256_movemask_epi8(above)))) / 2;
+#else
+  unsigned t = 1;
+  while (cum[t + 1] <= slot) ++t;
+  return t;
+#endif
+}
+
+constexpr unsigned kMaxEscapeBits = 20;
+// Far above any symbol, and yet m * 64 * step stays below 2^63 for every step of 32 bits.
+constexpr uint32_t kMaxMagnitude = 1u << 24;
+constexpr uint32_t kInvalid = ~0u;
+
+// What follows a token: escape and low bits. Returns the magnitude, or kInvalid for an escape no encoder writes.
+inline uint32_t pop_rest(RansReader& r, unsigned token, unsigned shift) {
+  uint32_t m = token;
+  if (token == kEscape) {
+    const unsigned n = r.take_raw(5);
+    if (n > kMaxEscapeBits) return kInvalid;
+    uint32_t bits = 0;
+    for (unsigned left = n; left > 0;) {
+      const unsigned part = left < 8 ? left : 8;
+      bits = bits << part | r.take_raw(part);
+      left -= part;
+    }
+    m = (1u << n) + bits - 1;
+    if (m << shift >= kMaxMagnitude) return kInvalid;
+  }
+  return shift ? m << shift | r.take_raw(shift) : m;
+}
+
+template <class T, bool kLowest>
+inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const int16_t* ll_pred, Context& own,
+                                const Sources& src, uint16_t* base, int32_t* lowest, T* out, ptrdiff_t out_stride,
+                                uint32_t step) {
+  RansReader r = reader;  // a local copy stays in registers
+  const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
+  for (int y = 0; y < own.h; ++y) {
+    uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
+    uint8_t* sign = own.sign + ptrdiff_t(y) * own.stride;
+    T* to = out + y * out_stride;
+    uint8_t busy = 0;
+    row_base(base, m, own, src, y);
+    for (int x0 = 0; x0 < own.w; x0 += kGroup) {
+      const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
+      unsigned kind = 0;
+      if ((mag[x0 - 1] | mag[x0 - 2]) == 0) {
+        const uint32_t mean = group_mean(base, x0, own.w);
+        if (mean <= m.group_limit) {
+          const uint32_t zero = m.group_freq[group_bucket(mean)];
+          if (r.slot() < zero) {
+            r.take(0, zero);
+            if constexpr (kLowest)
+              for (int x = x0; x < x1; ++x) {
+                int32_t* q = lowest + ptrdiff_t(y) * own.w + x;
+                *q = predict_lowest(q, y, x, own.w, ll_pred);
+                to[x] = saturate<T>(*q < 0 ? -dequantize(-int64_t(*q), 0, step) : dequantize(*q, 0, step));
+              }
+            continue;
+          }
+          r.take(zero, kProbTotal - zero);
+          kind = kBuckets;
+        }
+      }
+      for (int x = x0; x < x1; ++x) {
+        const unsigned row = kind + bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
+        const uint16_t* cum = m.cum[row];
+        const uint32_t slot = r.slot();
+        int32_t value = 0;
+        uint32_t magnitude = 0;
+        const unsigned shift = m.shift[row - kind];
+        if (slot < cum[1] && shift == 0) {
+          r.take(0, cum[1]);
+        } else {
+          const unsigned token = slot < cum[1] ? 0 : find_token(cum, slot);
+          r.take(cum[token], cum[token + 1] - cum[token]);
+          magnitude = pop_rest(r, token, shift);
+          if (magnitude == kInvalid) return kBadEscape;
+          if (magnitude > 0) {
+            const uint32_t negative = m.sign_freq[sign_context(own, src, y, x)];
+            const bool minus = r.slot() < negative;
+            if (minus)
+              r.take(0, negative);
+            else
+              r.take(negative, kProbTotal - negative);
+            sign[x] = minus ? 2 : 1;
+            mag[x] = companded(magnitude);
+            value = minus ? -int32_t(magnitude) : int32_t(magnitude);
+            busy = 1;
+            if constexpr (!kLowest) {
+              const int64_t c = dequantize(magnitude, m.recon[row][recon_index(magnitude)], step);
+              to[x] = saturate<T>(minus ? -c : c);
+            }
+            kind = 0;
+          }
+        }
+        if constexpr (kLowest) {
+          int32_t* q = lowest + ptrdiff_t(y) * own.w + x;
+          *q = clamp_lowest(int64_t(predict_lowest(q, y, x, own.w, ll_pred)) + value);
+          to[x] = saturate<T>(*q < 0 ? -dequantize(-int64_t(*q), 0, step) : dequantize(*q, 0, step));
+        }
+      }
+    }
+    own.busy[y] = busy;
+    if (r.overran()) return kOverran;
+  }
+  reader = r;
+  return kDecoded;
+}
+
+}  // namespace LACONIC_ISA
+}  // namespace laconic
