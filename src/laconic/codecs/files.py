@@ -10,6 +10,8 @@ from laconic.signals import image
 from laconic.signals.locations import read_bytes, write_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from laconic.codecs.image import Restored
     from laconic.signals.locations import Source, Target
 
@@ -50,6 +52,8 @@ def decompress_file(
     *,
     force: bool = False,
     network: str | None = None,
+    region: Sequence[int] | None = None,
+    scale: int = 0,
     allow_partial: bool = False,
     jobs: int | None = None,
 ) -> Restored:
@@ -62,7 +66,7 @@ def decompress_file(
         Written at once or not at all.
     force : bool
         Replace an existing file.
-    network, allow_partial, jobs
+    network, region, scale, allow_partial, jobs
         As for `restore`.
 
     Raises
@@ -72,7 +76,9 @@ def decompress_file(
     FormatError
         The file is damaged, see `laconic.errors`; nothing is written.
     """
-    restored = restore(read_bytes(source), network=network, allow_partial=allow_partial, jobs=jobs)
+    restored = restore(
+        read_bytes(source), network=network, region=region, scale=scale, allow_partial=allow_partial, jobs=jobs
+    )
     pixels = restored.pixels if restored.pixels.ndim == 3 else restored.pixels[:, :, None]
     image.save(target, image.Image(pixels, restored.icc, restored.exif, restored.xmp), force=force)
     return restored

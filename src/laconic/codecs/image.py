@@ -15,6 +15,7 @@ import numpy as np
 from laconic.codecs.inspection import file_bytes
 from laconic.codecs.pixels import as_pixels, from_pixels
 from laconic.codecs.targets import Target, find_code
+from laconic.codecs.view import View
 from laconic.coder import rans
 from laconic.container import Header, Metadata, read, write
 from laconic.container.layout import TileGrid
@@ -29,6 +30,7 @@ from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
     from numpy.typing import NDArray
@@ -334,6 +336,8 @@ def decompress(
     data: bytes | str | PathLike[str],
     *,
     network: str | None = None,
+    region: Sequence[int] | None = None,
+    scale: int = 0,
     allow_partial: bool = False,
     jobs: int | None = None,
 ) -> NDArray[Any]:
@@ -341,7 +345,7 @@ def decompress(
 
     Parameters
     ----------
-    data, network, allow_partial, jobs
+    data, network, region, scale, allow_partial, jobs
         See `restore`.
 
     Returns
@@ -353,13 +357,15 @@ def decompress(
     FormatError
         One of its kinds, see `laconic.errors`; nothing is returned from a damaged file unless `allow_partial`.
     """
-    return restore(data, network=network, allow_partial=allow_partial, jobs=jobs).pixels
+    return restore(data, network=network, region=region, scale=scale, allow_partial=allow_partial, jobs=jobs).pixels
 
 
 def restore(
     data: bytes | str | PathLike[str],
     *,
     network: str | None = None,
+    region: Sequence[int] | None = None,
+    scale: int = 0,
     allow_partial: bool = False,
     jobs: int | None = None,
 ) -> Restored:
@@ -370,6 +376,12 @@ def restore(
     data : bytes-like, or path
     network : str, optional
         The decoder-side network to use in place of the one the file names: "off", "fast" or "best".
+    region : (x, y, width, height), optional
+        Only this part, in pixels of the full size; only the tiles it needs are decoded. It equals the same crop of the
+        whole picture exactly.
+    scale : int
+        k for 1 / 2^k of the size, 0 .. 5: the finer levels are not decoded and the network is not used. With a region,
+        the smallest window that holds it.
     allow_partial : bool
         Of a damaged or truncated file restore what is intact: tiles whose finer parts are lost come out coarser, tiles
         that are lost altogether come out gray. `Restored.missing` says what.
@@ -379,34 +391,52 @@ def restore(
     ------
     FormatError
         As for `decompress`.
+    UsageError
+        A region outside the picture, another scale, or a network the model does not have.
     """
     container = read(file_bytes(data), allow_partial=allow_partial)
     header = container.header
-    pixel_count = header.width * header.height
+    model = find_model(header.fingerprint)
+    through = _network(header, model, network) if scale == 0 else None
+    view = View.of(header, region, scale, margin=0 if through is None or region is None else 4 * through.blocks)
+    window = view.windows[scale]
+    pixel_count = (window.bottom - window.top) * (window.right - window.left)
     if pixel_count > MAX_DECODED_PIXELS:
         raise LimitExceeded("number of pixels", MAX_DECODED_PIXELS, pixel_count)
     missing = [_in_words(loss.part, loss.tile, loss.error) for loss in container.losses]
     with Workers(jobs) as workers:
-        pixels, damaged = _decode(container, workers, network, allow_partial=allow_partial)
+        pixels, damaged = _decode(container, model, view, through, workers, allow_partial=allow_partial)
+    if region is not None:
+        wanted = View.of(header, region, scale).windows[scale]
+        pixels = pixels[wanted.top - window.top :, wanted.left - window.left :]
+        pixels = np.ascontiguousarray(pixels[: wanted.bottom - wanted.top, : wanted.right - wanted.left])
     kept = container.metadata
     return Restored(from_pixels(pixels), kept.icc, kept.exif, kept.xmp, tuple(missing + damaged))
 
 
 def _decode(
-    container: Container, workers: Workers, network: str | None, *, allow_partial: bool
+    container: Container,
+    model: ImageModel,
+    view: View,
+    network: Network | None,
+    workers: Workers,
+    *,
+    allow_partial: bool,
 ) -> tuple[NDArray[Any], list[str]]:
-    """Undo `ImageCodec.code_tiles` and `Analysis.of`, step by step."""
+    """Undo `ImageCodec.code_tiles` and `Analysis.of`, step by step, as far as a view needs it."""
     header = container.header
-    model = find_model(header.fingerprint)
-    chosen = _network(header, model, network)
     coding = tile_coding(header, model)
     grid = TileGrid.of(header)
+    # Untouched pages of zeros take no memory, so a small view of a large picture is small.
     planes = np.zeros((header.channels, header.height, header.width), np.int16 if header.depth == 8 else np.int32)
 
     def decode_tile(tile: int) -> str | None:
-        window = pixel_window(grid, tile)
+        needed = view.groups_of(header, tile)
+        if needed == 0:
+            return None
+        streams = [streams[tile] if group < needed else None for group, streams in enumerate(container.segments)]
         try:
-            causal.pop_tile(planes, window, coding, [streams[tile] for streams in container.segments], tile)
+            causal.pop_tile(planes, pixel_window(grid, tile), coding, streams, tile)
         except CorruptStream as error:
             if not allow_partial:
                 raise
@@ -416,11 +446,14 @@ def _decode(
 
     damaged = [words for words in workers.each(decode_tile, range(grid.count)) if words]
     kinds = wavelets(header.channels, lossless=header.lossless)
-    lifting.synthesize(planes, kinds, workers=workers)
-    if chosen is None:
+    if view.is_whole(header):
+        lifting.synthesize(planes, kinds, workers=workers)
+    else:
+        planes = lifting.synthesize_window(planes, kinds, view.windows, scale=view.scale, workers=workers)
+    if network is None:
         return color.synthesize(planes, lossless=header.lossless, workers=workers), damaged
     step = base_step_units(header.step_code, depth=header.depth)
-    return synthesize_through(planes, chosen, code=header.step_code, step=step, workers=workers), damaged
+    return synthesize_through(planes, network, code=header.step_code, step=step, workers=workers), damaged
 
 
 def _network(header: Header, model: ImageModel, asked: str | None) -> Network | None:
