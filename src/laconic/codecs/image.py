@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.inspection import file_bytes
+from laconic.codecs.inspection import NETWORKS, file_bytes
 from laconic.codecs.pixels import as_pixels, from_pixels
 from laconic.codecs.targets import Target, find_code
 from laconic.codecs.view import View
@@ -47,8 +47,6 @@ MAX_DECODED_PIXELS = 1 << 29
 """Pictures above 512 megapixels are refused: a file of a few bytes may announce 2^31 black pixels."""
 
 ALPHA = 3  # the plane of the lossless parameter set that alpha uses
-NETWORKS = ("off", "fast", "best")
-"""The decoder-side networks by their number in the header."""
 
 SMALL_PICTURE = 1 << 20
 SMALL_TILE, LARGE_TILE = 1024, 512

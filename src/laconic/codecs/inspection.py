@@ -12,9 +12,11 @@ from laconic.container.layout import groups
 from laconic.errors import UsageError
 from laconic.quantize.steps import base_step
 
-__all__ = ["Info", "file_bytes", "inspect", "verify"]
+__all__ = ["NETWORKS", "Info", "file_bytes", "inspect", "verify"]
 
 CODECS = {1: "image"}
+NETWORKS = ("off", "fast", "best")
+"""The decoder-side networks by their number in the header."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Info:
         As asked for; None where another target set the step.
     step : float or None
         Base step in 8-bit pixel units; None for lossless.
+    network : str
+        The decoder-side network the file names: "off", "fast" or "best".
     parameter_set, tile, tiles : int
         Number of the model's parameter set, side of a tile in pixels, number of tiles.
     bytes_total : int
@@ -52,6 +56,7 @@ class Info:
     lossless: bool
     quality: int | None
     step: float | None
+    network: str
     parameter_set: int
     tile: int
     tiles: int
@@ -73,6 +78,7 @@ class Info:
             lossless=header.lossless,
             quality=None if header.quality > 100 else header.quality,
             step=None if header.lossless else base_step(header.step_code),
+            network=NETWORKS[header.network],
             parameter_set=header.parameter_set,
             tile=header.tile,
             tiles=len(container.segments[0]),
