@@ -57,12 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     if output.exists() and not (arguments.force or (arguments.resume and checkpoint.exists())):
         raise OutputExists(output)
     try:
-        import torch
-    except ImportError as error:
+        from laconic.train.recipe import SET_CODES, Plan, State, Trainer
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
         raise UsageError('training needs torch: pip install "laconic[train]"') from error
-    torch.set_num_threads(1)  # the sums are short: a second thread waits more than it works
     from laconic.train.photos import find_photos
-    from laconic.train.recipe import SET_CODES, Plan, State, Trainer
 
     photos, held_out = find_photos(arguments.data)
     if not photos:

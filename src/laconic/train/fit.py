@@ -12,11 +12,16 @@ import torch
 
 from laconic.entropy.tables import BUCKETS
 
-__all__ = ["code_length", "fit_weights", "magnitude_class"]
+__all__ = ["code_length", "fit_weights", "magnitude_class", "one_thread"]
 
 CLASSES = 48
 ACTIVITY_LIMIT = 65535
 _KERNEL = torch.tensor([0.05, 0.25, 0.4, 0.25, 0.05])
+
+
+def one_thread() -> None:
+    """Keep torch to one thread: the sums are short, a second thread waits more than it works."""
+    torch.set_num_threads(1)
 
 
 def magnitude_class(m: np.ndarray) -> np.ndarray:

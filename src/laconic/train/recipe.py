@@ -24,9 +24,9 @@ from laconic.entropy.tables import BANDS, ParameterSet
 from laconic.quantize import rdo
 from laconic.quantize.steps import CODES, ideal_ratio
 from laconic.signals.atomic import replacing
-from laconic.train import tables
+from laconic.train import histograms
 from laconic.train.counts import Counts, count_band
-from laconic.train.fit import fit_weights
+from laconic.train.fit import fit_weights, one_thread
 from laconic.train.photos import add_alpha, deepen, read_photo
 from laconic.train.sampling import BandSamples, picture_weight, sample
 from laconic.train.symbols import Symbols, analyze, code, fit_lowest_predictor, neutral_set, split_bands
@@ -40,8 +40,8 @@ CROP = (512, 512)
 DEEP_EVERY, DEEP_WEIGHT = 6, 0.01
 """Lossless: every so many photos stand in for 16-bit ones, lightly weighted, to fill the tables of large magnitudes."""
 
-SET_CODES = (0, 288, 384, 464)
-"""First step codes of the lossy sets of a shipped model: base steps up to 5.7, 16, 38 and beyond."""
+SET_CODES = (0, 240, 304, 368, 424, 480)
+"""First step codes of the lossy sets of a shipped model: base steps up to 3.4, 6.7, 13, 25, 45 and beyond."""
 
 QUALITY_STEPS = {0: 400.0, 20: 110.0, 50: 45.0, 75: 20.0, 90: 8.0, 100: 0.7}
 """Base steps, in 8-bit pixel units, of some qualities; between them the logarithm is interpolated."""
@@ -149,6 +149,7 @@ class Trainer:
 
     def run(self, seconds: float = np.inf) -> bool:
         """Work until the plan is done or `seconds` have passed; returns whether it is done."""
+        one_thread()
         tasks = self.state.plan.tasks()
         while self.state.task < len(tasks):
             number, name, stage = tasks[self.state.task]
@@ -189,7 +190,7 @@ class Trainer:
         rng = np.random.default_rng(key)
         path = self.photos[int(np.random.default_rng(key[:-1]).permutation(len(self.photos))[item % len(self.photos)])]
         lossless = name == "lossless"
-        pixels = read_photo(path, halve=lossless and item % 2 == 0, crop=CROP, seed=int(rng.integers(1 << 30)))
+        pixels = read_photo(path, halve=lossless and item % 3 > 0, crop=CROP, seed=int(rng.integers(1 << 30)))
         if lossless:
             deep = stage == "counts" and item % DEEP_EVERY == 0
             pixels = add_alpha(pixels, rng)
@@ -293,7 +294,7 @@ class Trainer:
         counts = self._count(number, name, "limits", max(2, self.state.plan.photos // 6), deadline)
         if counts is None:
             return False
-        limits = [[tables.group_limit(band) for band in plane] for plane in counts.groups]
+        limits = [[histograms.group_limit(band) for band in plane] for plane in counts.groups]
         self.state.arrays["next.group_limit"] = np.asarray(limits, np.uint16)
         return True
 
@@ -307,12 +308,14 @@ class Trainer:
         for k in ("freq", "shift", "group_freq", "sign_freq", "recon"):
             new[k] = []
         for p, j in np.ndindex(len(counts.signs), BANDS):
-            freq, shift = tables.magnitude_tables(counts.magnitudes[p, j], new["weights"][p, j], int(new["bias"][p, j]))
+            freq, shift = histograms.magnitude_tables(
+                counts.magnitudes[p, j], new["weights"][p, j], int(new["bias"][p, j])
+            )
             new["freq"].append(freq)
             new["shift"].append(shift)
-            new["group_freq"].append(tables.group_table(counts.flags[p, j]))
-            new["sign_freq"].append(tables.sign_table(counts.signs[p, j]))
-            new["recon"].append(tables.reconstruction_table(counts.gaps[p, j] * (0 if lossless or j == 0 else 1)))
+            new["group_freq"].append(histograms.group_table(counts.flags[p, j]))
+            new["sign_freq"].append(histograms.sign_table(counts.signs[p, j]))
+            new["recon"].append(histograms.reconstruction_table(counts.gaps[p, j] * (0 if lossless or j == 0 else 1)))
         for k, v in new.items():
             array = np.asarray(v)
             arrays[f"{name}.{k}"] = array if array.shape[:2] == counts.signs.shape[:2] else array.reshape(

@@ -21,6 +21,10 @@ __all__ = [
 TOTAL = 1 << 14
 MAX_SHIFT = 8
 ESCAPE = TOKENS - 1
+MOSTLY_EMPTY = 0.93
+"""Share of all-zero groups that a flag needs: 0.5 codes a tenth faster and costs 0.4 % more bytes; no flags at all cost
+half the speed and save nothing more."""
+
 PRIOR_STRENGTH = 24.0
 """Symbols the smoothed neighbors of a histogram count for."""
 
@@ -125,7 +129,7 @@ def binary_frequency(counts: np.ndarray, prior: np.ndarray, strength: float) -> 
     return np.clip(np.rint(p * TOTAL), 1, TOTAL - 1).astype(np.uint16)
 
 
-def group_limit(groups: np.ndarray, least: float = 0.5) -> int:
+def group_limit(groups: np.ndarray, least: float = MOSTLY_EMPTY) -> int:
     """Largest group activity up to which at least `least` of the groups are all zero; 0 for no flags at all."""
     n = groups.sum(1)
     known = n > 20
