@@ -1,0 +1,76 @@
+"""A trained network to the integers of a model file.
+
+Each weight array becomes 16-bit with the largest exponent that fits; scales and shifts become 1/65536.
+`transform/network.py`
+folds them for a step and bounds the sums; nothing else is lost on the way, so the integers follow the floats closely
+(`network_forward.py` is what they are compared with).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from laconic.train.modelfile import read_model, write_model
+from laconic.train.network_forward import load_network
+from laconic.transform.network import SCALE_BITS, Network
+
+__all__ = ["add_network", "to_integers"]
+
+LARGEST = 32000  # a little below 2^15, so that rounding never reaches it
+MOST_BITS = 20
+DENSE = ("input", "mix", "merge", "expand", "contract", "output")
+SCALED = ("input", "mix", "expand", "output")
+
+
+def to_integers(arrays: dict[str, np.ndarray], about: dict[str, str]) -> dict[str, np.ndarray]:
+    """Return the arrays of `laconic.transform.network.Network`.
+
+    Parameters
+    ----------
+    arrays, about : dict
+        As `network_forward.load_network` reads them.
+    """
+    integers: dict[str, np.ndarray] = {}
+    exponents: list[int] = []
+    for name in (*DENSE, "spread"):
+        weight = arrays[f"{name}.weight"]
+        if name == "spread":
+            weight = weight.reshape(*weight.shape[:2], 9)
+        exponent = min(MOST_BITS, int(np.floor(np.log2(LARGEST / np.abs(weight).max()))))
+        integers[f"{name}_weight"] = np.rint(weight * 2.0**exponent).astype(np.int16)
+        exponents.append(exponent)
+    for name in SCALED:
+        for part in ("scale", "bias"):
+            integers[f"{name}_{part}"] = np.rint(arrays[f"{name}.{part}"] * (1 << SCALE_BITS)).astype(np.int32)
+    integers["exponents"] = np.array(exponents, np.uint8)
+    integers["codes"] = np.array([int(about["first_code"]), int(about["last_code"])], np.uint16)
+    return integers
+
+
+def add_network(model: Path, weights: Path, name: str, output: Path) -> None:
+    """Write a model file with a trained network in it.
+
+    Parameters
+    ----------
+    model : Path
+        The model file to add to; a network of the same name in it is replaced.
+    weights : Path
+        Exported floats.
+    name : str
+        "fast" or "best".
+    output : Path
+
+    Raises
+    ------
+    ModelError
+        Weights that no integer runtime can hold.
+    """
+    integers = to_integers(*load_network(weights))
+    network = Network.of(integers, "")
+    for code in range(0, 768, 16):
+        network.native(code)  # refuses what could overflow
+    arrays = {key: value for key, value in read_model(model).items() if not key.startswith(f"{name}.")}
+    arrays |= {f"{name}.{key}": value for key, value in integers.items()}
+    write_model(output, arrays)
