@@ -8,7 +8,8 @@
 //   stream = state 0 (u32 LE) | state 1 (u32 LE) | words (u16 LE) in the order in which the decoder takes them
 //
 // Invariant: between operations 2^16 <= state < 2^32. The encoder starts both states at 2^16, so a decoder that has
-// taken every operation must find both there again and no word left: a free 32-bit check of the whole stream.
+// taken every operation must find both there again and no word left. That is a free check, though not a checksum: raw
+// bits that changed leave no trace in it.
 #pragma once
 #include <cstddef>
 #include <cstdint>

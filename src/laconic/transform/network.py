@@ -29,7 +29,7 @@ KNOTS, CODES_PER_KNOT, SAMPLES = 13, 64, 48
 ACTIVATION_BITS = 11
 """Fraction bits of an activation: 16-bit activations reach from -16 to 16."""
 SCALE_BITS = 16
-TILE = 256  # pixels; smaller tiles repeat more of the work around them, larger ones leave the cache
+TILE = 512  # pixels; smaller tiles repeat more of the work around them, larger ones leave threads without work
 LARGEST_SUM = (1 << 31) - 1
 
 
