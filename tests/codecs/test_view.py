@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +10,19 @@ import numpy as np
 import pytest
 
 import laconic as lac
-from laconic.codecs import image_reference
+from laconic.codecs import image, image_reference
 from laconic.container import read, write
 from laconic.errors import UsageError
+from laconic.models import default_model
 from laconic.transform import color_reference, lifting_reference
+from laconic.transform.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from laconic.models import ImageModel
 
 KINDS = [*product((1, 2, 3, 4), (8,), (False, True)), (4, 16, False), (3, 16, True)]
 
@@ -85,6 +90,61 @@ def test_a_scale_is_the_low_band_by_the_reference(
         assert np.array_equal(lac.decompress(data, scale=scale), expected)
 
 
+@pytest.fixture
+def networked(monkeypatch: pytest.MonkeyPatch) -> ImageModel:
+    """Give the shipped model a network of random weights whose corrections are large."""
+    rng = np.random.default_rng(2)
+    model = default_model()
+
+    def numbers(kind: Any, low: int, high: int, *shape: int) -> NDArray[Any]:
+        return rng.integers(low, high, shape).astype(kind)
+
+    c, e, n = 16, 32, 3
+    shapes = {"input": (c, 48), "mix": (n, c, c), "merge": (n, c, c), "expand": (n, e, c), "contract": (n, c, e)}
+    weights = {**shapes, "output": (48, c), "spread": (n, c, 9)}
+    arrays = {f"{name}_weight": numbers(np.int16, -3000, 3000, *shape) for name, shape in weights.items()}
+    for name, shape in (("input", (13, c)), ("mix", (13, n, c)), ("expand", (13, n, e)), ("output", (13, 48))):
+        arrays[f"{name}_scale"] = numbers(np.int32, 1 << 15, 1 << 16, *shape)
+        arrays[f"{name}_bias"] = numbers(np.int32, -2000, 2000, *shape)
+    arrays |= {"exponents": np.full(7, 13, np.uint8), "codes": np.array([0, 767], np.uint16)}
+    changed = replace(model, networks={"fast": Network.of(arrays, "")})
+    for module in (image, image_reference):
+        monkeypatch.setattr(module, "find_model", lambda _: changed)
+    monkeypatch.setattr(image, "default_model", lambda: changed)
+    return changed
+
+
+@pytest.mark.parametrize(("channels", "depth"), [(1, 8), (3, 8), (4, 8), (3, 16)])
+def test_a_region_through_the_network_is_a_crop_too(
+    channels: int, depth: int, networked: ImageModel, variants: Callable[..., NDArray[Any]]
+):
+    assert "fast" in networked.networks
+    pixels = variants(141, 199, channels, depth)
+    data = lac.ImageCodec(quality=30, tile=64).encode(pixels)
+    whole = lac.decompress(data)
+    assert np.array_equal(whole.reshape(pixels.shape), image_reference.decode(data).pixels)
+    assert not np.array_equal(whole, lac.decompress(data, network="off"))
+    if channels == 4:
+        assert np.array_equal(whole[:, :, 3], pixels[:, :, 3])
+    rng = np.random.default_rng(depth)
+    for _ in range(25):
+        x, y = int(rng.integers(199)), int(rng.integers(141))
+        region = (x, y, int(rng.integers(1, 200 - x)), int(rng.integers(1, 142 - y)))
+        assert np.array_equal(lac.decompress(data, region=region), cropped(whole, region, 0)), region
+    # A smaller scale is without the network; another network than the file's may be asked for, if there is one.
+    assert np.array_equal(lac.decompress(data, scale=1), lac.decompress(data, scale=1, network="off"))
+    with pytest.raises(UsageError):
+        lac.decompress(data, network="best")
+
+
+def test_the_network_changes_no_stream(networked: ImageModel, photo: NDArray[np.uint8]):
+    files = [read(lac.ImageCodec(quality=40, network=name).encode(photo)) for name in ("off", "fast")]
+    assert networked.networks
+    assert [container.header.network for container in files] == [0, 1]
+    first, second = ([[bytes(part or b"") for part in group] for group in file.segments] for file in files)
+    assert first == second
+
+
 def test_only_the_needed_tiles_and_groups_are_read(photo: NDArray[np.uint8]):
     """Damage outside of what a view needs, found by its stream's own content only, does no harm."""
     data = lac.ImageCodec(quality=70, tile=64).encode(photo)
@@ -104,7 +164,21 @@ def test_only_the_needed_tiles_and_groups_are_read(photo: NDArray[np.uint8]):
 
 @pytest.mark.parametrize(
     "region",
-    [(0, 0, 201, 10), (0, 0, 10, 145), (-1, 0, 5, 5), (0, 0, 0, 5), (200, 0, 1, 1), (0, 0, 1), (0.5, 0, 1, 1)],
+    [
+        (0, 0, 201, 10),
+        (0, 0, 10, 145),
+        (-1, 0, 5, 5),
+        (0, 0, 0, 5),
+        (200, 0, 1, 1),
+        (0, 0, 1),
+        (0.5, 0, 1, 1),
+        "abcd",
+        7,
+        (0, 0, float("nan"), 1),
+        (0, 0, True, 1),
+        (0, 0, None, 1),
+        (0, 0, 1 << 70, 1),
+    ],
     ids=str,
 )
 def test_regions_outside_the_picture_are_refused(region: Any, photo: NDArray[np.uint8]):
@@ -113,8 +187,8 @@ def test_regions_outside_the_picture_are_refused(region: Any, photo: NDArray[np.
         lac.decompress(data, region=region)
 
 
-@pytest.mark.parametrize("scale", [-1, 6, 1000])
-def test_other_scales_are_refused(scale: int, photo: NDArray[np.uint8]):
+@pytest.mark.parametrize("scale", [-1, 6, 1000, 0.5, 1.0, "1", True])
+def test_other_scales_are_refused(scale: Any, photo: NDArray[np.uint8]):
     data = lac.compress(photo, quality=10)
     with pytest.raises(UsageError):
         lac.decompress(data, scale=scale)

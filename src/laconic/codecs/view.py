@@ -7,8 +7,10 @@ these windows equals the same crop of the whole picture exactly.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, cast
 
 from laconic.container.layout import LEVELS, TileGrid, Window, groups, low_size
 from laconic.errors import UsageError
@@ -60,6 +62,8 @@ class View:
         UsageError
             A region that is not inside the picture, or another scale.
         """
+        if isinstance(scale, bool) or not isinstance(scale, Integral):
+            raise UsageError(f"scale is {scale!r}, expected a whole number")
         if not 0 <= scale <= MAX_SCALE:
             raise UsageError(f"scale is 1/{2**scale if scale > 0 else scale}, expected 1, 1/2, 1/4, 1/8, 1/16 or 1/32")
         whole = Window(0, header.height, 0, header.width)
@@ -120,10 +124,11 @@ def _low_span(start: int, stop: int, low: int) -> tuple[int, int]:
     return max(0, start // 2 - MARGIN), min(low, (stop + 1) // 2 + MARGIN)
 
 
-def _checked(region: Sequence[int], header: Header) -> tuple[int, int, int, int]:
-    if len(region) != 4 or any(isinstance(value, bool) or int(value) != value for value in region):
+def _checked(region: Any, header: Header) -> tuple[int, int, int, int]:
+    numbers: tuple[Any, ...] = tuple(cast("Iterable[Any]", region)) if isinstance(region, Iterable) else ()
+    if len(numbers) != 4 or any(isinstance(value, bool) or not isinstance(value, Integral) for value in numbers):
         raise UsageError(f"region is {region!r}, expected (x, y, width, height) in whole pixels")
-    x, y, width, height = (int(value) for value in region)
+    x, y, width, height = (int(value) for value in numbers)
     if x < 0 or y < 0 or width < 1 or height < 1 or x + width > header.width or y + height > header.height:
         raise UsageError(
             f"region {x},{y},{width},{height} is not inside the picture of {header.width} x {header.height}"
