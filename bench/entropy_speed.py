@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 import laconic
 from laconic import _native
-from laconic.codecs.image import Analysis, ImageCodec, pixel_window
+from laconic.codecs.image import Analysis, ImageCodec
+from laconic.codecs.tiles import pixel_window
 from laconic.coder import rans
 from laconic.container.layout import BANDS, TileGrid
 from laconic.entropy import causal

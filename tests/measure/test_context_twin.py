@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from laconic.codecs.image import Analysis, ImageCodec, pixel_window
+from laconic.codecs.image import Analysis, ImageCodec
+from laconic.codecs.tiles import pixel_window
 from laconic.container.layout import BANDS, TileGrid
 from laconic.entropy import causal
 from laconic.transform.workers import Workers

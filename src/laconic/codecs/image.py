@@ -15,6 +15,7 @@ import numpy as np
 from laconic.codecs.inspection import NETWORKS, file_bytes
 from laconic.codecs.pixels import as_pixels, from_pixels
 from laconic.codecs.targets import Target, find_code
+from laconic.codecs.tiles import blank_tile, pixel_window, tile_coding, wavelets
 from laconic.codecs.view import View
 from laconic.coder import rans
 from laconic.container import Header, Metadata, read, write
@@ -23,9 +24,8 @@ from laconic.entropy import causal
 from laconic.errors import CorruptStream, LimitExceeded, UsageError
 from laconic.models import ImageModel, default_model, find_model
 from laconic.quantize import rdo
-from laconic.quantize.steps import band_steps, base_step_units, ideal_ratio
+from laconic.quantize.steps import base_step_units
 from laconic.transform import color, lifting
-from laconic.transform.lifting import Wavelet
 from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.workers import Workers
 
@@ -46,7 +46,6 @@ DEFAULT_EFFORT = 5
 MAX_DECODED_PIXELS = 1 << 29
 """Pictures above 512 megapixels are refused: a file of a few bytes may announce 2^31 black pixels."""
 
-ALPHA = 3  # the plane of the lossless parameter set that alpha uses
 
 SMALL_PICTURE = 1 << 20
 SMALL_TILE, LARGE_TILE = 1024, 512
@@ -94,8 +93,8 @@ class ImageCodec:
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
     network : str
-        The decoder-side network the file asks for: "off", "fast", "best", or "auto", the best that the model has. It
-        removes what quantization did; the coefficients are the same, and a decoder may choose another one.
+        The decoder-side network the file asks for: "off", "fast", "best", or "auto", "fast" where the model has it.
+        It removes what quantization did; the coefficients are the same, and a decoder may choose another one.
     tile : int, optional
         Side in pixels of the squares that are coded on their own, a multiple of 64. None is 512, and 1024 for pictures
         of up to a megapixel, where each further stream would cost bytes that count.
@@ -204,7 +203,7 @@ class ImageCodec:
 
     def _network_of(self, model: ImageModel) -> str:
         if self.network == "auto":
-            return next((name for name in reversed(NETWORKS) if name in model.networks), "off")
+            return "fast" if "fast" in model.networks else "off"
         if self.network != "off" and self.network not in model.networks:
             raise UsageError(f"the model has no network {self.network!r}")
         return self.network
@@ -246,46 +245,6 @@ class Analysis:
         planes = color.analyze(pixels, lossless=lossless, workers=workers)
         lifting.analyze(planes, wavelets(len(planes), lossless=lossless), workers=workers)
         return cls(planes, default_model())
-
-
-def wavelets(channels: int, *, lossless: bool) -> list[Wavelet]:
-    """Return the wavelet of each plane: alpha is reversible in any file."""
-    kinds = [Wavelet.REVERSIBLE53 if lossless else Wavelet.CDF97] * channels
-    if channels in (2, 4):
-        kinds[-1] = Wavelet.REVERSIBLE53
-    return kinds
-
-
-def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = None) -> causal.TileCoding:
-    """Return how the tiles of a file are coded; `decisions` only matter to an encoder.
-
-    Raises
-    ------
-    CorruptStream
-        The header names a parameter set the model does not have.
-    """
-    decisions = decisions or rdo.Rdo(0.0)
-    if header.parameter_set >= len(model.lossy):
-        raise CorruptStream("parameter_set", None, f"less than {len(model.lossy)}", header.parameter_set)
-    zeros = np.zeros(lifting.LEVELS * 3 + 1, np.uint32)
-    color_planes = 3 if header.channels >= 3 else 1
-    parameters = model.lossless if header.lossless else model.lossy[header.parameter_set]
-    if header.lossless:
-        steps = weights = np.stack([zeros] * color_planes)
-    else:
-        ratio = parameters.ratio[:color_planes]
-        steps = band_steps(header.step_code, ratio, depth=header.depth)
-        weights = rdo.lambdas(decisions, ratio, ideal_ratio(color_planes))
-    planes = [causal.PlaneCoding(parameters, p, p, steps[p], weights[p]) for p in range(color_planes)]
-    if header.channels in (2, 4):
-        planes.append(causal.PlaneCoding(model.lossless, ALPHA, 0, zeros, zeros))
-    return causal.TileCoding(planes, header.cuts, rounding=decisions.rounding)
-
-
-def pixel_window(grid: TileGrid, tile: int) -> tuple[int, int, int, int]:
-    """Return (top, left, height, width) of a tile in pixels."""
-    window = grid.pixels(tile)
-    return window.top, window.left, window.bottom - window.top, window.right - window.left
 
 
 def compress(
@@ -438,7 +397,7 @@ def _decode(
         except CorruptStream as error:
             if not allow_partial:
                 raise
-            _blank(planes, grid, tile)
+            blank_tile(planes, grid, tile)
             return _in_words("segments", tile, error)
         return None
 
@@ -466,19 +425,6 @@ def _network(header: Header, model: ImageModel, asked: str | None) -> Network | 
             raise UsageError(f"the file's model has no network {name!r}")
         raise CorruptStream("network", None, "a network of the model", name)
     return model.networks[name]
-
-
-def _blank(planes: NDArray[Any], grid: TileGrid, tile: int) -> None:
-    """Zero the coefficients of a tile that turned out damaged on the way."""
-    from laconic.container.layout import BANDS, band_place, low_size
-
-    _, height, width = planes.shape
-    for band in range(BANDS):
-        level, orientation = band_place(band)
-        top = low_size(height, level) if orientation in (1, 2) else 0
-        left = low_size(width, level) if orientation in (0, 2) else 0
-        window = grid.window(tile, band)
-        planes[:, top + window.top : top + window.bottom, left + window.left : left + window.right] = 0
 
 
 def _in_words(part: str, tile: int | None, error: Exception) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from laconic.codecs.image import Analysis, ImageCodec, tile_coding, wavelets
+from laconic.codecs.image import Analysis, ImageCodec
+from laconic.codecs.tiles import tile_coding, wavelets
 from laconic.coder import rans
 from laconic.entropy import causal
 from laconic.models import default_model

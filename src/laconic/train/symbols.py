@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from laconic.codecs.image import ALPHA, wavelets
+from laconic.codecs.tiles import ALPHA, wavelets
 from laconic.container.layout import BANDS, band_place, band_shape, low_size
 from laconic.entropy import causal
 from laconic.entropy.tables import BUCKETS, KINDS, SIGNS, TAPS, TOKENS, ParameterSet

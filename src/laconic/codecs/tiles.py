@@ -1,0 +1,75 @@
+"""What the encoder and the decoder of a file must agree on: how its tiles are coded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from laconic.container.layout import BANDS, TileGrid, band_place, low_size
+from laconic.entropy import causal
+from laconic.errors import CorruptStream
+from laconic.quantize import rdo
+from laconic.quantize.steps import band_steps, ideal_ratio
+from laconic.transform.lifting import Wavelet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from laconic.container import Header
+    from laconic.models import ImageModel
+
+__all__ = ["blank_tile", "pixel_window", "tile_coding", "wavelets"]
+
+ALPHA = 3  # the plane of the lossless parameter set that alpha uses
+
+
+def wavelets(channels: int, *, lossless: bool) -> list[Wavelet]:
+    """Return the wavelet of each plane: alpha is reversible in any file."""
+    kinds = [Wavelet.REVERSIBLE53 if lossless else Wavelet.CDF97] * channels
+    if channels in (2, 4):
+        kinds[-1] = Wavelet.REVERSIBLE53
+    return kinds
+
+
+def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = None) -> causal.TileCoding:
+    """Return how the tiles of a file are coded; `decisions` only matter to an encoder.
+
+    Raises
+    ------
+    CorruptStream
+        The header names a parameter set the model does not have.
+    """
+    decisions = decisions or rdo.Rdo(0.0)
+    if header.parameter_set >= len(model.lossy):
+        raise CorruptStream("parameter_set", None, f"less than {len(model.lossy)}", header.parameter_set)
+    zeros = np.zeros(BANDS, np.uint32)
+    color_planes = 3 if header.channels >= 3 else 1
+    parameters = model.lossless if header.lossless else model.lossy[header.parameter_set]
+    if header.lossless:
+        steps = weights = np.stack([zeros] * color_planes)
+    else:
+        ratio = parameters.ratio[:color_planes]
+        steps = band_steps(header.step_code, ratio, depth=header.depth)
+        weights = rdo.lambdas(decisions, ratio, ideal_ratio(color_planes))
+    planes = [causal.PlaneCoding(parameters, p, p, steps[p], weights[p]) for p in range(color_planes)]
+    if header.channels in (2, 4):
+        planes.append(causal.PlaneCoding(model.lossless, ALPHA, 0, zeros, zeros))
+    return causal.TileCoding(planes, header.cuts, rounding=decisions.rounding)
+
+
+def pixel_window(grid: TileGrid, tile: int) -> tuple[int, int, int, int]:
+    """Return (top, left, height, width) of a tile in pixels."""
+    window = grid.pixels(tile)
+    return window.top, window.left, window.bottom - window.top, window.right - window.left
+
+
+def blank_tile(planes: NDArray[Any], grid: TileGrid, tile: int) -> None:
+    """Zero the coefficients of a tile that turned out damaged on the way."""
+    _, height, width = planes.shape
+    for band in range(BANDS):
+        level, orientation = band_place(band)
+        top = low_size(height, level) if orientation in (1, 2) else 0
+        left = low_size(width, level) if orientation in (0, 2) else 0
+        window = grid.window(tile, band)
+        planes[:, top + window.top : top + window.bottom, left + window.left : left + window.right] = 0
