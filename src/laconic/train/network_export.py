@@ -8,13 +8,18 @@ folds them for a step and bounds the sums; nothing else is lost on the way, so t
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from laconic.train.modelfile import read_model, write_model
 from laconic.train.network_forward import load_network
 from laconic.transform.network import SCALE_BITS, Network
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["add_network", "to_integers"]
 
@@ -74,3 +79,21 @@ def add_network(model: Path, weights: Path, name: str, output: Path) -> None:
     arrays = {key: value for key, value in read_model(model).items() if not key.startswith(f"{name}.")}
     arrays |= {f"{name}.{key}": value for key, value in integers.items()}
     write_model(output, arrays)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line: ``python -m laconic.train.network_export MODEL WEIGHTS fast|best OUTPUT``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m laconic.train.network_export", description="Put a trained network into a model file."
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("name", choices=["fast", "best"])
+    parser.add_argument("output", type=Path)
+    given = parser.parse_args(arguments)
+    add_network(given.model, given.weights, given.name, given.output)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
