@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from laconic.codecs import image as codec
+from laconic.codecs import tiles
 from laconic.codecs.pixels import as_pixels
 from laconic.coder import rans
 from laconic.container.layout import TileGrid
@@ -60,17 +61,17 @@ def _lossy(model: ImageModel, pixels: np.ndarray, step_code: int, effort: int) -
     """(bits per pixel, PSNR in RGB) of one picture at one step."""
     with Workers(1) as workers:
         planes = codec.Analysis.of(as_pixels(pixels), lossless=False, workers=workers).planes
-        header = codec.ImageCodec(effort=effort).header_at(codec.Analysis(planes, model), step_code)
-        coding = codec.tile_coding(header, model, rdo.for_effort(effort))
+        header = codec.ImageCodec(effort=effort, network="off").header_at(codec.Analysis(planes, model), step_code)
+        coding = tiles.tile_coding(header, model, rdo.for_effort(effort))
         grid = TileGrid.of(header)
         restored = np.zeros_like(planes)
         size = 0
         for tile in range(grid.count):
-            window = codec.pixel_window(grid, tile)
+            window = tiles.pixel_window(grid, tile)
             streams = [rans.push(ops) for ops in causal.tables(planes, window, coding)]
             size += sum(map(len, streams))
             causal.pop_tile(restored, window, coding, streams, tile)
-        lifting.synthesize(restored, codec.wavelets(3, lossless=False), workers=workers)
+        lifting.synthesize(restored, tiles.wavelets(3, lossless=False), workers=workers)
         back = color.synthesize(restored, lossless=False, workers=workers)
     error = np.square(back.astype(np.float64) - pixels).mean()
     return size * 8 / pixels[..., 0].size, float(10 * np.log10(255**2 / max(error, 1e-6)))
@@ -81,12 +82,12 @@ def _lossless(model: ImageModel, pixels: np.ndarray) -> float:
     with Workers(1) as workers:
         planes = codec.Analysis.of(as_pixels(pixels), lossless=True, workers=workers).planes
     header = codec.ImageCodec(lossless=True).header_at(codec.Analysis(planes, model), 0)
-    coding = codec.tile_coding(header, model)
+    coding = tiles.tile_coding(header, model)
     grid = TileGrid.of(header)
     streams = [
         rans.push(ops)
         for tile in range(grid.count)
-        for ops in causal.tables(planes, codec.pixel_window(grid, tile), coding)
+        for ops in causal.tables(planes, tiles.pixel_window(grid, tile), coding)
     ]
     return sum(map(len, streams)) * 8 / pixels[..., 0].size
 

@@ -78,7 +78,13 @@ class Plan:
     def for_minutes(cls, minutes: float, set_codes: tuple[int, ...]) -> Plan:
         """The plan that takes about so long on two cores."""
         share = minutes / 20
-        return cls(set_codes, rounds=3 if minutes >= 8 else 2, photos=max(4, round(160 * min(share, 3))), seed=0)
+        effort = min(1.0, 5 * share)
+        return cls(
+            set_codes,
+            rounds=2 if minutes >= 8 else 1,
+            photos=max(4, round(160 * min(share, 3))),
+            steps=(max(8, round(90 * effort)), max(8, round(50 * effort))),
+        )
 
     def tasks(self) -> list[tuple[int, str, str]]:
         """(round, set, stage) in order."""
@@ -148,19 +154,21 @@ class Trainer:
         self._saved = self._resumed = time.monotonic()
 
     def run(self, seconds: float = np.inf) -> bool:
-        """Work until the plan is done or `seconds` have passed; returns whether it is done."""
+        """Work until the plan is done, or `seconds` have passed and every set has tables; returns if it is done."""
         one_thread()
+        deadline = time.monotonic() + seconds
+        self._save(force=True)
         tasks = self.state.plan.tasks()
         while self.state.task < len(tasks):
             number, name, stage = tasks[self.state.task]
             started = time.monotonic()
-            finished = getattr(self, f"_{stage}")(number, name, started + seconds - (started - self._resumed))
+            finished = getattr(self, f"_{stage}")(number, name, deadline if self.usable() else np.inf)
             if not finished:
                 self._save(force=True)
                 return False
-            self.report(f"round {number} {name} {stage}: {time.monotonic() - started:.0f} s")
             self.state.task, self.state.item = self.state.task + 1, 0
             self._save(force=True)
+            self.report(f"round {number} {name} {stage}: {time.monotonic() - started:.0f} s")
         return True
 
     def usable(self) -> bool:
