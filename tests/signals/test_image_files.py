@@ -209,6 +209,31 @@ def test_an_image_survives_pickling_and_strips_metadata():
     assert (bare.icc, bare.exif, bare.xmp) == (None, None, XMP)
 
 
+def test_a_jpeg_with_a_further_picture_is_noted_one_with_a_preview_is_not():
+    first, second = Pillow.fromarray(noise(16, 16, 3)), Pillow.fromarray(noise(16, 16, 3, seed=1))
+    data = encoded(first, "MPO", save_all=True, append_images=[second])
+    assert load(data).notes == ("it holds several pictures; only the first was read",)
+    disparity, preview = (0x020002).to_bytes(4, "little"), (0x010001).to_bytes(4, "little")
+    # Byte 50 of the index, which begins after `MPF`: entries of 16 bytes, each of which begins with its kind.
+    segment = data.index(b"MPF\0")
+    second_entry = segment + 4 + 50 + 16
+    for kind, notes in ((disparity, 1), (preview, 0)):
+        assert len(load(data[:second_entry] + kind + data[second_entry + 4 :]).notes) == notes
+    for place in range(segment, second_entry + 16):
+        damaged = bytearray(data)
+        damaged[place] ^= 0xFF
+        load(bytes(damaged))
+
+
+def test_png_is_compressed_for_speed():
+    for dtype in (np.uint8, np.uint16):
+        stream = io.BytesIO()
+        save(stream, Image(noise(64, 64, 3, dtype=dtype)), format="png")
+        data = stream.getvalue()
+        # The two highest bits of the second byte of a zlib stream (RFC 1950): 1 is "fast", 2 the default.
+        assert data[data.index(b"IDAT") + 5] >> 6 == 1
+
+
 def test_the_asked_input_format_is_enforced():
     data = encoded(Pillow.new("L", (3, 3)), "PNG")
     assert load(data, format="png").pixels.shape == (3, 3, 1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -46,6 +45,7 @@ def replacing(path: str | os.PathLike[str], *, force: bool = False) -> Generator
     OSError
         The target's folder is missing or cannot be written, the disk is full, ...
     """
+    shown = os.fspath(path)
     target = Path(path)
     if target.is_symlink():
         target = target.resolve()
@@ -53,30 +53,38 @@ def replacing(path: str | os.PathLike[str], *, force: bool = False) -> Generator
     if mode is not None and not stat.S_ISREG(mode):
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "is a directory", str(target))
-        with target.open("wb", buffering=0) as stream:
+        with _naming(shown), target.open("wb", buffering=0) as stream:
             yield stream  # pyright: ignore[reportReturnType]  # a raw file offers all that is used of BinaryIO
         return
     if mode is not None and not force:
         raise OutputExists(target)
-    temporary = target.with_name(f".laconic-{secrets.token_hex(6)}.tmp")
+    temporary = target.with_name(f".laconic-{os.urandom(6).hex()}.tmp")
     try:
         # `x` never opens a file that is there already; the umask decides the permissions, as for any new file.
-        with temporary.open("x+b") as stream:
-            yield stream
-        if mode is not None:
-            temporary.chmod(stat.S_IMODE(mode))
-        if force:
-            temporary.replace(target)
-        else:
-            _claim(temporary, target)
-    except OSError as error:
-        if error.filename is None or error.filename == str(temporary):
-            error.filename = str(target)
-        raise
+        with _naming(shown, temporary):
+            with temporary.open("x+b") as stream:
+                yield stream
+            if mode is not None:
+                temporary.chmod(stat.S_IMODE(mode))
+            if force:
+                temporary.replace(target)
+            else:
+                _claim(temporary, target)
     finally:
         # After the rename there is nothing to remove.
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def _naming(shown: str, temporary: Path | None = None) -> Generator[None]:
+    """Let errors that name no file, or the temporary one, name the target as the caller wrote it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename in {None, str(temporary)}:
+            error.filename = shown
+        raise
 
 
 def _mode(target: Path) -> int | None:

@@ -42,7 +42,7 @@ class Image:
     icc, exif, xmp : bytes or None
         As in the file; EXIF begins with its TIFF header (`II*` or `MM`), its orientation is 1.
     notes : tuple of str
-        What a person may want to know about the conversion (a profile was applied, further frames were ignored).
+        What of the file is not here as it was there: a profile was applied, further frames were left out.
     """
 
     pixels: NDArray[Any]
@@ -50,6 +50,11 @@ class Image:
     exif: bytes | None = None
     xmp: bytes | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def metadata(self) -> frozenset[str]:
+        """Which of icc, exif, xmp are there."""
+        return frozenset(name for name in ("icc", "exif", "xmp") if getattr(self, name))
 
     def keeping(self, kept: frozenset[str]) -> Image:
         """The same picture with only the named metadata (of icc, exif, xmp)."""

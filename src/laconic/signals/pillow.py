@@ -8,6 +8,7 @@ our own limits are checked before any memory is taken.
 
 from __future__ import annotations
 
+import struct
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -203,7 +204,20 @@ def _xmp_of_tiff(picture: Any) -> bytes | None:
 
 
 def _frames(picture: Any) -> tuple[str, ...]:
-    return ("it holds several pictures; only the first was read",) if getattr(picture, "is_animated", False) else ()
+    several = getattr(picture, "is_animated", False) or _has_more_than_previews(picture)
+    return ("it holds several pictures; only the first was read",) if several else ()
+
+
+def _has_more_than_previews(picture: Any) -> bool:
+    """Whether a JPEG file goes on with another picture (CIPA DC-007): a gain map, a depth map, a second view."""
+    if "mp" not in picture.info:
+        return False
+    try:
+        entries = picture._getmp()[0xB002]
+        kinds = [entry["Attribute"]["MPType"] for entry in entries[1:]]
+    except (SyntaxError, ValueError, TypeError, LookupError, struct.error):
+        return False  # an index that cannot be read names no picture
+    return any(not kind.startswith("Large Thumbnail") for kind in kinds)
 
 
 def _displayable(picture: Image.Image, icc: bytes | None) -> Image.Image:
