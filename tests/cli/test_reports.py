@@ -85,9 +85,34 @@ def test_two_inputs_with_one_output_are_noticed_and_named(run: Any, photo: Path)
     for words in ([], ["-f"]):
         result = run("compress", "photo.jpg", "photo.png", *words)
         assert result.code == 1
-        assert "photo.png: its output photo.lac is that of photo.jpg already" in result.said
+        assert (
+            "photo.png: its output photo.lac is that of photo.jpg already; do it alone, with another -o" in result.said
+        )
         assert run("info", "photo.lac").code == 0
         assert abs(load("photo.jpg").pixels.astype(int) - laconic.decompress(Path("photo.lac").read_bytes())).mean() < 9
+
+
+def test_an_output_larger_than_its_input_is_noted(run: Any, folder: Path):
+    from PIL import Image as Pillow
+
+    Pillow.fromarray(photo_pixels(200, 300)).save("photo.jpg", quality=40)
+    result = run("compress", "photo.jpg", "--lossless")
+    times = Path("photo.lac").stat().st_size / Path("photo.jpg").stat().st_size
+    assert times > 1.5
+    assert f"note: the output is {times:.1f} times as large as the input: every bit is stored" in result.said
+    assert "every bit" not in run("compress", "photo.jpg", "-q", "98", "-f").said
+    assert "times as large" in run("compress", "photo.jpg", "-q", "98", "-f").said
+    assert "times as large" not in run("compress", "photo.jpg", "-q", "20", "-f").said
+    assert run("compress", "photo.jpg", "--lossless", "-f", "--json").records[0]["notes"]
+
+
+def test_a_short_name_is_still_named(run: Any, folder: Path):
+    Path("a").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    assert run("info", "a").said.startswith("error: a: ")
+
+
+def test_missing_metadata_files_are_named(run: Any, photo: Path):
+    assert run("compress", photo, "--icc", "missing.icc").said == "error: missing.icc: No such file or directory\n"
 
 
 def test_convention_21_info_decodes_nothing(run: Any, lac: Path, monkeypatch: pytest.MonkeyPatch):
@@ -99,6 +124,7 @@ def test_convention_21_info_decodes_nothing(run: Any, lac: Path, monkeypatch: py
     assert "96 x 64, RGB, 8 bits" in page
     assert "quality 75" in page
     assert laconic.inspect(lac).model in page
+    assert f"network {laconic.inspect(lac).network}\n" in page
 
 
 def test_convention_21_verify_finds_every_flipped_bit(run: Any, folder: Path):

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import numpy as safetensors
 
 import laconic
+from laconic import models
 from laconic.signals.image import Image, load, save
 
 from .conftest import photo_pixels
@@ -83,6 +85,92 @@ def test_convention_03_effort_from_1_to_10(run: Any, photo: Path):
         assert run("compress", photo, "-e", effort, "-f").code == 0
     for wrong in (0, 11, "max"):
         assert run("compress", photo, "-e", wrong, "-f").code == 2
+
+
+def test_convention_03_the_help_says_what_efforts_are(run: Any, folder: Path):
+    """Efforts 2 to 10 make the same file: when that changes, the help must."""
+    page = " ".join(run("compress", "-h").text.split())
+    assert "1 rounds plainly and is fastest; 2 to 10 " in page
+    assert "are the same today" in page
+    pixels = photo_pixels(100, 130)
+    files = [laconic.compress(pixels, effort=effort) for effort in range(1, 11)]
+    assert len(set(files[1:])) == 1
+    assert files[0] != files[1]
+
+
+@pytest.fixture
+def two_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installed model with two networks of small random weights."""
+    random = np.random.default_rng(5)
+
+    def network(channels: int) -> dict[str, Any]:
+        shapes = {
+            "input": (channels, 48),
+            "mix": (1, channels, channels),
+            "merge": (1, channels, channels),
+            "expand": (1, channels, channels),
+            "contract": (1, channels, channels),
+            "output": (48, channels),
+            "spread": (1, channels, 9),
+        }
+        scaled = {"input": (channels,), "mix": (1, channels), "expand": (1, channels), "output": (48,)}
+        return {
+            **{f"{name}_weight": random.integers(-3000, 3000, shape, np.int16) for name, shape in shapes.items()},
+            **{f"{name}_scale": np.full((13, *shape), 1 << 16, np.int32) for name, shape in scaled.items()},
+            **{f"{name}_bias": np.zeros((13, *shape), np.int32) for name, shape in scaled.items()},
+            "exponents": np.full(7, 13, np.uint8),
+            "codes": np.array([0, 767], np.uint16),
+        }
+
+    arrays = {name: array for name, array in safetensors.load(models.PHOTO.read_bytes()).items() if "." in name}
+    arrays = {name: array for name, array in arrays.items() if not name.startswith(("fast.", "best."))}
+    arrays |= {name: safetensors.load(models.PHOTO.read_bytes())[name] for name in ("set_codes", "quality_code")}
+    for name, channels in {"fast": 16, "best": 32}.items():
+        arrays |= {f"{name}.{key}": array for key, array in network(channels).items()}
+    place = tmp_path / "model" / "photo.safetensors"
+    place.parent.mkdir()
+    place.write_bytes(safetensors.save(arrays, {"kind": "laconic.image", "version": "1"}))
+    monkeypatch.setattr(models, "PHOTO", place)
+
+
+def test_networks_are_named_and_chosen(run: Any, photo: Path, two_networks: None):
+    sizes: set[int] = set()
+    restored: dict[str, bytes] = {}
+    for asked, named in {"auto": "fast", "off": "off", "fast": "fast", "best": "best"}.items():
+        record = run("compress", photo, "-f", "--network", asked, "--json").records[0]
+        assert record["network"] == named == laconic.inspect("photo.lac").network
+        assert f"network {named}\n" in run("info", "photo.lac").text
+        sizes.add(Path("photo.lac").stat().st_size)
+        assert run("decompress", "photo.lac", f"{asked}.png").code == 0
+        restored[asked] = Path(f"{asked}.png").read_bytes()
+    assert len(sizes) == 1
+    assert restored["auto"] == restored["fast"]
+    assert len(set(restored.values())) == 3
+    for asked in ("off", "fast", "best"):
+        assert run("decompress", "photo.lac", "x.png", "-f", "--network", asked).code == 0
+        assert Path("x.png").read_bytes() == restored[asked]
+    assert run("compress", photo, "-f").code == 0
+    assert laconic.inspect("photo.lac").network == "fast"
+
+
+def test_networks_that_are_not_there_are_usage_errors(
+    run: Any, photo: Path, two_networks: None, monkeypatch: pytest.MonkeyPatch
+):
+    arrays = {key: array for key, array in safetensors.load(models.PHOTO.read_bytes()).items() if key[:5] != "best."}
+    models.PHOTO.with_name("one.safetensors").write_bytes(
+        safetensors.save(arrays, {"kind": "laconic.image", "version": "1"})
+    )
+    monkeypatch.setattr(models, "PHOTO", models.PHOTO.with_name("one.safetensors"))
+    result = run("compress", photo, "--network", "best")
+    assert (result.code, result.said) == (2, "error: the model has no network best; it has fast\n")
+    assert run("compress", photo, "--network", "slow").code == 2
+    assert run("compress", photo, "--network", "fast", "--lossless").code == 2
+    assert run("compress", photo, "--network", "off", "--lossless").code == 0
+    assert run("compress", photo, "-f").code == 0
+    assert laconic.inspect("photo.lac").network == "fast"
+    assert run("decompress", "photo.lac", "x.png", "--network", "best").code == 2
+    assert run("decompress", "photo.lac", "x.png", "--network", "auto").code == 2
+    assert not Path("x.png").exists()
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -83,6 +83,9 @@ def test_convention_08_two_dashes_end_the_options(run: Any, photo: Path):
     assert run("decompress", "-f", "--", "-q.lac").code == 0
     assert run("info", "--", "-q.lac").code == 0
     assert run("compress", "-q.png").code == 2
+    Path("-q.lac").unlink()
+    assert run("compress", "-q", "50", "--", "-q.png", "-o.lac").code == 0
+    assert laconic.inspect("-o.lac").quality == 50
 
 
 def test_options_and_inputs_mix_in_any_order(run: Any, photo: Path):

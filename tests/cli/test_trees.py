@@ -45,6 +45,20 @@ def test_convention_20_a_folder_is_mirrored_and_comes_back(run: Any, tree: Path)
     assert [record["skipped"] for record in again.records] == [True, True]
 
 
+def test_convention_20_other_files_of_a_folder_are_counted(run: Any, tree: Path):
+    for name in ("photos/b.avif", "photos/trip/bare", "photos/old.lac"):
+        Path(name).write_bytes(b"")
+    said = run("compress", "-r", "photos", "-o", "out").said
+    assert said.endswith("\n3 other files left alone: no picture by the name\n")
+    more = run("compress", "-r", "photos", "-o", "out", "-v", "-f").said
+    assert all(f"  photos/{name}\n" in more for name in ("b.avif", "notes.txt", "trip/bare"))
+    assert "left alone" not in run("compress", "-r", "photos/trip/day 1", "-o", "out2").said
+    assert "left alone" not in run("compress", "photos/*.png", "-o", "out3").said
+    assert "left alone" not in run("decompress", "-r", "photos", "-f", "-o", "out4").said
+    Path("photos/old.lac").unlink()
+    assert "left alone" not in run("compress", "-r", "photos", "-o", "out", "-f", "--quiet").said
+
+
 def test_convention_20_without_output_files_stand_beside_their_inputs(run: Any, tree: Path):
     assert run("compress", "-r", "photos").code == 0
     assert {"a.lac", "trip/day 1/b.lac"} <= files("photos")

@@ -49,6 +49,7 @@ def dispatch(words: Sequence[str]) -> int:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
+    from laconic.cli.console import in_words
     from laconic.cli.options import CommandParser, add_help
     from laconic.errors import LaconicError
 
@@ -66,13 +67,13 @@ def _run(name: str, words: Sequence[str]) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except LaconicError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {in_words(error)}\n")
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has left (`laconic info *.lac | head`).
         return 1
     except OSError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {in_words(error)}\n")
         return 1
 
 
@@ -90,15 +91,19 @@ def _without_dashes(words: Sequence[str]) -> list[str]:
 
 
 def _exit_on_termination() -> None:
-    """Let `kill` unwind the stack, so that temporary files are removed."""
+    """Let `kill` and a closed terminal unwind the stack, so that temporary files are removed."""
 
     def leave(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
 
-    try:
-        signal.signal(signal.SIGTERM, leave)
-    except ValueError:
-        return  # not in the main thread: whoever called us keeps their handlers
+    for name in ("SIGTERM", "SIGHUP"):  # Windows knows the first only
+        number = getattr(signal, name, None)
+        # What is ignored stays so: `nohup` lets a batch outlive its terminal.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            try:
+                signal.signal(number, leave)
+            except ValueError:
+                return  # not in the main thread: whoever called us keeps their handlers
 
 
 def _overview() -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from laconic.cli.console import in_words
 from laconic.cli.plan import STANDARD, Failure, Job
 from laconic.cli.units import show_count, show_size
 from laconic.errors import LaconicError, OutputExists, UsageError
@@ -26,6 +29,7 @@ __all__ = [
     "exit_code_of",
     "may_write",
     "prepare_folder",
+    "remove_input",
     "run_batch",
     "skipped",
 ]
@@ -35,8 +39,8 @@ __all__ = [
 class Outcome:
     """What became of one file.
 
-    `line` and `notes` are said to a person, `remarks` only with `-v`; `record` goes to `--json`. Sizes and pixels are
-    added up for the summary. `complete` is false where only a part could be restored.
+    `line` and `notes` are said to a person, `remarks` only with `-v`, `warnings` even with `--quiet`; `record` goes to
+    `--json`. Sizes and pixels are added up for the summary. `complete` is false where only a part could be restored.
     """
 
     line: str
@@ -48,6 +52,7 @@ class Outcome:
     skipped: bool = False
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def run_batch(plan: Plan, perform: Callable[[Job], Outcome], console: Console, *, results: bool = False) -> int:
@@ -67,7 +72,7 @@ def run_batch(plan: Plan, perform: Callable[[Job], Outcome], console: Console, *
     """
     failures = list(plan.failures)
     for failure in failures:
-        _tell(console, failure.source, failure.error)
+        _tell(console, Job(failure.source), failure.error)
     outcomes: list[Outcome] = []
     started = time.monotonic()
     try:
@@ -79,7 +84,7 @@ def run_batch(plan: Plan, perform: Callable[[Job], Outcome], console: Console, *
                 raise
             except Exception as error:
                 failures.append(Failure(job.source, error))
-                _tell(console, job.source, error)
+                _tell(console, job, error)
                 continue
             outcomes.append(outcome)
             _show(console, outcome, results=results)
@@ -89,13 +94,16 @@ def run_batch(plan: Plan, perform: Callable[[Job], Outcome], console: Console, *
             console.line(f"stopped after {len(outcomes)} of {show_count(len(plan.jobs), 'file')}")
         raise
     console.clear()
-    if plan.is_batch:
-        if not results:
-            _summarize(console, outcomes, time.monotonic() - started)
-        if failures:
-            total = len(plan.jobs) + len(plan.failures)
-            listed = "".join(f"\n  {failure.source}" for failure in failures)
-            console.error(f"{len(failures)} of {show_count(total, 'file')} failed:{listed}")
+    if plan.is_batch and not results:
+        _summarize(console, outcomes, time.monotonic() - started)
+    if plan.left_alone:
+        console.line(f"{show_count(len(plan.left_alone), 'other file')} left alone: no picture by the name")
+        for path in plan.left_alone:
+            console.remark(f"  {path}")
+    if plan.is_batch and failures:
+        total = len(plan.jobs) + len(plan.failures)
+        listed = "".join(f"\n  {failure.source}" for failure in failures)
+        console.error(f"{len(failures)} of {show_count(total, 'file')} failed:{listed}")
     incomplete = any(not outcome.complete for outcome in outcomes)
     if not failures:
         return int(incomplete)
@@ -128,9 +136,36 @@ def may_write(job: Job, *, force: bool, no_clobber: bool) -> bool:
 
 
 def prepare_folder(target: str) -> None:
-    """Make the folder an output goes to (a mirrored tree may need many)."""
-    if target != STANDARD and not locations.is_url(target):
+    """Make the folder an output goes to (a mirrored tree may need many).
+
+    Raises
+    ------
+    OSError
+        It cannot be made; the error names the output.
+    """
+    if target == STANDARD or locations.is_url(target):
+        return
+    try:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), target) from error
+    except OSError as error:
+        error.filename = target
+        raise
+
+
+def remove_input(outcome: Outcome, job: Job, lacking: tuple[str, ...]) -> Outcome:
+    """Remove the input of a job that is done, unless its output lacks something; returns what is said about that."""
+    if lacking:
+        return replace(
+            outcome,
+            record=outcome.record | {"removed": False},
+            notes=tuple(note for note in outcome.notes if note not in lacking),
+            warnings=(f"{job.source} is kept: {'; '.join(lacking)}",),
+        )
+    Path(job.source).unlink()
+    remarks = (*outcome.remarks, f"removed {job.source}")
+    return replace(outcome, record=outcome.record | {"removed": True}, remarks=remarks)
 
 
 @contextlib.contextmanager
@@ -169,33 +204,34 @@ def _show(console: Console, outcome: Outcome, *, results: bool) -> None:
             console.result(outcome.line)
     elif outcome.line:
         console.line(outcome.line)
+    for warning in outcome.warnings:
+        console.warn(warning)
     for note in outcome.notes:
         console.line(f"  note: {note}")
     for remark in outcome.remarks:
         console.remark(f"  {remark}")
 
 
-def _tell(console: Console, source: str, error: Exception) -> None:
-    message = _message(source, error)
+def _tell(console: Console, job: Job, error: Exception) -> None:
+    message = _message(job, error)
     if console.as_json:
         console.record(
-            {"input": source, "error": type(error).__name__, "message": message, "exit_code": exit_code_of(error)}
+            {"input": job.source, "error": type(error).__name__, "message": message, "exit_code": exit_code_of(error)}
         )
     console.error(message, error)
 
 
-def _message(source: str, error: Exception) -> str:
-    name = "stdin" if source == STANDARD else source
+def _message(job: Job, error: Exception) -> str:
+    name = "stdin" if job.source == STANDARD else job.source
     if isinstance(error, OSError) and error.errno is not None:
-        where = error.filename if error.filename is not None else name
-        place = where if isinstance(where, str) else str(cast("object", where))
-        return f"{place}: {error.strerror}"
-    if isinstance(error, MemoryError):
+        if error.filename == ("stdout" if job.target == STANDARD else job.target):
+            return f"{name}: cannot write {in_words(error)}"
+    elif isinstance(error, MemoryError):
         return f"{name}: not enough memory"
-    if isinstance(error, LaconicError):
-        text = str(error)
-        return text if name in text else f"{name}: {text}"
-    return f"{name}: internal error, please report it: {type(error).__name__}: {error} (-vv shows where)"
+    elif not isinstance(error, LaconicError):
+        return f"{name}: internal error, please report it: {type(error).__name__}: {error} (-vv shows where)"
+    text = in_words(error)
+    return text if text.startswith(name) else f"{name}: {text}"
 
 
 def _summarize(console: Console, outcomes: list[Outcome], seconds: float) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import sys
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
-from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, run_batch, skipped
+from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
 from laconic.cli.units import parse_size, show_size
 
 if TYPE_CHECKING:
     import argparse
 
-    from laconic.cli.console import Console
+    from laconic.cli.plan import Plan
     from laconic.signals.image import Image
 
 __all__ = ["configure", "run"]
@@ -31,7 +32,8 @@ def configure(parser: options.CommandParser) -> None:
     parser.example = "laconic compress photo.jpg -q 80 -o photo.lac"
     parser.description = (
         "Compress photos: JPEG, PNG, TIFF, WebP, BMP, GIF, PPM; 8 or 16 bits, gray, RGB, with alpha or without.\n"
-        "Profile, EXIF and XMP are kept; orientation is applied. Without a target it takes -q 75."
+        "Profile, EXIF and XMP are kept; orientation is applied. Of several pictures in a file the first is taken.\n"
+        "Without a target it takes -q 75."
     )
     options.add_batch_options(parser, "photos")
     group = parser.add_argument_group("how small, how good (at most one of the first five)")
@@ -54,11 +56,19 @@ def configure(parser: options.CommandParser) -> None:
         "--effort",
         metavar="1..10",
         type=options.in_range(int, 1, 10),
-        help="higher is slower and never larger at the same quality (default: 5)",
+        help="1 rounds plainly and is fastest; 2 to 10 weigh the error of each symbol against its bits and are the "
+        "same today: higher ones are reserved for slower searches, never for worse files (default: 5)",
+    )
+    group.add_argument(
+        "--network",
+        choices=["auto", "off", "fast", "best"],
+        default="auto",
+        help="what decompress runs over the picture to take back a part of the loss: auto is fast where the model has "
+        "it. The size is the same; `laconic decompress -h` says what each costs (default: auto)",
     )
     output = options.add_output_options(parser)
     output.add_argument("--input-format", metavar="NAME", help="refuse inputs of another format (png, jpeg, tiff, ...)")
-    output.add_argument("--output-format", choices=["lac"], default="lac", help="there is one")
+    output.add_argument("--output-format", choices=["lac"], help="there is one; lets an output have any name")
     metadata = options.add_metadata_options(parser)
     metadata.add_argument("--icc", metavar="FILE", help="store this color profile instead of the input's")
     metadata.add_argument("--exif", metavar="FILE", help="store this EXIF instead of the input's")
@@ -73,8 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
     console = options.console_of(arguments)
     inputs: list[str] = arguments.inputs
     output = split_second_positional(inputs, arguments.output, frozenset({SUFFIX}))
-    plan = make_plan(inputs, output, Naming(formats.readable_suffixes(), SUFFIX), recursive=arguments.recursive)
+    naming = Naming(formats.readable_suffixes(), SUFFIX, counts_others=True)
+    plan = make_plan(inputs, output, naming, recursive=arguments.recursive)
     options.check_streams(arguments, plan)
+    if not arguments.output_format:
+        _check_names(plan)
     if arguments.input_format:
         formats.by_name(arguments.input_format)
     work = _Compression(
@@ -85,7 +98,6 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         no_clobber=arguments.no_clobber,
         remove=arguments.rm,
-        console=console,
     )
     return run_batch(plan, work.perform, console)
 
@@ -101,7 +113,6 @@ class _Compression:
     force: bool
     no_clobber: bool
     remove: bool
-    console: Console
 
     def perform(self, job: Job) -> Outcome:
         """Compress one file."""
@@ -114,7 +125,8 @@ class _Compression:
         start = time.perf_counter()
         image, size_in = self._load(job.source)
         loaded = time.perf_counter()
-        data = laconic.compress(image.pixels, **self.settings, icc=image.icc, exif=image.exif, xmp=image.xmp)
+        codec = laconic.ImageCodec(**self.settings)
+        data = codec.encode(image.pixels, icc=image.icc, exif=image.exif, xmp=image.xmp)
         encoded = time.perf_counter()
         if job.target == STANDARD:
             with data_out(force=self.force) as stream:
@@ -123,10 +135,12 @@ class _Compression:
             prepare_folder(job.target)
             locations.write_bytes(job.target, data, force=self.force)
         written = time.perf_counter()
-        if self.remove:
-            self._remove(job, data)
         times = {"load": loaded - start, "encode": encoded - loaded, "write": written - encoded}
-        return _outcome(job, image, size_in, data, times)
+        outcome = _outcome(job, image, size_in, data, times)
+        if not self.remove:
+            return outcome
+        _read_back(job, data)
+        return remove_input(outcome, job, image.notes)
 
     def _load(self, source: str) -> tuple[Image, int]:
         from laconic.errors import UsageError
@@ -147,18 +161,6 @@ class _Compression:
             raise UsageError(f"the given color profile is not for {kind} pixels")
         return replace(loaded.keeping(self.kept), **self.replaced), size
 
-    def _remove(self, job: Job, data: bytes) -> None:
-        """Remove the input, but not before the output was read back from disk and found intact."""
-        import laconic
-        from laconic.signals import locations
-
-        assert job.target is not None
-        if locations.read_bytes(job.target) != data:
-            raise OSError(f"{job.target} does not hold what was written; {job.source} is kept")
-        laconic.verify(data)
-        Path(job.source).unlink()
-        self.console.remark(f"  removed {job.source}")
-
 
 class _Named(io.BytesIO):
     """Bytes from stdin, with a name for messages."""
@@ -166,9 +168,48 @@ class _Named(io.BytesIO):
     name = "stdin"
 
 
+def _read_back(job: Job, data: bytes) -> None:
+    """Raise unless the output on disk is what was written and decodes."""
+    import laconic
+    from laconic.signals import locations
+
+    assert job.target is not None
+    if locations.read_bytes(job.target) != data:
+        raise OSError(errno.EIO, f"it does not hold what was written; {job.source} is kept", job.target)
+    laconic.verify(data)
+
+
+def _check_names(plan: Plan) -> None:
+    """Refuse outputs that other programs would take for pictures.
+
+    Raises
+    ------
+    UsageError
+        An output's name ends as that of a picture file.
+    """
+    from laconic.errors import UsageError
+    from laconic.signals import formats
+
+    for job in plan.jobs:
+        suffix = PurePath(job.target or "").suffix
+        if suffix.lower() in formats.readable_suffixes():
+            raise UsageError(
+                f"{job.target} would hold a .lac file: name it so, or insist with --output-format lac "
+                "(`laconic decompress` writes pictures)"
+            )
+
+
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The keyword arguments of `laconic.compress` that the options name."""
-    names = ("quality", "bpp", "psnr", "size", "effort")
+    """The keyword arguments of `laconic.ImageCodec` that the options name.
+
+    Raises
+    ------
+    UsageError
+        A network that does not exist; asked before any work is done.
+    """
+    if arguments.network in {"fast", "best"}:
+        options.check_network(arguments.network, lossless=arguments.lossless)
+    names = ("quality", "bpp", "psnr", "size", "effort", "network")
     settings = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if arguments.lossless:
         settings["lossless"] = True
@@ -196,6 +237,10 @@ def _replacements(arguments: argparse.Namespace) -> dict[str, bytes]:
 def _outcome(job: Job, image: Image, size_in: int, data: bytes, times: dict[str, float]) -> Outcome:
     import laconic
 
+    info = laconic.inspect(data)
+    notes = image.notes
+    if len(data) > size_in:
+        notes = (*notes, _larger(len(data) / size_in, lossless=info.lossless))
     height, width, channels = image.pixels.shape
     pixels = height * width
     bpp = 8 * len(data) / pixels
@@ -212,16 +257,25 @@ def _outcome(job: Job, image: Image, size_in: int, data: bytes, times: dict[str,
         "bpp": round(bpp, 6),
         "megapixels_per_second": round(speed, 3),
         "seconds": {name: round(value, 6) for name, value in times.items()},
-        "notes": list(image.notes),
+        "notes": list(notes),
+        "codec": info.codec,
+        "model": info.model,
+        "lossless": info.lossless,
+        "quality": info.quality,
+        "network": info.network,
     }
-    info = laconic.inspect(data)
-    record |= {"codec": info.codec, "model": info.model, "lossless": info.lossless, "quality": info.quality}
     line = (
         f"{job.source} -> {job.target}  {show_size(size_in)} -> {show_size(len(data))}  {bpp:.3f} bpp  {speed:.1f} MP/s"
     )
     remarks = [f"{width} x {height}, {channels} channels of {8 * image.pixels.itemsize} bits"]
     remarks.append(", ".join(f"{name} {1000 * value:.0f} ms" for name, value in times.items()))
-    return Outcome(line, record, size_in, len(data), pixels, notes=image.notes, remarks=tuple(remarks))
+    return Outcome(line, record, size_in, len(data), pixels, notes=notes, remarks=tuple(remarks))
+
+
+def _larger(times: float, *, lossless: bool) -> str:
+    """Say that a file has grown, and why that can be."""
+    advice = "every bit is stored, also what an earlier lossy compression made up" if lossless else "lower -q"
+    return f"the output is {times:.1f} times as large as the input: {advice}"
 
 
 def _positive(text: str) -> float:

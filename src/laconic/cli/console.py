@@ -5,19 +5,32 @@ The progress bar is drawn only on a terminal, colors only there and only without
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from laconic.errors import OutputExists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Console"]
+__all__ = ["Console", "in_words"]
 
 _RED, _YELLOW, _DIM, _RESET = "\x1b[1;31m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
+
+
+def in_words(error: Exception) -> str:
+    """What an error says, as far as a command line is concerned."""
+    if isinstance(error, OutputExists):
+        return f"{error.path} exists already; pass -f to replace it"
+    if isinstance(error, OSError) and error.errno is not None:
+        if error.filename is None:
+            return str(error.strerror)
+        place = error.filename if isinstance(error.filename, str) else str(cast("object", error.filename))
+        return f"{place}: {error.strerror}"
+    return str(error)
 
 
 class Console:
@@ -56,6 +69,8 @@ class Console:
 
     def record(self, record: Mapping[str, Any]) -> None:
         """Write one JSON line to stdout."""
+        import json
+
         self.result(json.dumps(record, allow_nan=False))
 
     def line(self, text: str) -> None:

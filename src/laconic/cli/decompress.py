@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
-from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, run_batch, skipped
+from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
 from laconic.cli.units import show_size
 
 if TYPE_CHECKING:
     import argparse
+
+    from numpy.typing import NDArray
 
     from laconic.cli.console import Console
     from laconic.signals.image import Image
@@ -40,6 +42,13 @@ def configure(parser: options.CommandParser) -> None:
         action="store_true",
         help="restore what a damaged file still holds and say what is missing; exit code 1 if anything is",
     )
+    output.add_argument(
+        "--network",
+        choices=["off", "fast", "best"],
+        help="restore through this network of the file's model; default: the one the file names. The file stays as it "
+        "is, only the picture changes: it comes nearer to the original at about 4 (fast) or 10 (best) times the "
+        "computing time of off",
+    )
     options.add_metadata_options(parser)
     options.add_console_options(parser)
 
@@ -60,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     work = _Restoration(
         output_format=wanted,
         allow_partial=arguments.allow_partial,
+        network=arguments.network,
         jobs=options.jobs_of(arguments),
         kept=options.kept_metadata(arguments),
         force=arguments.force,
@@ -76,6 +86,7 @@ class _Restoration:
 
     output_format: str | None
     allow_partial: bool
+    network: str | None
     jobs: int | None
     kept: frozenset[str]
     force: bool
@@ -86,18 +97,20 @@ class _Restoration:
     def perform(self, job: Job) -> Outcome:
         """Restore one file."""
         import laconic
+        from laconic.signals import formats, locations
         from laconic.signals import image as images
-        from laconic.signals import locations
 
         assert job.target is not None
-        if job.target != STANDARD:
-            images.check_output(job.target, format=self.output_format)
+        if job.target == STANDARD:
+            kind = formats.by_name(self.output_format or "png")
+        else:
+            kind = images.check_output(job.target, format=self.output_format)
         if not may_write(job, force=self.force, no_clobber=self.no_clobber):
             return skipped(job)
         start = time.perf_counter()
         data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
         loaded = time.perf_counter()
-        restored = laconic.restore(data, allow_partial=self.allow_partial, jobs=self.jobs)
+        restored = laconic.restore(data, network=self.network, allow_partial=self.allow_partial, jobs=self.jobs)
         decoded = time.perf_counter()
         pixels = restored.pixels if restored.pixels.ndim == 3 else restored.pixels[..., None]
         image = images.Image(pixels, restored.icc, restored.exif, restored.xmp).keeping(self.kept)
@@ -110,25 +123,52 @@ class _Restoration:
         written = time.perf_counter()
         name = "stdin" if job.source == STANDARD else job.source
         missing = tuple(str(part) for part in restored.missing)
+        lost = ", ".join(sorted(image.metadata - kind.metadata))
+        left_out = (f"{kind.name.upper()} holds no {lost}: left out",) if lost else ()
         for part in missing:
             self.console.warn(f"{name}: missing: {part}")
-        if self.remove and not missing:
-            self._remove(job, image)
         times = {"read": loaded - start, "decode": decoded - loaded, "write": written - decoded}
-        return _outcome(job, image, data, times, missing)
-
-    def _remove(self, job: Job, image: Image) -> None:
-        """Remove the input, but not before the output could be read again."""
-        from laconic.signals import image as images
-
-        assert job.target is not None
-        if images.load(job.target).pixels.shape[:2] != image.pixels.shape[:2]:
-            raise OSError(f"{job.target} does not hold what was written; {job.source} is kept")
-        Path(job.source).unlink()
-        self.console.remark(f"  removed {job.source}")
+        outcome = _outcome(job, image, data, times, missing, left_out)
+        if not self.remove:
+            return outcome
+        if kind.name == "jpeg":
+            return remove_input(outcome, job, (*missing, *left_out, "JPEG stores its pixels with another loss"))
+        _read_back(job, image)
+        return remove_input(outcome, job, (*missing, *left_out))
 
 
-def _outcome(job: Job, image: Image, data: bytes, times: dict[str, float], missing: tuple[str, ...]) -> Outcome:
+def _read_back(job: Job, image: Image) -> None:
+    """Raise unless the output on disk gives back every sample."""
+    import numpy as np
+
+    from laconic.signals import image as images
+
+    assert job.target is not None
+    found, stored = images.load(job.target).pixels, image.pixels
+    if found.shape != stored.shape:
+        # WebP knows no gray and drops an alpha that hides nothing; TIFF with 16-bit gray and alpha becomes color.
+        found, stored = _as_rgba(found), _as_rgba(stored)
+    if found.dtype != stored.dtype or not np.array_equal(found, stored):
+        raise OSError(errno.EIO, f"it does not hold what was written; {job.source} is kept", job.target)
+
+
+def _as_rgba(pixels: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    channels = pixels.shape[2]
+    colors = pixels[..., :3] if channels >= 3 else pixels[..., [0, 0, 0]]
+    alpha = pixels[..., -1:] if channels in {2, 4} else np.full_like(pixels[..., :1], np.iinfo(pixels.dtype).max)
+    return np.concatenate([colors, alpha], axis=2)
+
+
+def _outcome(
+    job: Job,
+    image: Image,
+    data: bytes,
+    times: dict[str, float],
+    missing: tuple[str, ...],
+    notes: tuple[str, ...],
+) -> Outcome:
     import laconic
     from laconic.signals import locations
 
@@ -154,6 +194,7 @@ def _outcome(job: Job, image: Image, data: bytes, times: dict[str, float], missi
         "codec": info.codec if info else None,
         "model": info.model if info else None,
         "missing": list(missing),
+        "notes": list(notes),
     }
     sizes = show_size(len(data)) + (f" -> {show_size(size_out)}" if size_out else "")
     line = f"{job.source} -> {job.target}  {sizes}  {bpp:.3f} bpp  {speed:.1f} MP/s"
@@ -161,4 +202,4 @@ def _outcome(job: Job, image: Image, data: bytes, times: dict[str, float], missi
         f"{width} x {height}, {channels} channels of {8 * image.pixels.itemsize} bits",
         ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in times.items()),
     )
-    return Outcome(line, record, len(data), size_out, pixels, complete=not missing, remarks=remarks)
+    return Outcome(line, record, len(data), size_out, pixels, complete=not missing, notes=notes, remarks=remarks)

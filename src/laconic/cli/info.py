@@ -56,7 +56,7 @@ def _page(name: str, info: Info) -> str:
         ("picture", f"{info.width} x {info.height}, {_KINDS[info.channels]}, {info.bit_depth} bits per sample"),
         ("setting", setting),
         ("file", f"{info.bytes_total:,} bytes, {info.bpp:.3f} bits per pixel"),
-        ("codec", f"{info.codec}, model {info.model}, parameter set {info.parameter_set}"),
+        ("codec", f"{info.codec}, model {info.model}, parameter set {info.parameter_set}, network {info.network}"),
         ("tiles", f"{show_count(info.tiles, 'tile')} of up to {info.tile} x {info.tile}"),
     ]
     lines = [name, *(f"  {label:9}{text}" for label, text in facts), "  parts"]

@@ -30,6 +30,7 @@ __all__ = [
     "add_help",
     "add_metadata_options",
     "add_output_options",
+    "check_network",
     "check_streams",
     "console_of",
     "in_range",
@@ -132,7 +133,11 @@ def add_output_options(parser: argparse.ArgumentParser) -> Group:
     clash = group.add_mutually_exclusive_group()
     clash.add_argument("-f", "--force", action="store_true", help="replace existing files")
     clash.add_argument("-n", "--no-clobber", action="store_true", help="skip inputs whose output exists")
-    group.add_argument("--rm", action="store_true", help="remove each input once its output is written and verified")
+    group.add_argument(
+        "--rm",
+        action="store_true",
+        help="remove each input once its output is written and verified; one whose output lacks something is kept",
+    )
     group.add_argument(
         "-j", "--jobs", metavar="N", type=_jobs, help="threads, a number or `all` (default); never changes the bytes"
     )
@@ -153,6 +158,23 @@ def check_streams(arguments: argparse.Namespace, plan: Plan) -> None:
         raise UsageError("--rm works on local files only: not with -, not with URLs")
     if arguments.json and to_stdout:
         raise UsageError("--json and the data would share stdout; write to a file with -o")
+
+
+def check_network(name: str, *, lossless: bool) -> None:
+    """Refuse a decoder-side network that new files cannot name.
+
+    Raises
+    ------
+    UsageError
+        The model has none of this name, or the file has no loss to take back.
+    """
+    from laconic.models import default_model
+
+    if lossless:
+        raise UsageError("--lossless and --network exclude each other: there is no loss to take back")
+    known = default_model().networks
+    if name not in known:
+        raise UsageError(f"the model has no network {name}; it has {', '.join(known) or 'none'}")
 
 
 def jobs_of(arguments: argparse.Namespace) -> int | None:

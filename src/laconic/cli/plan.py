@@ -43,10 +43,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, in order, and what cannot be."""
+    """What is to be done, in order, what cannot be, and which files of folders have an ending that is not asked for."""
 
     jobs: tuple[Job, ...]
     failures: tuple[Failure, ...]
+    left_alone: tuple[str, ...] = ()
 
     @property
     def is_batch(self) -> bool:
@@ -59,11 +60,13 @@ class Naming:
     """How inputs are recognized in a folder and outputs are named.
 
     `suffixes` are the endings taken from a folder and replaced in the name of the output; `target_suffix` is the
-    ending of the output, None where the command writes nothing.
+    ending of the output, None where the command writes nothing. With `counts_others` a person could have meant the
+    other files of a folder too, so they are told of them.
     """
 
     suffixes: frozenset[str]
     target_suffix: str | None = None
+    counts_others: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,12 @@ def make_plan(inputs: Sequence[str], output: str | None, naming: Naming, *, recu
     """
     found: list[_Found] = []
     failures: list[Failure] = []
+    others: list[str] = []
     folders = [given for given in inputs if given != STANDARD and Path(given).is_dir()]
     several = len(inputs) > 1
     for given in inputs:
         try:
-            expanded = list(_expand(given, naming, recursive=recursive, keep_name=len(folders) > 1))
+            expanded = list(_expand(given, naming, others, recursive=recursive, keep_name=len(folders) > 1))
         except (LaconicError, OSError) as error:
             failures.append(Failure(given, error))
             continue
@@ -121,16 +125,17 @@ def make_plan(inputs: Sequence[str], output: str | None, naming: Naming, *, recu
         place = os.path.normcase(os.path.realpath(target)) if target != STANDARD else target
         if place in taken and target != STANDARD:
             first = taken[place]
-            failures.append(Failure(one.source, UsageError(f"its output {target} is that of {first} already")))
+            message = f"its output {target} is that of {first} already; do it alone, with another -o"
+            failures.append(Failure(one.source, UsageError(message)))
         elif one.source != STANDARD and place == os.path.normcase(os.path.realpath(one.source)):
             failures.append(Failure(one.source, UsageError("the output would replace the input")))
         else:
             taken[place] = one.source
             jobs.append(Job(one.source, target))
-    return Plan(tuple(jobs), tuple(failures))
+    return Plan(tuple(jobs), tuple(failures), tuple(others) if naming.counts_others else ())
 
 
-def _expand(given: str, naming: Naming, *, recursive: bool, keep_name: bool) -> Iterator[_Found]:
+def _expand(given: str, naming: Naming, others: list[str], *, recursive: bool, keep_name: bool) -> Iterator[_Found]:
     if given == STANDARD:
         yield _Found(STANDARD, "stdin")
     elif locations.is_url(given):
@@ -138,11 +143,11 @@ def _expand(given: str, naming: Naming, *, recursive: bool, keep_name: bool) -> 
     elif Path(given).is_dir():
         if not recursive:
             raise UsageError(f"{given} is a folder; pass -r to take all it contains")
-        yield from _walk(Path(given), naming, Path(given).resolve().name if keep_name else "")
+        yield from _walk(Path(given), naming, Path(given).resolve().name if keep_name else "", others)
     elif os.path.lexists(given):
         yield _Found(given, PurePath(given).name)
     elif _is_pattern(given):
-        yield from _matches(given, naming, recursive=recursive)
+        yield from _matches(given, naming, others, recursive=recursive)
     else:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), given)
 
@@ -151,20 +156,23 @@ def _is_pattern(given: str) -> bool:
     return glob.has_magic(given) and not os.path.lexists(given)
 
 
-def _walk(folder: Path, naming: Naming, prefix: str) -> Iterator[_Found]:
+def _walk(folder: Path, naming: Naming, prefix: str, others: list[str]) -> Iterator[_Found]:
     empty = True
     for place, names, files in os.walk(folder):
         names[:] = sorted(name for name in names if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and PurePath(name).suffix.lower() in naming.suffixes:
+        for name in sorted(name for name in files if not name.startswith(".")):
+            path = Path(place, name)
+            suffix = path.suffix.lower()
+            if suffix in naming.suffixes:
                 empty = False
-                path = Path(place, name)
                 yield _Found(str(path), str(PurePath(prefix) / path.relative_to(folder)))
+            elif suffix != naming.target_suffix:
+                others.append(str(path))
     if empty:
         raise UnsupportedInput(f"{folder} contains no file that ends in {', '.join(sorted(naming.suffixes))}")
 
 
-def _matches(pattern: str, naming: Naming, *, recursive: bool) -> Iterator[_Found]:
+def _matches(pattern: str, naming: Naming, others: list[str], *, recursive: bool) -> Iterator[_Found]:
     fixed = Path()
     for part in PurePath(pattern).parts[:-1]:
         if glob.has_magic(part):
@@ -178,7 +186,7 @@ def _matches(pattern: str, naming: Naming, *, recursive: bool) -> Iterator[_Foun
             yield _Found(match, str(path.relative_to(fixed)))
         elif recursive and "**" not in pattern:
             empty = False
-            yield from _walk(path, naming, path.name)
+            yield from _walk(path, naming, path.name, others)
     if empty:
         raise FileNotFoundError(errno.ENOENT, "no file matches", pattern)
 
