@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.inspection import NETWORKS, file_bytes
 from laconic.codecs.pixels import as_pixels, from_pixels
 from laconic.codecs.targets import Target, find_code
-from laconic.codecs.tiles import blank_tile, pixel_window, tile_coding, wavelets
+from laconic.codecs.tiles import NETWORKS, blank_tile, pixel_window, tile_coding, wavelets
 from laconic.codecs.view import View
 from laconic.coder import rans
 from laconic.container import Header, Metadata, read, write
@@ -25,6 +24,7 @@ from laconic.errors import CorruptStream, LimitExceeded, UsageError
 from laconic.models import ImageModel, default_model, find_model
 from laconic.quantize import rdo
 from laconic.quantize.steps import base_step_units
+from laconic.signals.locations import read_bytes
 from laconic.transform import color, lifting
 from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.workers import Workers
@@ -351,7 +351,7 @@ def restore(
     UsageError
         A region outside the picture, another scale, or a network the model does not have.
     """
-    container = read(file_bytes(data), allow_partial=allow_partial)
+    container = read(read_bytes(data), allow_partial=allow_partial)
     header = container.header
     model = find_model(header.fingerprint)
     through = _network(header, model, network) if scale == 0 else None

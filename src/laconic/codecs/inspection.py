@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from laconic.codecs.tiles import NETWORKS
 from laconic.container import Container, Tag, read
 from laconic.container.layout import groups
-from laconic.errors import UsageError
 from laconic.quantize.steps import base_step
+from laconic.signals.locations import read_bytes
 
-__all__ = ["NETWORKS", "Info", "file_bytes", "inspect", "verify"]
+__all__ = ["Info", "inspect", "verify"]
 
 CODECS = {1: "image"}
-NETWORKS = ("off", "fast", "best")
-"""The decoder-side networks by their number in the header."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def inspect(source: bytes | str | os.PathLike[str]) -> Info:
     FormatError
         One of its kinds, see `laconic.errors`.
     """
-    return Info.of(read(file_bytes(source)))
+    return Info.of(read(read_bytes(source)))
 
 
 def verify(source: bytes | str | os.PathLike[str], *, jobs: int | None = None) -> Info:
@@ -140,22 +138,7 @@ def verify(source: bytes | str | os.PathLike[str], *, jobs: int | None = None) -
     """
     from laconic.codecs.image import restore
 
-    data = file_bytes(source)
+    data = read_bytes(source)
     info = inspect(data)
     restore(data, jobs=jobs)
     return info
-
-
-def file_bytes(source: bytes | str | os.PathLike[str]) -> bytes:
-    """Return the bytes of a file given by path, or bytes as they are.
-
-    Raises
-    ------
-    UsageError
-        Neither.
-    """
-    if isinstance(source, (str, os.PathLike)):
-        return Path(source).read_bytes()
-    if not isinstance(source, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"the bytes of a .lac file or its path are expected, not {type(source).__name__}")
-    return source

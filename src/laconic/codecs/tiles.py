@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from laconic.container import Header
     from laconic.models import ImageModel
 
-__all__ = ["blank_tile", "pixel_window", "tile_coding", "wavelets"]
+__all__ = ["NETWORKS", "blank_tile", "pixel_window", "tile_coding", "wavelets"]
+
+NETWORKS = ("off", "fast", "best")
+"""The decoder-side networks by their number in the header."""
 
 ALPHA = 3  # the plane of the lossless parameter set that alpha uses
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from laconic.errors import OutputExists, UsageError
+from laconic.errors import LaconicError, OutputExists, UsageError
 from laconic.signals import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 __all__ = [
     "PATH_TYPES",
@@ -71,23 +73,32 @@ def reopener(source: Source) -> Callable[[], BinaryIO]:
 
 
 def read_bytes(source: Source) -> bytes:
-    """Read everything the source holds; see `reopener` for the errors."""
+    """Read everything the source holds; see `reopener` for the errors.
+
+    Raises
+    ------
+    UsageError
+        Neither path, URL, open file nor bytes.
+    """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     if isinstance(source, PATH_TYPES):
         location = os.fspath(cast("str", source))
         if is_url(location):
-            with _remote(location, "rb") as stream:
+            with _reaching(location), _fsspec().open(location, "rb") as stream:
                 return stream.read()
         return Path(location).read_bytes()
+    if not hasattr(source, "read"):
+        raise UsageError(f"a path, a binary file or bytes are expected, not {type(source).__name__}")
     return source.read()
 
 
 def size_of(location: str | os.PathLike[str]) -> int:
     """Size in bytes of a file or of what a URL names."""
     if is_url(location):
-        filesystem, path = _fsspec().core.url_to_fs(location)
-        return int(filesystem.size(path))
+        with _reaching(str(location)):
+            filesystem, path = _fsspec().core.url_to_fs(location)
+            return int(filesystem.size(path))
     return Path(location).stat().st_size
 
 
@@ -106,7 +117,7 @@ def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
         if is_url(location):
             if not force and exists(location):
                 raise OutputExists(location)
-            with _remote(location, "wb") as stream:
+            with _reaching(location), _fsspec().open(location, "wb") as stream:
                 stream.write(data)
             return
         with atomic.replacing(location, force=force) as stream:
@@ -118,9 +129,9 @@ def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
 def exists(location: str | os.PathLike[str]) -> bool:
     """Whether a path or URL exists."""
     if is_url(location):
-        fsspec = _fsspec()
-        filesystem, path = fsspec.core.url_to_fs(location)
-        return bool(filesystem.exists(path))
+        with _reaching(str(location)):
+            filesystem, path = _fsspec().core.url_to_fs(location)
+            return bool(filesystem.exists(path))
     return os.path.lexists(location)
 
 
@@ -130,8 +141,20 @@ def is_device(location: str) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _remote(url: str, mode: str) -> Any:
-    return _fsspec().open(url, mode)
+@contextlib.contextmanager
+def _reaching(url: str) -> Generator[None]:
+    """Turn what the file systems behind fsspec raise into errors that name the URL."""
+    try:
+        yield
+    except (LaconicError, MemoryError):
+        raise
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"{url}: {error}") from error  # a package or a protocol is missing
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error) or type(error).__name__
+        raise OSError(errno.EIO, reason, url) from error
 
 
 def _fsspec() -> Any:
