@@ -44,7 +44,10 @@ __all__ = ["DEFAULT_EFFORT", "DEFAULT_QUALITY", "ImageCodec", "Restored", "compr
 DEFAULT_QUALITY = 75
 DEFAULT_EFFORT = 5
 MAX_DECODED_PIXELS = 1 << 29
-"""Pictures above 512 megapixels are refused: a file of a few bytes may announce 2^31 black pixels."""
+"""Pictures above 512 megapixels are refused."""
+FREE_PIXELS, MAX_PIXELS_PER_BYTE = 1 << 24, 1 << 16
+"""A hostile file of a few bytes may announce millions of gray pixels. Above 16 megapixels every byte of a file answers for
+65,536 pixels at most; a gray picture from the encoder here has a byte for some 8,000."""
 
 
 SMALL_PICTURE = 1 << 20
@@ -358,8 +361,9 @@ def restore(
     view = View.of(header, region, scale, margin=0 if through is None or region is None else 4 * through.blocks)
     window = view.windows[scale]
     pixel_count = (window.bottom - window.top) * (window.right - window.left)
-    if pixel_count > MAX_DECODED_PIXELS:
-        raise LimitExceeded("number of pixels", MAX_DECODED_PIXELS, pixel_count)
+    most = min(MAX_DECODED_PIXELS, max(FREE_PIXELS, container.size * MAX_PIXELS_PER_BYTE))
+    if pixel_count > most:
+        raise LimitExceeded("number of pixels", most, pixel_count)
     missing = [_in_words(loss.part, loss.tile, loss.error) for loss in container.losses]
     with Workers(jobs) as workers:
         pixels, damaged = _decode(container, model, view, through, workers, allow_partial=allow_partial)
