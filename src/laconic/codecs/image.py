@@ -46,8 +46,8 @@ DEFAULT_EFFORT = 5
 MAX_DECODED_PIXELS = 1 << 29
 """Pictures above 512 megapixels are refused."""
 FREE_PIXELS, MAX_PIXELS_PER_BYTE = 1 << 24, 1 << 16
-"""A hostile file of a few bytes may announce millions of gray pixels. Above 16 megapixels every byte of a file answers for
-65,536 pixels at most; a gray picture from the encoder here has a byte for some 8,000."""
+"""A hostile file of a few bytes may announce millions of gray pixels. Above 16 megapixels every byte of a file answers
+for 65,536 pixels at most; a black picture from the encoder here has a byte for some 3,000."""
 
 
 SMALL_PICTURE = 1 << 20
