@@ -156,6 +156,11 @@ def test_convention_22_partial_restoration_says_what_is_missing(run: Any, folder
     assert Path("photo.lac").exists()  # --rm never removes what was not restored whole
     record = run("decompress", "photo.lac", "-o", "x.png", "--allow-partial", "-f", "--json").records[0]
     assert record["missing"]
+    assert record["codec"] == "image"
+    assert record["bpp"] == pytest.approx(8 * len(data) / (600 * 700), abs=1e-6)
+    Path("photo.lac").write_bytes(data[: len(data) * 3 // 4])
+    record = run("decompress", "photo.lac", "-o", "x.png", "--allow-partial", "-f", "--json").records[0]
+    assert record["bytes_in"] == len(data) * 3 // 4
 
 
 def test_convention_23_one_line_per_file_with_size_rate_and_speed(run: Any, photo: Path):

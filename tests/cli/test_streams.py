@@ -186,9 +186,11 @@ def test_convention_15_version_and_help(run: Any):
     assert run().code == 2
 
 
-def test_mistyped_commands_get_a_hint(run: Any, photo: Path):
+def test_mistyped_commands_get_a_hint(run: Any, photo: Path, lac: Path):
     assert "laconic compress" in run("compres", photo).said
     assert "laconic compress photo.png" in run(photo).said
+    assert "laconic decompress photo.lac" in run("photo.lac").said
+    assert "`laconic info`" in run("inspect", photo).said
     assert run("frobnicate").code == 2
     assert run("--frobnicate").code == 2
     assert run("compress").code == 2

@@ -137,4 +137,19 @@ def test_urls_are_read_and_written(run: Any, folder: Path):
     assert run("info", "memory://bucket/photo.lac").code == 0
     assert run("decompress", "memory://bucket/photo.lac", "-o", "memory://bucket/back.png").code == 0
     assert run("compress", "memory://bucket/back.png", "-o", "local.lac").code == 0
-    assert run("compress", "memory://bucket/none.png", "-o", "none.lac").code == 1
+    missing = run("compress", "memory://bucket/none.png", "-o", "none.lac")
+    assert (missing.code, missing.said) == (1, "error: memory://bucket/none.png: no such file\n")
+    unknown = run("compress", "noprotocol://bucket/none.png", "-o", "none.lac")
+    assert unknown.code == 2
+    assert "Protocol not known" in unknown.said
+
+
+def test_what_a_url_raises_names_the_url(run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    fsspec = pytest.importorskip("fsspec")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("the server is out of order")
+
+    monkeypatch.setattr(fsspec, "open", refuse)
+    result = run("compress", "memory://bucket/photo.png", "-o", "x.lac")
+    assert (result.code, result.said) == (1, "error: memory://bucket/photo.png: the server is out of order\n")

@@ -27,6 +27,21 @@ COMMANDS = {
     "train": "fit the entropy model to your own photos",
 }
 
+# What other programs call the same.
+_SYNONYMS = {
+    "encode": "compress",
+    "pack": "compress",
+    "decode": "decompress",
+    "unpack": "decompress",
+    "extract": "decompress",
+    "inspect": "info",
+    "identify": "info",
+    "show": "info",
+    "check": "verify",
+    "test": "verify",
+    "benchmark": "bench",
+}
+
 
 def dispatch(words: Sequence[str]) -> int:
     """Run the command named by the first word.
@@ -128,11 +143,12 @@ def _unknown(word: str) -> str:
     from difflib import get_close_matches
     from pathlib import Path
 
-    close = get_close_matches(word, COMMANDS, 1)
+    close = [_SYNONYMS[word]] if word in _SYNONYMS else get_close_matches(word, COMMANDS, 1)
     if close:
         hint = f"did you mean `laconic {close[0]}`?"
     elif Path(word).exists():
-        hint = f"to compress it: laconic compress {word}"
+        command = "decompress" if word.endswith(".lac") else "compress"
+        hint = f"to {command} it: laconic {command} {word}"
     else:
         hint = "`laconic -h` lists the commands"
     kind = "option" if word.startswith("-") else "command"

@@ -32,6 +32,7 @@ __all__ = [
     "remove_input",
     "run_batch",
     "skipped",
+    "warm_up",
 ]
 
 
@@ -113,6 +114,16 @@ def run_batch(plan: Plan, perform: Callable[[Job], Outcome], console: Console, *
 def exit_code_of(error: Exception) -> int:
     """The exit code for an error: that of our tree, 1 for everything else."""
     return error.exit_code if isinstance(error, LaconicError) else 1
+
+
+def warm_up() -> None:
+    """Load the codec and the model that all files share, so that no file's time contains that."""
+    import laconic
+    from laconic.models import default_model
+
+    assert laconic.ImageCodec  # found on first use
+    with contextlib.suppress(LaconicError):
+        default_model()  # a file to be restored may name another one: then this one need not be there
 
 
 def may_write(job: Job, *, force: bool, no_clobber: bool) -> bool:

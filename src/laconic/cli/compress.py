@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
-from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped
+from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped, warm_up
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
 from laconic.cli.units import parse_size, show_size
 
@@ -122,6 +122,7 @@ class _Compression:
         assert job.target is not None
         if not may_write(job, force=self.force, no_clobber=self.no_clobber):
             return skipped(job)
+        warm_up()
         start = time.perf_counter()
         image, size_in = self._load(job.source)
         loaded = time.perf_counter()

@@ -243,6 +243,8 @@ def _displayable(picture: Image.Image, icc: bytes | None) -> Image.Image:
         return picture.convert("RGBA")
     if mode in {"RGBX", "YCbCr", "HSV"}:
         return picture.convert("RGB")
+    if mode == "F":
+        raise UnsupportedInput("floating-point samples are not supported; convert them to 8 or 16 bits first")
     raise UnsupportedInput(f"pixels of Pillow's mode {mode} are not supported; convert them to 8 or 16 bits first")
 
 
