@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,8 +60,8 @@ def test_the_version_takes_less_than_150_ms():
     assert best_of(3, "--version") < 0.15
 
 
-def test_the_package_takes_less_than_60_ms_beyond_numpy():
-    """Processor time of importing every module that `laconic.compress` needs, the fastest of three runs."""
+def test_the_package_takes_less_than_60_ms_beyond_numpy(tmp_path: Path):
+    """Processor time of importing every module that `laconic.compress` needs, the fastest of four runs."""
     script = (
         "import time, numpy\n"
         "start = time.process_time()\n"
@@ -68,5 +69,10 @@ def test_the_package_takes_less_than_60_ms_beyond_numpy():
         "laconic.compress, laconic.decompress\n"
         "print(time.process_time() - start)\n"
     )
-    done = [subprocess.run([sys.executable, "-c", script], capture_output=True, check=True) for _ in range(3)]
-    assert min(float(run.stdout) for run in done) < 0.06
+    # As where it is installed: the first run compiles, later ones find what it compiled.
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    runs = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)
+        for _ in range(4)
+    ]
+    assert min(float(done.stdout) for done in runs) < 0.06
