@@ -22,6 +22,8 @@ class Laconic(AbstractPeer):
     threads: str = "1"
     lossless: bool = False
     jobs: int = 1
+    network: str | None = None
+    """Decoder-side network in place of the one that the file names."""
 
     def encode(self, pixels: RGB, quality: float) -> bytes:
         """Compress (H, W, 3) uint8 pixels to the bytes of a whole file."""
@@ -29,7 +31,7 @@ class Laconic(AbstractPeer):
 
     def decode(self, data: bytes) -> RGB:
         """Restore (H, W, 3) uint8 pixels from the bytes of a file."""
-        return laconic.decompress(data, jobs=self.jobs).astype(np.uint8, copy=False)
+        return laconic.decompress(data, network=self.network, jobs=self.jobs).astype(np.uint8, copy=False)
 
     def version(self) -> str:
         """Version of the library behind it, for the record of a run."""
@@ -58,3 +60,9 @@ class LosslessLaconic(AbstractPeer):
     def version(self) -> str:
         """Version of the library behind it, for the record of a run."""
         return laconic_version()
+
+
+BY_NETWORK = tuple(
+    Laconic(name=f"laconic-{network}", description=f"laconic, decoded with network {network}", network=network)
+    for network in ("off", "fast", "best")
+)

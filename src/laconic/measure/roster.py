@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from laconic.errors import UsageError
-from laconic.measure.own import Laconic, LosslessLaconic
+from laconic.measure.own import BY_NETWORK, Laconic, LosslessLaconic
 from laconic.measure.peers import (
     AVIF_PSNR,
     JPEG2000_LOSSLESS,
@@ -22,6 +22,7 @@ ROSTER: dict[str, AbstractPeer] = {
     peer.name: peer
     for peer in (
         Laconic(),
+        *BY_NETWORK,
         Jpeg(),
         WebP(),
         Avif(),

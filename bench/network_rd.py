@@ -1,0 +1,43 @@
+"""What the decoder-side networks are worth: the same files, decoded without and with them, on the 24 Kodak photos.
+
+    LACONIC_DATA=... python bench/network_rd.py
+
+BD-rates of averaged curves against decoding without a network, in PSNR and MS-SSIM, and against AVIF in the same run.
+"""
+
+from __future__ import annotations
+
+import record
+
+from laconic.measure import comparison, roster
+from laconic.measure.deltas import bd_rate
+from laconic.models import default_model
+
+ASKED = {"fast": {"psnr-rgb": -9.0}, "best": {"psnr-rgb": -17.0, "ms-ssim-rgb": -8.0}}
+ASKED_OF_AVIF = {"avif": -13.0, "avif-psnr": -5.0}
+
+networks = [name for name in ("fast", "best") if name in default_model().networks]
+pictures = record.kodak()
+names = ",".join(["laconic-off", *(f"laconic-{name}" for name in networks), "avif"])
+curves = {codec.name: comparison.measure(codec, pictures) for codec in roster.named(names)}
+claims = []
+for name in networks:
+    for figure, bound in ASKED[name].items():
+        off, through = curves["laconic-off"], curves[f"laconic-{name}"]
+        delta = bd_rate(off.mean("bpp"), off.mean(figure), through.mean("bpp"), through.mean(figure))
+        claims.append(
+            record.claim(f"BD-rate ({figure}) of {name} against off, percent", delta.percent, bound, at_most=True)
+        )
+    gains = [b - a for a, b in zip(off.mean("psnr-rgb"), through.mean("psnr-rgb"), strict=True)]
+    print(
+        f"{name}: dB gained from quality {off.qualities[0]} to {off.qualities[-1]}:", *(f"{gain:.3f}" for gain in gains)
+    )
+for other, bound in ASKED_OF_AVIF.items():
+    for name in networks:
+        percent = comparison.compare(curves[f"laconic-{name}"], curves[other]).averaged.percent
+        what = f"BD-rate (PSNR) of {name} against {curves[other].codec.description}, percent"
+        if name == "best":
+            claims.append(record.claim(what, percent, bound, at_most=True))
+        else:
+            print(f"{what}: {percent:.2f}")
+record.write("network_rd", {**comparison.report(list(curves.values()), pictures), "claims": claims})
