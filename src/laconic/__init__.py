@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from laconic import errors as errors
-    from laconic.codecs.files import compress_file, decompress_file
+    from laconic.codecs.files import compress_file, decompress_file, verify
     from laconic.codecs.image import ImageCodec, Restored, compress, decompress, restore
-    from laconic.codecs.inspection import Info, inspect, verify
+    from laconic.codecs.inspection import Info, inspect
     from laconic.codecs.latents import Latents
 
 __version__ = "0.1.0"
@@ -40,7 +40,7 @@ _HOMES = {
     "decompress_file": "laconic.codecs.files",
     "inspect": "laconic.codecs.inspection",
     "restore": "laconic.codecs.image",
-    "verify": "laconic.codecs.inspection",
+    "verify": "laconic.codecs.files",
 }
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import sys
 import time
@@ -14,8 +15,6 @@ from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_posi
 from laconic.cli.units import show_size
 
 if TYPE_CHECKING:
-    import argparse
-
     from numpy.typing import NDArray
 
     from laconic.cli.console import Console
@@ -54,10 +53,10 @@ def configure(parser: options.CommandParser) -> None:
     )
     output.add_argument(
         "--scale",
-        metavar="0..5",
-        type=options.in_range(int, 0, 5),
+        metavar="1/N",
+        type=_scale,
         default=0,
-        help="1 halves width and height, 2 quarters them, ...: decodes less, runs no network (default: 0)",
+        help="1/2, 1/4, 1/8, 1/16 or 1/32 of width and height: decodes less, runs no network (default: 1)",
     )
     options.add_metadata_options(parser)
     options.add_console_options(parser)
@@ -220,9 +219,15 @@ def _outcome(
     return Outcome(line, record, len(data), size_out, pixels, complete=not missing, notes=notes, remarks=remarks)
 
 
-def _region(text: str) -> tuple[int, ...]:
-    import argparse
+def _scale(text: str) -> int:
+    """From 1, 1/2, .. 1/32 to the power of two."""
+    scales = {"1": 0, **{f"1/{2**k}": k for k in range(6)}}
+    if text not in scales:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of 1, 1/2, 1/4, 1/8, 1/16, 1/32")
+    return scales[text]
 
+
+def _region(text: str) -> tuple[int, ...]:
     parts = text.split(",")
     if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) < 7 for part in parts):
         raise argparse.ArgumentTypeError(f"{text!r} is not X,Y,WIDTH,HEIGHT in pixels, such as 0,0,640,480")

@@ -1,4 +1,4 @@
-"""Whole files: a photo to a `.lac` file and back."""
+"""Whole files: a photo to a `.lac` file and back, and whether such a file is sound."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from laconic.signals import image
 from laconic.signals.locations import read_bytes, write_bytes
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from laconic.codecs.image import Restored
     from laconic.signals.locations import Source, Target
 
-__all__ = ["compress_file", "decompress_file"]
+__all__ = ["compress_file", "decompress_file", "verify"]
 
 
 def compress_file(source: Source, target: Target, *, force: bool = False, **settings: Any) -> Info:
@@ -82,3 +83,23 @@ def decompress_file(
     pixels = restored.pixels if restored.pixels.ndim == 3 else restored.pixels[:, :, None]
     image.save(target, image.Image(pixels, restored.icc, restored.exif, restored.xmp), force=force)
     return restored
+
+
+def verify(source: bytes | str | os.PathLike[str], *, jobs: int | None = None) -> Info:
+    """Check a file to the last bit: every checksum, and that every stream decodes and ends where it must.
+
+    Parameters
+    ----------
+    source : path, or the bytes of a file
+    jobs : int, optional
+        Threads; None is one for each core.
+
+    Raises
+    ------
+    FormatError
+        One of its kinds, see `laconic.errors`.
+    """
+    data = read_bytes(source)
+    info = inspect(data)
+    restore(data, network="off", jobs=jobs)  # what the network adds is no part of the file
+    return info

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laconic.codecs.inspection import group_name
 from laconic.codecs.pixels import as_pixels, from_pixels
 from laconic.codecs.targets import Target, find_code
 from laconic.codecs.tiles import NETWORKS, blank_tile, pixel_window, tile_coding, wavelets
@@ -259,6 +260,7 @@ def compress(
     size: int | None = None,
     lossless: bool = False,
     effort: int = DEFAULT_EFFORT,
+    network: str = "auto",
     jobs: int | None = None,
     icc: bytes | None = None,
     exif: bytes | None = None,
@@ -270,7 +272,7 @@ def compress(
     ----------
     picture : ndarray (H, W) or (H, W, C) uint8 or uint16, path, or PIL image
         A path brings its own metadata; `icc`, `exif`, `xmp` replace them.
-    quality, bpp, psnr, size, lossless, effort, jobs
+    quality, bpp, psnr, size, lossless, effort, network, jobs
         See `ImageCodec`.
 
     Returns
@@ -282,7 +284,9 @@ def compress(
     UsageError, UnsupportedInput, TargetUnreachable
         As their names say.
     """
-    codec = ImageCodec(quality=quality, bpp=bpp, psnr=psnr, size=size, lossless=lossless, effort=effort, jobs=jobs)
+    codec = ImageCodec(
+        quality=quality, bpp=bpp, psnr=psnr, size=size, lossless=lossless, effort=effort, network=network, jobs=jobs
+    )
     if not isinstance(picture, np.ndarray):
         from laconic.codecs.pixels import load_picture
 
@@ -364,7 +368,7 @@ def restore(
     most = min(MAX_DECODED_PIXELS, max(FREE_PIXELS, container.size * MAX_PIXELS_PER_BYTE))
     if pixel_count > most:
         raise LimitExceeded("number of pixels", most, pixel_count)
-    missing = [_in_words(loss.part, loss.tile, loss.error) for loss in container.losses]
+    missing = [_in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
     with Workers(jobs) as workers:
         pixels, damaged = _decode(container, model, view, through, workers, allow_partial=allow_partial)
     if region is not None:
@@ -402,7 +406,7 @@ def _decode(
             if not allow_partial:
                 raise
             blank_tile(planes, grid, tile)
-            return _in_words("segments", tile, error)
+            return _in_words(header, "coefficients", tile, error)
         return None
 
     damaged = [words for words in workers.each(decode_tile, range(grid.count)) if words]
@@ -431,5 +435,8 @@ def _network(header: Header, model: ImageModel, asked: str | None) -> Network | 
     return model.networks[name]
 
 
-def _in_words(part: str, tile: int | None, error: Exception) -> str:
-    return f"{part}{'' if tile is None else f', tile {tile}'}: {error}"
+def _in_words(header: Header, part: str, tile: int | None, error: Exception) -> str:
+    """Say what is missing: of chunk "segments 2" the levels that it holds."""
+    kind, _, number = part.partition(" ")
+    name = group_name(header, int(number)) if kind == "segments" and number else part
+    return f"{name}{'' if tile is None else f' of tile {tile}'}: {error}"

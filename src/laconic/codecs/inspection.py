@@ -1,4 +1,4 @@
-"""What a file says about itself without decoding a pixel, and whether it is sound."""
+"""What a file says about itself without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from laconic.codecs.tiles import NETWORKS
-from laconic.container import Container, Tag, read
+from laconic.container import Container, Header, Tag, read
 from laconic.container.layout import groups
 from laconic.quantize.steps import base_step
 from laconic.signals.locations import read_bytes
 
-__all__ = ["Info", "inspect", "verify"]
+__all__ = ["Info", "group_name", "inspect"]
 
 CODECS = {1: "image"}
 
@@ -90,18 +90,22 @@ class Info:
         return asdict(self)
 
 
+def group_name(header: Header, group: int) -> str:
+    """Say which bands a resolution group holds."""
+    levels = groups(header.cuts)[group]
+    spans = ["lowest band"] if group == 0 else []
+    if levels:
+        spans.append(f"level {levels[0]}" if len(levels) == 1 else f"levels {levels[0]} to {levels[-1]}")
+    return " and ".join(spans)
+
+
 def _parts(container: Container) -> tuple[tuple[str, int], ...]:
-    levels = groups(container.header.cuts)
     parts: list[tuple[str, int]] = [("magic and version", container.chunks[0].offset)]
     group = 0
     for chunk in container.chunks:
         name = chunk.tag.name.lower()
         if chunk.tag is Tag.SEGMENTS:
-            spans = ["lowest band"] if group == 0 else []
-            if levels[group]:
-                first, last = levels[group][0], levels[group][-1]
-                spans.append(f"level {first}" if first == last else f"levels {first} to {last}")
-            name = " and ".join(spans)
+            name = group_name(container.header, group)
             group += 1
         parts.append((name, chunk.size))
     return tuple(parts)
@@ -120,25 +124,3 @@ def inspect(source: bytes | str | os.PathLike[str]) -> Info:
         One of its kinds, see `laconic.errors`.
     """
     return Info.of(read(read_bytes(source)))
-
-
-def verify(source: bytes | str | os.PathLike[str], *, jobs: int | None = None) -> Info:
-    """Check a file to the last bit: every checksum, and that every stream decodes and ends where it must.
-
-    Parameters
-    ----------
-    source : path, or the bytes of a file
-    jobs : int, optional
-        Threads; None is one for each core.
-
-    Raises
-    ------
-    FormatError
-        One of its kinds, see `laconic.errors`.
-    """
-    from laconic.codecs.image import restore
-
-    data = read_bytes(source)
-    info = inspect(data)
-    restore(data, jobs=jobs)
-    return info
