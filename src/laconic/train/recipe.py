@@ -43,7 +43,7 @@ DEEP_EVERY, DEEP_WEIGHT = 6, 0.01
 SET_CODES = (0, 240, 304, 368, 424, 480)
 """First step codes of the lossy sets of a shipped model: base steps up to 3.4, 6.7, 13, 25, 45 and beyond."""
 
-QUALITY_STEPS = {0: 400.0, 20: 110.0, 50: 45.0, 75: 20.0, 90: 8.0, 100: 0.7}
+QUALITY_STEPS = {0: 210.0, 20: 110.0, 50: 45.0, 75: 20.0, 90: 8.0, 100: 1.5}
 """Base steps, in 8-bit pixel units, of some qualities; between them the logarithm is interpolated."""
 
 
