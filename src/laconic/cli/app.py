@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": "check .lac files to the last bit",
     "bench": "measure against JPEG, WebP, AVIF and JPEG XL on your photos",
     "train": "fit the entropy model to your own photos",
+    "export": "write a network of the model as ONNX, for other runtimes",
 }
 
 # What other programs call the same.
