@@ -57,13 +57,14 @@ def noise(height: int, width: int, dtype: Any) -> NDArray[Any]:
     return np.random.default_rng(1).integers(0, int(np.iinfo(dtype).max) + 1, (height, width, 3)).astype(dtype)
 
 
-def encode(pixels: NDArray[Any], **settings: Any) -> bytes:
-    return lac.ImageCodec(**settings).encode(pixels)
+def encode(pixels: NDArray[Any], *, network: str = "off", **settings: Any) -> bytes:
+    """Encode, without the network unless it is what the file protects."""
+    return lac.ImageCodec(network=network, **settings).encode(pixels)
 
 
 def with_cuts(pixels: NDArray[Any], cuts: int, **settings: Any) -> bytes:
     """Encode with resolution groups of one's own choice."""
-    codec = lac.ImageCodec(**settings)
+    codec = lac.ImageCodec(network="off", **settings)
     with Workers(1) as workers:
         analysis = image.Analysis.of(pixels, lossless=codec.lossless, workers=workers)
         code = 0 if codec.lossless else int(analysis.model.quality_codes[codec.target.quality])
@@ -73,7 +74,7 @@ def with_cuts(pixels: NDArray[Any], cuts: int, **settings: Any) -> bytes:
 
 def steps(pixels: NDArray[Any], code: int) -> bytes:
     """Encode at a step code that no quality may name."""
-    codec = lac.ImageCodec(quality=50)
+    codec = lac.ImageCodec(quality=50, network="off")
     with Workers(1) as workers:
         analysis = image.Analysis.of(pixels, lossless=False, workers=workers)
         header = codec.header_at(analysis, code)
@@ -81,10 +82,10 @@ def steps(pixels: NDArray[Any], code: int) -> bytes:
 
 
 VALID: dict[str, Callable[[], bytes]] = {
-    "gray": lambda: encode(photo(70, 50, 1), quality=60),
+    "gray": lambda: encode(photo(70, 50, 1), quality=60, network="auto"),
     "gray_alpha": lambda: encode(photo(50, 70, 2), quality=60),
-    "rgb": lambda: encode(photo(70, 50), quality=60),
-    "rgba": lambda: encode(photo(50, 70, 4), quality=60),
+    "rgb": lambda: encode(photo(70, 50), quality=60, network="auto"),
+    "rgba": lambda: encode(photo(50, 70, 4), quality=60, network="auto"),
     "gray_16_bit": lambda: encode(photo(50, 70, 1, 16), quality=80),
     "rgba_16_bit": lambda: encode(photo(70, 50, 4, 16), quality=60),
     "lossless_gray": lambda: encode(photo(35, 50, 1), lossless=True),
@@ -92,15 +93,15 @@ VALID: dict[str, Callable[[], bytes]] = {
     "lossless_rgba": lambda: encode(photo(33, 35, 4), lossless=True),
     "lossless_gray_alpha_16_bit": lambda: encode(photo(33, 35, 2, 16), lossless=True),
     "lossless_rgb_16_bit": lambda: encode(photo(33, 35, 3, 16), lossless=True),
-    "one_pixel": lambda: encode(photo(1, 1), quality=60),
+    "one_pixel": lambda: encode(photo(1, 1), quality=60, network="auto"),
     "one_pixel_lossless_rgba_16_bit": lambda: encode(photo(1, 1, 4, 16), lossless=True),
-    "one_row": lambda: encode(photo(1, 100), quality=60),
+    "one_row": lambda: encode(photo(1, 100), quality=60, network="auto"),
     "one_column": lambda: encode(photo(100, 1), quality=60),
     "two_by_three": lambda: encode(photo(2, 3), quality=90),
     "tile_edge_64": lambda: encode(photo(64, 64), quality=40, tile=64),
     "tile_edge_65": lambda: encode(photo(65, 65, 1), quality=40, tile=64),
     "many_tiles": lambda: encode(photo(130, 100, 1), quality=50, tile=64),
-    "many_tiles_rgba": lambda: encode(photo(66, 90, 4), quality=30, tile=64),
+    "many_tiles_rgba": lambda: encode(photo(66, 90, 4), quality=30, tile=64, network="auto"),
     "many_tiles_lossless": lambda: encode(photo(65, 67, 1), lossless=True, tile=64),
     "flat_middle_gray": lambda: encode(np.full((70, 50, 3), 128, np.uint8), quality=60),
     "flat_white": lambda: encode(np.full((70, 50), 255, np.uint8), quality=60),
@@ -108,8 +109,8 @@ VALID: dict[str, Callable[[], bytes]] = {
     "checkers_lossless": lambda: encode(checkers(40, 50), lossless=True),
     "noise_lossless_16_bit": lambda: encode(noise(20, 24, np.uint16), lossless=True),
     "noise_quality_100": lambda: encode(noise(30, 24, np.uint8), quality=100),
-    "quality_0": lambda: encode(photo(70, 50), quality=0),
-    "quality_75": lambda: encode(photo(70, 50), quality=75),
+    "quality_0": lambda: encode(photo(70, 50), quality=0, network="auto"),
+    "quality_75": lambda: encode(photo(70, 50), quality=75, network="auto"),
     "quality_100": lambda: encode(photo(35, 50), quality=100),
     "step_code_0": lambda: steps(photo(33, 35), 0),
     "step_code_767": lambda: steps(photo(70, 50), 767),
@@ -117,7 +118,7 @@ VALID: dict[str, Callable[[], bytes]] = {
     "effort_1": lambda: encode(photo(70, 50), quality=60, effort=1),
     "effort_10": lambda: encode(photo(70, 50), quality=60, effort=10),
     "size_target": lambda: encode(photo(70, 50), size=700),
-    "metadata": lambda: lac.ImageCodec(quality=30).encode(
+    "metadata": lambda: lac.ImageCodec(quality=30, network="off").encode(
         photo(20, 20), icc=b"profile " * 20, exif=b"MM\0*\0\0\0\x08", xmp=b"<x:xmpmeta/>"
     ),
     "network_off": lambda: encode(photo(70, 50), quality=40, network="off"),

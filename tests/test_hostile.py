@@ -42,12 +42,14 @@ def samples() -> list[bytes]:
     rgba = np.concatenate([photo, photo[:, :, :1]], axis=2)
     deep = (photo.astype(np.uint16) * 257) ^ 21
     return [
-        lac.ImageCodec(quality=60, tile=64).encode(photo, icc=b"profile" * 30, exif=b"MM\0*", xmp=b"<x/>"),
+        lac.ImageCodec(quality=60, tile=64, network="off").encode(
+            photo, icc=b"profile" * 30, exif=b"MM\0*", xmp=b"<x/>"
+        ),
         lac.ImageCodec(quality=85).encode(photo[:50, :60]),
-        lac.ImageCodec(quality=20, tile=64).encode(deep[:70, :80]),
+        lac.ImageCodec(quality=20, tile=64, network="off").encode(deep[:70, :80]),
         lac.ImageCodec(lossless=True).encode(rgba[:40, :50]),
         lac.ImageCodec(lossless=True, tile=64).encode(deep[:66, :30, :1]),
-        lac.ImageCodec(quality=40).encode(rgba[:64, :64, 2:]),
+        lac.ImageCodec(quality=40, network="off").encode(rgba[:64, :64, 2:]),
         lac.ImageCodec(quality=50).encode(photo[:1, :1]),
     ]
 

@@ -147,7 +147,7 @@ def test_the_network_changes_no_stream(networked: ImageModel, photo: NDArray[np.
 
 def test_only_the_needed_tiles_and_groups_are_read(photo: NDArray[np.uint8]):
     """Damage outside of what a view needs, found by its stream's own content only, does no harm."""
-    data = lac.ImageCodec(quality=70, tile=64).encode(photo)
+    data = lac.ImageCodec(quality=70, tile=64, network="off").encode(photo)
     container = read(data)
     far = [[bytes(part or b"") for part in group] for group in container.segments]
     far[-1][-1] = b"\xff" * 9  # (the coarsest levels are needed far around: they are small)
