@@ -173,15 +173,14 @@ def test_a_higher_quality_costs_bytes_and_brings_decibels(photo: NDArray[np.uint
 def test_more_effort_is_a_better_bargain(photo: NDArray[np.uint8]):
     """At the same PSNR, each effort needs no more bytes than the one below it."""
     sizes: list[float] = []
-    for effort in (1, 2, 3):
+    for effort in (1, 2, 5, 10):
         found: list[tuple[float, int]] = []
         for quality in range(40, 90, 7):
             data = lac.ImageCodec(quality=quality, effort=effort, network="off").encode(photo)
             found.append((psnr(photo, lac.decompress(data)), len(data)))
         decibels, lengths = zip(*found, strict=True)
         sizes.append(float(np.interp(32.0, decibels, np.log(lengths))))
-    assert sizes[0] > sizes[1]
-    assert sizes[1] > sizes[2] - 0.01
+    assert sizes[0] > sizes[1] >= sizes[2] >= sizes[3]
 
 
 def test_a_configuration_is_its_repr_and_can_be_pickled(photo: NDArray[np.uint8]):
