@@ -40,4 +40,13 @@ for other, bound in ASKED_OF_AVIF.items():
             claims.append(record.claim(what, percent, bound, at_most=True))
         else:
             print(f"{what}: {percent:.2f}")
-record.write("network_rd", {**comparison.report(list(curves.values()), pictures), "claims": claims})
+everyone = list(curves.values())
+result = comparison.report(everyone, pictures, subject="laconic-off")
+for name in networks:
+    subject = f"laconic-{name}"
+    others = [curve for curve in everyone if curve.codec.name not in {f"laconic-{n}" for n in networks} - {subject}]
+    result["bd_rate"] |= comparison.report(others, pictures, subject=subject)["bd_rate"]
+result["bd_rate"] = {
+    key: value for key, value in result["bd_rate"].items() if not key.startswith("laconic-off against laconic")
+}
+record.write("network_rd", {**result, "claims": claims})

@@ -39,6 +39,7 @@ for network in ("off", *(name for name in ("fast", "best") if name in default_mo
 record.write(
     "network_speed",
     {
+        "megapixels": megapixels,
         "cores": usable_cores(),
         "instruction_set": _native.instruction_set(),
         "region": REGION,

@@ -44,7 +44,8 @@ def lossless(result: dict[str, Any]) -> str:
 
 def codec_speed(result: dict[str, Any]) -> str:
     """What a 24-megapixel picture and a small photo cost in time and memory."""
-    speed, seconds, peak = result["speed_by_jobs"]["2"], result["process_seconds"], result["process_peak_bytes"]
+    speed, peak = result["speed_by_jobs"]["2"], result["process_peak_bytes"]
+    seconds = result["process_seconds_768x512"]
     rows = [
         [
             "24 megapixels in memory, two cores",
@@ -53,8 +54,8 @@ def codec_speed(result: dict[str, Any]) -> str:
         ],
         [
             "the command on a photo of 768 x 512",
-            f"{seconds['compress 768x512']:.2f} s",
-            f"{seconds['decompress 768x512']:.2f} s",
+            f"{seconds['compress']['fastest']:.2f} s",
+            f"{seconds['decompress']['fastest']:.2f} s",
         ],
         [
             "memory of the command on 24 megapixels",
@@ -63,6 +64,30 @@ def codec_speed(result: dict[str, Any]) -> str:
         ],
     ]
     return table(["speed and memory", "compress", "decompress"], rows) + made(result)
+
+
+def network_rd(result: dict[str, Any]) -> str:
+    """What the decoder-side networks are worth against AVIF in the same run."""
+    codecs = {codec["name"]: codec["description"] for codec in result["codecs"]}
+    rows: list[list[str]] = []
+    for name, delta in result["bd_rate"].items():
+        first, peer = name.split(" against ")
+        rows.append([codecs[first], codecs[peer], *(percent(delta[figure]) for figure in ("psnr-rgb", "ms-ssim-rgb"))])
+    return table(["", "against", "BD-rate, PSNR", "BD-rate, MS-SSIM"], rows) + made(result)
+
+
+def network_speed(result: dict[str, Any]) -> str:
+    """How fast pictures decode through each network."""
+    rows = [
+        [
+            f"network {name}",
+            f"{result['megapixels'] / seconds['two threads']:.0f} MP/s",
+            f"{100 * seconds['region, two threads'] / seconds['two threads']:.1f} %",
+        ]
+        for name, seconds in result["seconds"].items()
+    ]
+    head = ["24 megapixels, two cores", "decode", "time for a region of 512 x 512"]
+    return table(head, rows) + made(result)
 
 
 def percent(delta: dict[str, Any]) -> str:
@@ -83,7 +108,13 @@ def made(result: dict[str, Any]) -> str:
     return f"\n`{result['command']}`, {result['date'][:10]}, {machine['processor']}, {machine['cores']} cores\n"
 
 
-TABLES = {"kodak_rd": kodak_rd, "lossless": lossless, "codec_speed": codec_speed}
+TABLES = {
+    "kodak_rd": kodak_rd,
+    "lossless": lossless,
+    "codec_speed": codec_speed,
+    "network_rd": network_rd,
+    "network_speed": network_speed,
+}
 
 
 def names(text: str) -> list[str]:
