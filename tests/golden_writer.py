@@ -20,6 +20,7 @@ import laconic as lac
 from laconic.codecs import image, image_reference
 from laconic.container import read, write
 from laconic.errors import FormatError, LaconicError
+from laconic.models import default_model
 from laconic.signals.image import load
 from laconic.transform.workers import Workers
 
@@ -115,6 +116,7 @@ VALID: dict[str, Callable[[], bytes]] = {
     "step_code_0": lambda: steps(photo(33, 35), 0),
     "step_code_767": lambda: steps(photo(70, 50), 767),
     "step_code_0_16_bit": lambda: steps(photo(33, 35, 1, 16), 0),
+    "parameter_set_1": lambda: steps(photo(70, 50), int(default_model().set_codes[1])),
     "effort_1": lambda: encode(photo(70, 50), quality=60, effort=1),
     "effort_10": lambda: encode(photo(70, 50), quality=60, effort=10),
     "size_target": lambda: encode(photo(70, 50), size=700),
