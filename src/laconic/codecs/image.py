@@ -53,6 +53,7 @@ for 65,536 pixels at most; a black picture from the encoder here has a byte for 
 
 SMALL_PICTURE = 1 << 20
 SMALL_TILE, LARGE_TILE = 1024, 512
+LARGEST_TILE = 1024  # of pictures that a decoder may doubt: an empty tile of six groups takes 30 bytes
 SMALL_CUTS, LARGE_CUTS = 0b000011, 0b011111
 """Resolution groups: quarter, half and full size for a small picture; every level for itself in a large one."""
 
@@ -190,6 +191,8 @@ class ImageCodec:
         """Return the header of a file of this picture at a step code."""
         channels, height, width = analysis.planes.shape
         small = height * width <= SMALL_PICTURE
+        if height * width > FREE_PIXELS and (self.tile or LARGE_TILE) > LARGEST_TILE:
+            raise UsageError(f"tile is {self.tile}, expected at most {LARGEST_TILE} for pictures above 16 megapixels")
         return Header(
             fingerprint=analysis.model.fingerprint,
             width=width,

@@ -102,6 +102,8 @@ def load_model(data: bytes) -> ImageModel:
     )
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:
         raise ModelError("lossy sets have planes Y, Cb, Cr; the lossless set Y, Co, Cg and alpha")
+    if any(not parameters.ratio.all() for parameters in model.lossy):
+        raise ModelError("a lossy set has a step ratio of 0")
     return model
 
 
