@@ -29,7 +29,9 @@ KNOTS, CODES_PER_KNOT, SAMPLES = 13, 64, 48
 ACTIVATION_BITS = 11
 """Fraction bits of an activation: 16-bit activations reach from -16 to 16."""
 SCALE_BITS = 16
-TILE = 512  # pixels; smaller tiles repeat more of the work around them, larger ones leave threads without work
+TILE, SMALL_TILE = 512, 256
+"""Sides in pixels: small tiles repeat more of the work around them, large ones leave threads of a small picture idle."""
+SMALL_PICTURE = 1 << 21
 LARGEST_SUM = (1 << 31) - 1
 
 
@@ -271,10 +273,11 @@ def synthesize(planes: NDArray[Any], network: Network, *, code: int, step: int, 
     channels, height, width = planes.shape
     pixels = np.empty((height, width, channels), np.uint8 if planes.dtype == np.int16 else np.uint16)
     native = network.native(code)
+    side = SMALL_TILE if height * width <= SMALL_PICTURE and workers.jobs > 1 else TILE
     tiles = [
-        (y, x, min(TILE, height - y), min(TILE, width - x))
-        for y in range(0, height, TILE)
-        for x in range(0, width, TILE)
+        (y, x, min(side, height - y), min(side, width - x))
+        for y in range(0, height, side)
+        for x in range(0, width, side)
     ]
     workers.each(lambda tile: _native.enhance_tile(planes, pixels, native, step, tile), tiles)
     return pixels
