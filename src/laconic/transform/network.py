@@ -30,7 +30,7 @@ ACTIVATION_BITS = 11
 """Fraction bits of an activation: 16-bit activations reach from -16 to 16."""
 SCALE_BITS = 16
 TILE, SMALL_TILE = 512, 256
-"""Sides in pixels: small tiles repeat more of the work around them, large ones leave threads of a small picture idle."""
+"""Sides in pixels: small tiles repeat more work around them, large ones leave threads of a small picture idle."""
 SMALL_PICTURE = 1 << 21
 LARGEST_SUM = (1 << 31) - 1
 
