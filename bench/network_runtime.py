@@ -3,11 +3,11 @@ codecs' synthesis networks far behind.
 
     LACONIC_DATA=... python bench/network_runtime.py
 
-One picture of Kodak size (768 x 512) and one of 16 Kodak photos, planes in memory to pixels in memory. Torch gets the
-same layers in the faster of two forms (matrix products over positions, convolutions over channels-last pictures), in
-float32 and bfloat16, without gradients. The peak is that of bench/integer_peak.cpp, which does nothing but multiply and
-add on registers. The comparison with `mbt2018-mean` (Minnen et al., 2018) runs its decoder's layers in torch with random
-weights, hyper synthesis and synthesis, without its entropy coder, against our whole decode from bytes to pixels.
+A picture of 6 megapixels, planes in memory to pixels in memory. Torch gets the same layers in the faster of two forms
+(matrix products over positions, convolutions over channels-last pictures), in float32 and bfloat16, without gradients.
+The peak is that of bench/integer_peak.cpp, which does nothing but multiply and add on registers. The comparison with
+`mbt2018-mean` (Minnen et al., 2018) runs its decoder's layers in torch with random weights, hyper synthesis and
+synthesis, without its entropy coder, against our whole decode of a Kodak photo from bytes to pixels.
 """
 
 from __future__ import annotations
