@@ -1,8 +1,8 @@
 """The context model once more, in numpy, for symbols that are all known: which table codes each symbol.
 
-`native/causal.h` goes symbol by symbol; here every rule is an operation on whole bands. It serves the benches that
-need the distribution of each symbol (entropy_speed.py, estimate.py), and it is a third opinion on the format: `check`
-demands the very operations that the native coder makes.
+`native/causal.h` goes symbol by symbol; here every rule is an operation on whole bands, and tables learn all at once,
+use by use. It serves the benches that need the distribution of each symbol (entropy_speed.py, estimate.py), and it is a
+third opinion on the format: `check` demands the very operations that the native coder makes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from laconic.entropy.tables import ParameterSet
 TOTAL, BUCKETS, TOKENS, ESCAPE, GROUP = 16384, 48, 16, 15, 16
 OWN = [(dy, dx) for dy in (-2, -1) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
 SQUARE = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
-# Rows of a band's tables: tokens by kind and bucket, then group flags, then signs.
-FLAGS, SIGNS, ROWS = 2 * BUCKETS, 3 * BUCKETS, 3 * BUCKETS + 27
+# Rows of a band's tables: tokens but 0 by kind and bucket, then whether a token is 0 likewise, group flags, and signs.
+ZEROS, FLAGS, SIGNS, ROWS = 2 * BUCKETS, 4 * BUCKETS, 5 * BUCKETS, 5 * BUCKETS + 27
 RAW = 4 * BANDS * ROWS
 """Tables of n raw bits are numbered RAW + n."""
+WHOLE = 1 << 24
+RATES = np.array([5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7])
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,19 @@ class Operations:
     table : (n,) int64
         Number of the table: (plane * 19 + band) * ROWS + row, or RAW + n for n raw bits.
     letter : (n,) int64
-        Token, flag (0: all zero), sign (0: negative) or the raw bits.
+        Token less 1, whether a token is not 0, flag (0: all zero), sign (0: negative) or the raw bits.
     start, freq : (n,) int64
         The letter's interval of 0 .. 16384.
+    cumulative : (n, 17) uint16
+        All intervals of the table as it stands there: where each letter begins, the last ones at 16384. Raw bits have
+        none.
     """
 
     table: NDArray[np.int64]
     letter: NDArray[np.int64]
     start: NDArray[np.int64]
     freq: NDArray[np.int64]
+    cumulative: NDArray[np.uint16]
 
     @property
     def bits(self) -> float:
@@ -71,15 +77,81 @@ def operations(
     for p, (parameters, index, _) in enumerate(codings):
         bands[p][0] = bands[p][0] - _predicted(bands[p][0], parameters.ll_pred[index].astype(np.int64))
     companded = [[_companded(np.abs(band)) for band in plane] for plane in bands]
-    found: list[Operations] = []
+    rows: list[NDArray[np.int64]] = []
     for number, levels in enumerate(groups(cuts)):
         order = [(p, 0) for p in range(planes)] if number == 0 else []
         order += [(p, 1 + 3 * (6 - level) + o) for level in levels for p in range(planes) for o in range(3)]
         parts = [_band(bands, companded, p, j, codings[p]) for p, j in order if bands[p][j].size]
         busy = any(bands[p][j].any() for p, j in order)
-        columns = np.concatenate(parts, axis=1) if busy else np.zeros((4, 0), np.int64)
-        found.append(Operations(*columns))
-    return found
+        rows.append(np.concatenate(parts, axis=1) if busy else np.zeros((2, 0), np.int64))
+    # A band lies in one stream, so what its tables learn can be worked out for all streams together.
+    ends = np.cumsum([row.shape[1] for row in rows])
+    table, letter = np.concatenate(rows, axis=1)
+    cumulative = _learned(table, letter, codings)
+    place = np.arange(len(table))
+    raw = table >= RAW
+    letters = np.where(raw, 0, letter)
+    start = cumulative[place, letters].astype(np.int64)
+    freq = cumulative[place, letters + 1] - start
+    bits = table[raw] - RAW
+    start[raw], freq[raw] = letter[raw] << (14 - bits), np.int64(1) << (14 - bits)
+    return [
+        Operations(table[a:b], letter[a:b], start[a:b], freq[a:b], cumulative[a:b])
+        for a, b in zip([0, *ends[:-1]], ends, strict=True)
+    ]
+
+
+def _first_bounds(tables: NDArray[np.int64], codings: Sequence[tuple[ParameterSet, int, int]]) -> NDArray[np.int64]:
+    """(n, 17) bounds in 2^-24 that tables begin with; those of two letters stay at the end from the third on."""
+    bounds = np.full((len(tables), TOKENS + 1), WHOLE, np.int64)
+    bounds[:, 0] = 0
+    for k, number in enumerate(tables):
+        place, row = divmod(int(number), ROWS)
+        plane, band = divmod(place, BANDS)
+        parameters, index, _ = codings[plane]
+        freq = parameters.freq[index, band].reshape(-1, TOKENS).astype(np.int64)
+        if row < ZEROS:
+            bounds[k, 1:TOKENS] = (np.cumsum(freq[row, 1:]) << 24) // (TOTAL - freq[row, 0])
+        elif row < FLAGS:
+            bounds[k, 1] = freq[row - ZEROS, 0] << 10
+        elif row < SIGNS:
+            bounds[k, 1] = int(parameters.group_freq[index, band, row - FLAGS]) << 10
+        else:
+            bounds[k, 1] = int(parameters.sign_freq[index, band, row - SIGNS]) << 10
+    return bounds
+
+
+def _learned(
+    table: NDArray[np.int64],
+    letter: NDArray[np.int64],
+    codings: Sequence[tuple[ParameterSet, int, int]],
+) -> NDArray[np.uint16]:
+    """(n, 17) where the letters of each operation's table begin at the time."""
+    count = len(table)
+    result = np.full((count, TOKENS + 1), TOTAL, np.uint16)
+    raw = table >= RAW
+    coded = np.flatnonzero(~raw)
+    order = coded[np.argsort(table[coded], kind="stable")]
+    if not len(order):
+        return result
+    names, first, number = np.unique(table[order], return_index=True, return_inverse=True)
+    use = np.arange(len(order)) - first[number]
+    state = _first_bounds(names, codings)
+    seen = np.empty((len(order), TOKENS + 1), np.int32)
+    by_use = np.argsort(use, kind="stable")
+    ends = np.cumsum(np.bincount(use))
+    for nth, (a, b) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        now = by_use[a:b]
+        which = number[now]
+        seen[now] = state[which]
+        target = np.where(np.arange(TOKENS + 1) > letter[order[now], None], WHOLE, 0)
+        state[which] += (target - state[which]) >> RATES[min(nth, 255) >> 4]
+    letters = np.where(names[number] % ROWS < ZEROS, TOKENS - 1, 2)[:, None]
+    starts = ((seen.astype(np.int64) >> 8) * (TOTAL - letters) >> 16) + np.arange(TOKENS + 1)
+    starts = np.where(np.arange(TOKENS + 1) >= letters, TOTAL, starts)
+    starts[:, 0] = 0
+    result[order] = starts
+    return result
 
 
 def _cut(plane: NDArray[np.int32], grid: TileGrid, tile: int, band: int, height: int, width: int) -> NDArray[np.int64]:
@@ -136,7 +208,7 @@ def _band(
     j: int,
     coding: tuple[ParameterSet, int, int],
 ) -> NDArray[np.int64]:
-    """(4, n) table, letter, start, freq of everything one band codes."""
+    """(2, n) table and letter of everything one band codes."""
     parameters, index, color_sources = coding
     q, shape = bands[p][j], bands[p][j].shape
     m, base_table = np.abs(q), (p * BANDS + j) * ROWS
@@ -177,70 +249,55 @@ def _band(
 
     out = _Emitter(shape)
     bucket = _bucket(np.maximum(mean, 16))[flagged]
-    zero = parameters.group_freq[index, j].astype(np.int64)[bucket]
-    letter = (~empty[flagged]).astype(np.int64)
     starts = np.zeros(shape, bool)
     starts[:, ::GROUP] = flagged
-    out.emit(starts, 0, base_table + FLAGS + bucket, letter, letter * zero, np.where(letter, TOTAL - zero, zero))
+    out.emit(starts, 0, base_table + FLAGS + bucket, (~empty[flagged]).astype(np.int64))
 
     table = kind * BUCKETS + _bucket(base + row)
     shift = parameters.shift[index, j].astype(np.int64)[table % BUCKETS]
-    freq = parameters.freq[index, j].reshape(2 * BUCKETS, TOKENS).astype(np.int64)
-    cumulative = np.pad(np.cumsum(freq, 1), ((0, 0), (1, 0)))
     token = np.minimum(m >> shift, ESCAPE)
-    token = np.where(freq[table, token] > 0, token, ESCAPE)
     coded = ~covered
-    t, k = table[coded], token[coded]
-    out.emit(coded, 1, base_table + t, k, cumulative[t, k], freq[t, k])
+    out.emit(coded, 1, base_table + ZEROS + table[coded], (token[coded] > 0).astype(np.int64))
+    other = coded & (token > 0)
+    out.emit(other, 2, base_table + table[other], token[other] - 1)
 
     escaped = coded & (token == ESCAPE)
     rest = (m >> shift) + 1
     length = _log2(rest)
-    out.raw(escaped, 2, length[escaped], np.full(int(escaped.sum()), 5))
+    out.raw(escaped, 3, length[escaped], np.full(int(escaped.sum()), 5))
     for step in range(3):
         left = length - 8 * step
         some = escaped & (left > 0)
         bits = np.minimum(left, 8)[some]
-        out.raw(some, 3 + step, (rest[some] >> (left[some] - bits)) & ((1 << bits) - 1), bits)
+        out.raw(some, 4 + step, (rest[some] >> (left[some] - bits)) & ((1 << bits) - 1), bits)
     low = coded & (shift > 0)
-    out.raw(low, 6, (m & ((1 << shift) - 1))[low], shift[low])
+    out.raw(low, 7, (m & ((1 << shift) - 1))[low], shift[low])
 
     third = _signs(bands[p - 1][j]) if color_sources else _moved(_signs(q), -1, -1, shape)
     context = 9 * _moved(_signs(q), 0, -1, shape) + 3 * _moved(_signs(q), -1, 0, shape) + third
     nonzero = coded & (m > 0)
-    negative = parameters.sign_freq[index, j].astype(np.int64)[context[nonzero]]
-    letter = (q[nonzero] > 0).astype(np.int64)
-    out.emit(nonzero, 7, base_table + SIGNS + context[nonzero], letter, letter * negative,
-         np.where(letter, TOTAL - negative, negative))  # fmt: skip
+    out.emit(nonzero, 8, base_table + SIGNS + context[nonzero], (q[nonzero] > 0).astype(np.int64))
 
     return out.in_order()
 
 
 class _Emitter:
-    """Collects the operations of one band in any order; a position and a slot 0..7 in it say where each belongs."""
+    """Collects the operations of one band in any order; a position and a slot 0..8 in it say where each belongs."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.position = np.arange(shape[0] * shape[1], dtype=np.int64).reshape(shape)
         self.parts: list[NDArray[np.int64]] = []
 
-    def emit(
-        self,
-        where: NDArray[np.bool_],
-        slot: int,
-        table: NDArray[np.int64],
-        letter: NDArray[np.int64],
-        start: NDArray[np.int64],
-        freq: NDArray[np.int64],
-    ) -> None:
+    def emit(self, where: NDArray[np.bool_], slot: int, table: NDArray[np.int64], letter: NDArray[np.int64]) -> None:
         """Add one operation for every true position of `where`."""
-        self.parts.append(np.stack([self.position[where] * 8 + slot, table, letter, start, freq]))
+        self.parts.append(np.stack([self.position[where] * 9 + slot, table, letter]))
 
     def raw(self, where: NDArray[np.bool_], slot: int, value: NDArray[np.int64], bits: NDArray[np.int64]) -> None:
         """Add raw bits for every true position of `where`."""
-        self.emit(where, slot, RAW + bits, value, value << (14 - bits), np.int64(1) << (14 - bits))
+        self.emit(where, slot, RAW + bits, value)
 
     def in_order(self) -> NDArray[np.int64]:
-        """(4, n) table, letter, start, freq."""
+        """(2, n) table and letter."""
         everything = np.concatenate(self.parts, axis=1)
         return everything[1:, np.argsort(everything[0], kind="stable")]
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import constriction
 import numpy as np
 import record
-from context_twin import RAW, ROWS, SIGNS, Operations, check, operations
+from context_twin import RAW, Operations, check, operations
 from numpy.typing import NDArray
 
 import laconic
@@ -101,39 +101,28 @@ def stage(work: Work) -> tuple[float, float]:
     return seconds
 
 
-def tables_of(found: Operations, parameters: ParameterSet) -> tuple[NDArray[np.uint16], NDArray, NDArray]:
-    """Cumulative tables of at most 16 letters, the table of each letter, and the letters; long raw bits are halved."""
-    table, letter = found.table, found.letter
-    bits = np.where(table >= RAW, table - RAW, 0)
-    halved = bits > 4
-    order = np.concatenate([np.arange(len(table)), np.flatnonzero(halved) + 0.5])
-    table = np.concatenate([np.where(halved, RAW + bits - 4, table), np.full(int(halved.sum()), RAW + 4)])
-    letter = np.concatenate([np.where(halved, letter >> 4, letter), letter[halved] & 15])
-    order = np.argsort(order, kind="stable")
-    used, which = np.unique(table[order], return_inverse=True)
-    rows = np.zeros((len(used), LETTERS + 1), np.int64)
-    for k, number in enumerate(used):
-        freq = np.zeros(LETTERS, np.int64)
-        if number >= RAW:
-            freq[: 1 << (number - RAW)] = 16384 >> (number - RAW)
-        else:
-            band, row = divmod(int(number), ROWS)
-            plane, band = divmod(band, BANDS)
-            if row < 2 * 48:
-                freq[:] = parameters.freq[plane, band].reshape(-1, LETTERS)[row]
-            elif row < SIGNS:
-                freq[0] = parameters.group_freq[plane, band, row - 2 * 48]
-                freq[1] = 16384 - freq[0]
-            else:
-                freq[0] = parameters.sign_freq[plane, band, row - SIGNS]
-                freq[1] = 16384 - freq[0]
-        rows[k, 1:] = np.cumsum(freq)
-    return rows.astype(np.uint16), which.astype(np.uint32), letter[order]
+def known(found: Operations) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+    """(n, 17) cumulative frequencies that each letter is coded with, and the letters; long raw bits are halved."""
+    raw = found.table >= RAW
+    bits = np.where(raw, found.table - RAW, 0)
+    halved = np.flatnonzero(bits > 4)
+    rows, letters = found.cumulative.copy(), found.letter.copy()
+    rows[raw] = raw_tables(np.where(bits > 4, bits - 4, bits)[raw])
+    letters[halved] >>= 4
+    order = np.argsort(np.concatenate([np.arange(len(letters)), halved + 0.5]), kind="stable")
+    rows = np.concatenate([rows, raw_tables(np.full(len(halved), 4))])
+    letters = np.concatenate([letters, found.letter[halved] & 15])
+    return rows[order], letters[order]
 
 
-def by_constriction(cumulative: NDArray, which: NDArray, letters: NDArray) -> tuple[float, float, int]:
+def raw_tables(bits: NDArray[np.int64]) -> NDArray[np.uint16]:
+    """(n, 17) cumulative frequencies of numbers of 1 to 4 raw bits."""
+    return np.minimum(np.arange(LETTERS + 1) << (14 - bits)[:, None], 16384).astype(np.uint16)
+
+
+def by_constriction(cumulative: NDArray, letters: NDArray) -> tuple[float, float, int]:
     """Seconds to encode and decode, and bits, of letters with known tables."""
-    probabilities = (np.diff(cumulative.astype(np.float32), axis=1) / 16384)[which]
+    probabilities = np.diff(cumulative.astype(np.float32), axis=1) / 16384
     model = constriction.stream.model.Categorical(perfect=False)
     symbols = letters.astype(np.int32)
 
@@ -152,8 +141,9 @@ def by_constriction(cumulative: NDArray, which: NDArray, letters: NDArray) -> tu
     return best(encode), best(decode), 32 * len(compressed)
 
 
-def by_rans(cumulative: NDArray, which: NDArray, letters: NDArray) -> tuple[float, float, int]:
+def by_rans(cumulative: NDArray, letters: NDArray) -> tuple[float, float, int]:
     """The same by our coder."""
+    which = np.arange(len(letters), dtype=np.uint32)
     start = cumulative[which, letters]
     ops = rans.pack(start, cumulative[which, letters + 1] - start)
     stream = rans.push(ops)
@@ -201,17 +191,17 @@ def main() -> None:
             # One stream for each resolution group, as in the file.
             for group in found:
                 if len(group.table):
-                    known = tables_of(group, work.parameters)
-                    *times, bits = by_constriction(*known)
-                    add("constriction, same operations", times, bits, len(known[1]))
-                    *times, bits = by_rans(*known)
-                    add("rANS alone, same operations", times, bits, len(known[1]))
+                    letters = known(group)
+                    *times, bits = by_constriction(*letters)
+                    add("constriction, same operations", times, bits, len(letters[1]))
+                    *times, bits = by_rans(*letters)
+                    add("rANS alone, same operations", times, bits, len(letters[1]))
             every = operations(work.symbols, work.grid, tile, work.cuts, [(plain, p, p) for p in range(3)])
             for group in every:
                 if len(group.table):
-                    known = tables_of(group, work.parameters)
-                    *times, bits = by_constriction(*known)
-                    add("constriction, every coefficient", times, bits, len(known[1]))
+                    letters = known(group)
+                    *times, bits = by_constriction(*letters)
+                    add("constriction, every coefficient", times, bits, len(letters[1]))
         print(picture.name, "done", flush=True)
 
     table = {

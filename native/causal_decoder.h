@@ -2,25 +2,36 @@
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
+#include "adaptive.h"
 #include "causal.h"
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
 
 namespace laconic {
 namespace LACONIC_ISA {
 
-// The token whose interval holds `slot`, knowing that it is not 0.
-inline unsigned find_token(const uint16_t* cum, uint32_t slot) {
-#if defined(__AVX2__)
-  const __m256i bounds = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(cum + 1));
-  const __m256i above = _mm256_cmpgt_epi16(bounds, _mm256_set1_epi16(short(slot)));
-  return unsigned(__builtin_ctz(unsigned(_mm256_movemask_epi8(above)))) / 2;
-#else
-  unsigned t = 1;
-  while (cum[t + 1] <= slot) ++t;
-  return t;
-#endif
+// The token of 1 .. 15 whose interval holds `slot`. Most are 1 or 2.
+inline unsigned find_token(const uint32_t* bound, uint32_t slot) {
+  unsigned token = 1;
+  while (token_start(bound, token + 1) <= slot) ++token;
+  return token;
+}
+
+// One of two letters; true for the first.
+inline bool pop_first(RansReader& r, uint32_t& bound, uint8_t& seen) {
+  const uint32_t freq = first_freq(bound);
+  const bool first = r.slot() < freq;
+  r.take(first ? 0 : freq, first ? freq : kProbTotal - freq);
+  learn_first(bound, seen, first);
+  return first;
+}
+
+inline unsigned pop_token(RansReader& r, BandTables& t, unsigned row) {
+  if (pop_first(r, t.zero[row], t.zero_seen[row])) return 0;
+  uint32_t* bound = t.rest[row];
+  const unsigned token = find_token(bound, r.slot());
+  const uint32_t start = token_start(bound, token);
+  r.take(start, token_start(bound, token + 1) - start);
+  learn_token(bound, t.rest_seen[row], token);
+  return token;
 }
 
 constexpr unsigned kMaxEscapeBits = 20;
@@ -51,6 +62,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
                                 const Sources& src, uint16_t* base, int32_t* lowest, T* out, ptrdiff_t out_stride,
                                 uint32_t step) {
   RansReader r = reader;  // a local copy stays in registers
+  BandTables tables = m.tables;
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   for (int y = 0; y < own.h; ++y) {
     uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
@@ -64,9 +76,8 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
       if ((mag[x0 - 1] | mag[x0 - 2]) == 0) {
         const uint32_t mean = group_mean(base, x0, own.w);
         if (mean <= m.group_limit) {
-          const uint32_t zero = m.group_freq[group_bucket(mean)];
-          if (r.slot() < zero) {
-            r.take(0, zero);
+          const unsigned bucket = group_bucket(mean);
+          if (pop_first(r, tables.group[bucket], tables.group_seen[bucket])) {
             if constexpr (kLowest)
               for (int x = x0; x < x1; ++x) {
                 int32_t* q = lowest + ptrdiff_t(y) * own.w + x;
@@ -75,31 +86,21 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
               }
             continue;
           }
-          r.take(zero, kProbTotal - zero);
           kind = kBuckets;
         }
       }
       for (int x = x0; x < x1; ++x) {
         const unsigned row = kind + bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
-        const uint16_t* cum = m.cum[row];
-        const uint32_t slot = r.slot();
         int32_t value = 0;
         uint32_t magnitude = 0;
         const unsigned shift = m.shift[row - kind];
-        if (slot < cum[1] && shift == 0) {
-          r.take(0, cum[1]);
-        } else {
-          const unsigned token = slot < cum[1] ? 0 : find_token(cum, slot);
-          r.take(cum[token], cum[token + 1] - cum[token]);
+        const unsigned token = pop_token(r, tables, row);
+        if (token | shift) {
           magnitude = pop_rest(r, token, shift);
           if (magnitude == kInvalid) return kBadEscape;
           if (magnitude > 0) {
-            const uint32_t negative = m.sign_freq[sign_context(own, src, y, x)];
-            const bool minus = r.slot() < negative;
-            if (minus)
-              r.take(0, negative);
-            else
-              r.take(negative, kProbTotal - negative);
+            const unsigned sign_row = sign_context(own, src, y, x);
+            const bool minus = pop_first(r, tables.sign[sign_row], tables.sign_seen[sign_row]);
             sign[x] = minus ? 2 : 1;
             mag[x] = companded(magnitude);
             value = minus ? -int32_t(magnitude) : int32_t(magnitude);

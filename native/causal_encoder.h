@@ -8,6 +8,7 @@
 #pragma once
 #include <cstdlib>
 
+#include "adaptive.h"
 #include "causal.h"
 
 namespace laconic {
@@ -24,25 +25,73 @@ inline bool push(OpList& ops, uint32_t op) {
   return true;
 }
 
-// The token of a magnitude; one that training never saw has no interval of its own and takes the escape.
-inline unsigned token_of(const uint16_t* cum, uint32_t m, unsigned shift) {
-  const uint32_t t = m >> shift;
-  return t < kEscape && cum[t + 1] > cum[t] ? t : kEscape;
+inline unsigned token_of(uint32_t magnitude, unsigned shift) {
+  return magnitude >> shift < kEscape ? magnitude >> shift : unsigned(kEscape);
 }
 
-inline uint32_t magnitude_cost(const BandModel& m, unsigned row, uint32_t magnitude) {
+inline uint32_t magnitude_cost(const BandModel& m, const BandTables& tables, unsigned row, uint32_t magnitude) {
   const unsigned shift = m.shift[row % kBuckets];
-  const unsigned token = token_of(m.cum[row], magnitude, shift);
-  uint32_t cost = m.cost[row][token] + (shift << 8);
+  const unsigned token = token_of(magnitude, shift);
+  uint32_t cost = token_cost(tables, row, token) + (shift << 8);
   if (token == kEscape) cost += (5 + 31u - unsigned(__builtin_clz((magnitude >> shift) + 1))) << 8;
   return cost;
 }
 
-inline bool push_symbol(OpList& ops, const BandModel& m, unsigned row, uint32_t magnitude, bool minus, unsigned sign) {
-  const uint16_t* cum = m.cum[row];
+inline bool push_first(OpList& ops, uint32_t& bound, uint8_t& seen, bool first) {
+  const uint32_t freq = first_freq(bound);
+  learn_first(bound, seen, first);
+  return push(ops, first ? pack_op(0, freq) : pack_op(freq, kProbTotal - freq));
+}
+
+inline bool push_token(OpList& ops, BandTables& t, unsigned row, unsigned token) {
+  bool ok = push_first(ops, t.zero[row], t.zero_seen[row], token == 0);
+  if (!token) return ok;
+  uint32_t* bound = t.rest[row];
+  const uint32_t start = token_start(bound, token);
+  ok &= push(ops, pack_op(start, token_start(bound, token + 1) - start));
+  learn_token(bound, t.rest_seen[row], token);
+  return ok;
+}
+
+// What a group changes in the tables, so that it can be taken back.
+class Undo {
+ public:
+  void keep(const BandTables& t, unsigned row, bool token, unsigned sign) {
+    Entry& e = entry_[count_++];
+    e.row = uint8_t(row), e.sign = uint8_t(sign), e.token = token;
+    e.zero = t.zero[row], e.zero_seen = t.zero_seen[row];
+    if (!token) return;
+    memcpy(e.rest, t.rest[row], sizeof e.rest);
+    e.rest_seen = t.rest_seen[row];
+    e.sign_bound = t.sign[sign], e.sign_seen = t.sign_seen[sign];
+  }
+  void restore(BandTables& t) {
+    while (count_ > 0) {
+      const Entry& e = entry_[--count_];
+      t.zero[e.row] = e.zero, t.zero_seen[e.row] = e.zero_seen;
+      if (!e.token) continue;
+      memcpy(t.rest[e.row], e.rest, sizeof e.rest);
+      t.rest_seen[e.row] = e.rest_seen;
+      t.sign[e.sign] = e.sign_bound, t.sign_seen[e.sign] = e.sign_seen;
+    }
+  }
+  void forget() { count_ = 0; }
+
+ private:
+  struct Entry {
+    uint32_t zero, sign_bound, rest[kTokens];
+    uint8_t row, sign, zero_seen, sign_seen, rest_seen;
+    bool token;
+  };
+  Entry entry_[kGroup];
+  int count_ = 0;
+};
+
+inline bool push_symbol(OpList& ops, const BandModel& m, BandTables& tables, unsigned row, uint32_t magnitude,
+                        bool minus, unsigned sign) {
   const unsigned shift = m.shift[row % kBuckets];
-  const unsigned token = token_of(cum, magnitude, shift);
-  bool ok = push(ops, pack_op(cum[token], uint32_t(cum[token + 1] - cum[token])));
+  const unsigned token = token_of(magnitude, shift);
+  bool ok = push_token(ops, tables, row, token);
   if (token == kEscape) {
     const uint32_t v = (magnitude >> shift) + 1;
     const unsigned n = 31u - unsigned(__builtin_clz(v));
@@ -55,8 +104,7 @@ inline bool push_symbol(OpList& ops, const BandModel& m, unsigned row, uint32_t 
   }
   if (shift) ok &= push(ops, raw_op(magnitude & ((1u << shift) - 1), shift));
   if (magnitude) {
-    const uint32_t negative = m.sign_freq[sign];
-    ok &= push(ops, minus ? pack_op(0, negative) : pack_op(negative, kProbTotal - negative));
+    ok &= push_first(ops, tables.sign[sign], tables.sign_seen[sign], minus);
   }
   return ok;
 }
@@ -97,14 +145,15 @@ struct Choice {
 };
 
 // Of the magnitudes near v, the one with the least distortion + lambda * bits.
-inline Choice choose(const BandModel& m, unsigned row, uint32_t v, bool minus, unsigned sign, uint32_t lambda) {
+inline Choice choose(const BandModel& m, const BandTables& tables, unsigned row, uint32_t v, bool minus, unsigned sign,
+                     uint32_t lambda) {
   const uint32_t top = (v + 40) >> 6;
-  Choice best{0, distortion(v, 0, 0) + worth(lambda, magnitude_cost(m, row, 0))};
+  Choice best{0, distortion(v, 0, 0) + worth(lambda, magnitude_cost(m, tables, row, 0))};
   if (top == 0) return best;
   const uint32_t from = top > 2 ? top - 1 : 1;
   if (top > 2) best.cost = INT64_MAX;
   for (uint32_t q = from; q <= top; ++q) {
-    const uint32_t bits = magnitude_cost(m, row, q) + m.sign_cost[sign][minus];
+    const uint32_t bits = magnitude_cost(m, tables, row, q) + first_cost(tables.sign[sign], minus);
     const int64_t cost = distortion(v, q, m.recon[row][recon_index(q)]) + worth(lambda, bits);
     if (cost < best.cost) best = {q, cost};
   }
@@ -117,6 +166,7 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pre
                           int32_t* symbols, ptrdiff_t symbol_stride) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   int32_t residual[kGroup];
+  BandTables tables = m.tables;
   bool ok = true;
   for (int y = 0; y < own.h; ++y) {
     uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
@@ -139,8 +189,8 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pre
       unsigned kind = 0;
       const uint32_t mean = group_mean(base, x0, own.w);
       if ((mag[x0 - 1] | mag[x0 - 2]) == 0 && mean <= m.group_limit) {
-        const uint32_t zero = m.group_freq[group_bucket(mean)];
-        ok &= push(ops, any ? pack_op(zero, kProbTotal - zero) : pack_op(0, zero));
+        const unsigned bucket = group_bucket(mean);
+        ok &= push_first(ops, tables.group[bucket], tables.group_seen[bucket], !any);
         if (!any) continue;
         kind = kBuckets;
       }
@@ -149,7 +199,7 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pre
         const unsigned row = kind + bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
         const bool minus = residual[i] < 0;
         const uint32_t magnitude = uint32_t(minus ? -residual[i] : residual[i]);
-        ok &= push_symbol(ops, m, row, magnitude, minus, sign_context(own, src, y, x));
+        ok &= push_symbol(ops, m, tables, row, magnitude, minus, sign_context(own, src, y, x));
         if (!magnitude) continue;
         mag[x] = companded(magnitude), sign[x] = minus ? 2 : 1;
         own.busy[y] = 1, kind = 0;
@@ -165,6 +215,8 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
                         int32_t* symbols, ptrdiff_t symbol_stride) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   const uint32_t quiet = lambda ? 24 : 64 - rounding;  // below it a coefficient can only become zero
+  BandTables tables = m.tables;
+  Undo undo;
   bool ok = true;
   for (int y = 0; y < own.h; ++y) {
     uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
@@ -177,22 +229,23 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
       uint32_t peak = 0;
       for (int x = x0; x < x1; ++x) peak = v[x] > peak ? v[x] : peak;
-      unsigned kind = 0;
+      unsigned kind = 0, bucket = 0;
       const size_t mark = ops.size;
       int64_t coded = 0, zeroed = 0;
       if ((mag[x0 - 1] | mag[x0 - 2]) == 0) {
         const uint32_t mean = group_mean(base, x0, own.w);
         if (mean <= m.group_limit) {
-          const unsigned bucket = group_bucket(mean);
-          const uint32_t zero = m.group_freq[bucket];
+          bucket = group_bucket(mean);
           if (peak < quiet) {
-            ok &= push(ops, pack_op(0, zero));
+            ok &= push_first(ops, tables.group[bucket], tables.group_seen[bucket], true);
             continue;
           }
-          ok &= push(ops, pack_op(zero, kProbTotal - zero));
+          // The flag learns when it is certain; no other letter of the group looks at it.
+          const uint32_t freq = first_freq(tables.group[bucket]);
+          ok &= push(ops, pack_op(freq, kProbTotal - freq));
           kind = kBuckets;
-          coded = worth(lambda, m.group_cost[bucket][0]);
-          zeroed = worth(lambda, m.group_cost[bucket][1]);
+          coded = worth(lambda, first_cost(tables.group[bucket], false));
+          zeroed = worth(lambda, first_cost(tables.group[bucket], true));
         }
       }
       const bool flagged = kind != 0;
@@ -203,18 +256,19 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
         uint32_t magnitude = 0;
         unsigned sign_row = 0;
         if (v[x] < quiet) {
-          if (flagged) coded += distortion(v[x], 0, 0) + worth(lambda, magnitude_cost(m, row, 0));
+          if (flagged) coded += distortion(v[x], 0, 0) + worth(lambda, magnitude_cost(m, tables, row, 0));
         } else {
           sign_row = sign_context(own, src, y, x);
           if (lambda) {
-            const Choice best = choose(m, row, v[x], minus, sign_row, lambda);
+            const Choice best = choose(m, tables, row, v[x], minus, sign_row, lambda);
             magnitude = best.magnitude, coded += best.cost;
           } else {
             magnitude = (v[x] + rounding) >> 6;
           }
         }
         if (flagged) zeroed += distortion(v[x], 0, 0);
-        ok &= push_symbol(ops, m, row, magnitude, minus, sign_row);
+        if (flagged) undo.keep(tables, row, magnitude != 0, sign_row);
+        ok &= push_symbol(ops, m, tables, row, magnitude, minus, sign_row);
         if (symbols) symbols[y * symbol_stride + x] = minus ? -int32_t(magnitude) : int32_t(magnitude);
         if (!magnitude) continue;
         mag[x] = companded(magnitude), sign[x] = minus ? 2 : 1;
@@ -223,13 +277,15 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
       if (flagged && (!any || (lambda && zeroed <= coded))) {
         // The whole group as zeros is the better deal (or the only one): take back what was written.
         ops.size = mark;
-        const unsigned bucket = group_bucket(group_mean(base, x0, own.w));
-        ok &= push(ops, pack_op(0, m.group_freq[bucket]));
+        undo.restore(tables);
+        ok &= push_first(ops, tables.group[bucket], tables.group_seen[bucket], true);
         for (int x = x0; x < x1; ++x) mag[x] = sign[x] = 0;
         if (symbols)
           for (int x = x0; x < x1; ++x) symbols[y * symbol_stride + x] = 0;
         continue;
       }
+      undo.forget();
+      if (flagged) learn_first(tables.group[bucket], tables.group_seen[bucket], false);
       if (any) own.busy[y] = 1;
     }
   }

@@ -29,16 +29,24 @@ constexpr int kMaxShift = 8;
 // Where the taps of each source start (see causal.h for what they are).
 constexpr int kTapOwn = 0, kTapParent = 12, kTapSibling = 21, kTapColor = 39;
 
+// Frequency tables while a band is coded (adaptive.h): bounds in 2^-24, and how often each table was used, at most 255.
+constexpr unsigned kBoundBits = 24;
+constexpr uint8_t kRates[16] = {5,5,6,6,6,6,6,6,6,6,7,7,7,7,7,7};
+struct BandTables {
+  alignas(64) uint32_t rest[kRows][kTokens];  // where the interval of each token but 0 begins if it is not 0; [0] is 0
+  uint32_t zero[kRows];                       // where token 0 ends
+  uint32_t group[kBuckets];                   // where "all zero" ends
+  uint32_t sign[kSigns];                      // where "negative" ends
+  uint8_t rest_seen[kRows], zero_seen[kRows], group_seen[kBuckets], sign_seen[kSigns];
+};
+
 struct BandModel {
   uint8_t weight[kTaps];
   uint16_t bias, group_limit;
-  uint16_t cum[kRows][kTokens + 1];
-  uint16_t cost[kRows][kTokens];  // 1/256 bit
   uint8_t shift[kBuckets];
   int8_t recon[kRows][3];  // toward zero, 1/64 step
-  uint16_t group_freq[kBuckets], group_cost[kBuckets][2];  // [..][1]: the cost of "all zero"
-  uint16_t sign_freq[kSigns], sign_cost[kSigns][2];        // [..][1]: the cost of "negative"
   bool uses_parent, uses_sibling[2], uses_color[2];
+  BandTables tables;  // as each tile begins with them
 };
 
 constexpr int kMaxPlanes = 4;
@@ -49,18 +57,21 @@ struct ParameterSet {
   BandModel bands[kMaxPlanes * kBands];
 };
 
-// -log2(freq / 2^14) in 1/256 bit, by repeated squaring: no floating point, so every machine's encoder decides alike.
-inline uint16_t cost_of(uint32_t freq) {
-  unsigned e = 31;
-  uint64_t x = uint64_t(freq) << 17;  // freq <= 2^14, so x <= 2^31
-  while (x < (uint64_t{1} << 31)) x <<= 1, --e;
-  uint32_t log2 = (e - 17) << 8;
-  for (int bit = 7; bit >= 0; --bit) {
-    x = x * x >> 31;
-    if (x >= uint64_t{1} << 32) x >>= 1, log2 |= 1u << bit;
+// log2(1 + i / 256) in 1/256, by repeated squaring: no floating point, so every machine's encoder decides alike.
+struct Logarithms {
+  uint8_t fraction[256];
+
+  constexpr Logarithms() : fraction() {
+    for (uint32_t i = 0; i < 256; ++i) {
+      uint64_t x = uint64_t(256 + i) << 23;
+      for (int bit = 7; bit >= 0; --bit) {
+        x = x * x >> 31;
+        if (x >= uint64_t{1} << 32) x >>= 1, fraction[i] = uint8_t(fraction[i] | 1u << bit);
+      }
+    }
   }
-  return uint16_t((kProbBits << 8) - log2);
-}
+};
+inline constexpr Logarithms kLogarithms{};
 
 struct ParameterArrays {  // all C-contiguous, shapes as in spec/entropy.md
   const uint8_t* weights;
@@ -103,13 +114,13 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
       const uint16_t* freq = a.freq + (k * kRows + size_t(r)) * kTokens;
       uint32_t total = 0;
       for (int t = 0; t < kTokens; ++t) {
-        b.cum[r][t] = uint16_t(total);
-        b.cost[r][t] = freq[t] ? (freq[t] > kProbTotal ? 0 : cost_of(freq[t])) : uint16_t(40 << 8);
         total += freq[t];
       }
       if (total != kProbTotal) refuse("frequencies that do not sum to 16384", k);
       if (freq[0] == 0 || freq[kEscape] == 0) refuse("a zero or an escape of frequency 0", k);
-      b.cum[r][kTokens] = uint16_t(kProbTotal);
+      b.tables.zero[r] = uint32_t(freq[0]) << (kBoundBits - kProbBits);
+      for (uint32_t t = 1, sum = 0; t < kTokens; sum += freq[t++])
+        b.tables.rest[r][t] = uint32_t((uint64_t(sum) << kBoundBits) / (kProbTotal - freq[0]));
       for (int i = 0; i < 3; ++i) {
         b.recon[r][i] = a.recon[(k * kRows + size_t(r)) * 3 + size_t(i)];
         if (b.recon[r][i] < -63 || b.recon[r][i] > 63) refuse("a reconstruction offset of a step or more", k);
@@ -117,17 +128,15 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
     }
     for (int c = 0; c < kBuckets; ++c) {
       b.shift[c] = a.shift[k * kBuckets + size_t(c)];
-      b.group_freq[c] = a.group_freq[k * kBuckets + size_t(c)];
+      const uint32_t zero = a.group_freq[k * kBuckets + size_t(c)];
       if (b.shift[c] > kMaxShift) refuse("a shift over 8", k);
-      if (b.group_freq[c] < 1 || b.group_freq[c] >= kProbTotal) refuse("a group frequency out of range", k);
-      b.group_cost[c][1] = cost_of(b.group_freq[c]);
-      b.group_cost[c][0] = cost_of(kProbTotal - b.group_freq[c]);
+      if (zero < 1 || zero >= kProbTotal) refuse("a group frequency out of range", k);
+      b.tables.group[c] = zero << (kBoundBits - kProbBits);
     }
     for (int c = 0; c < kSigns; ++c) {
-      b.sign_freq[c] = a.sign_freq[k * kSigns + size_t(c)];
-      if (b.sign_freq[c] < 1 || b.sign_freq[c] >= kProbTotal) refuse("a sign frequency out of range", k);
-      b.sign_cost[c][1] = cost_of(b.sign_freq[c]);
-      b.sign_cost[c][0] = cost_of(kProbTotal - b.sign_freq[c]);
+      const uint32_t negative = a.sign_freq[k * kSigns + size_t(c)];
+      if (negative < 1 || negative >= kProbTotal) refuse("a sign frequency out of range", k);
+      b.tables.sign[c] = negative << (kBoundBits - kProbBits);
     }
   }
   for (int p = 0; p < planes; ++p) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from laconic.coder import rans
 from laconic.coder.rans_reference import RansReader
 from laconic.entropy import causal, causal_reference, tables
 from laconic.entropy.causal_reference import PlaneModel, TileReader
+from laconic.entropy.learning_reference import RATES, Learning
 from laconic.errors import CorruptStream
 from laconic.quantize.steps import EXP2, band_steps
 from laconic.transform import color, color_reference, lifting_reference
@@ -215,6 +217,24 @@ def test_the_example_of_a_tile():
     tile.pop_group(reader, range(6, 0, -1), lowest=True)
     reader.finish()
     assert [tile.symbols[0][band].tolist() for band in (0, 13, 16, 17, 18)] == [[[5]], [[-2]], [[0]], [[0, 16]], [[0]]]
+
+
+def test_the_rates_of_learning():
+    for times, rate in table(ENTROPY, "times learned"):
+        first, last = (int(part or 255) for part in re.fullmatch(r"(\d+) \.\. ?(\d*)", times).groups())  # type: ignore[union-attr]
+        assert {RATES[u >> 4] for u in range(first, last + 1)} == {int(rate)}
+
+
+def test_tables_learn_as_in_the_example():
+    [lines] = blocks(ENTROPY, "learn")
+    for line in lines:
+        freq, letters, starts = (numbers(part) for part in line.split(":"))
+        toy = SimpleNamespace(freq=np.zeros((1, 1, 1)), group_freq=np.full((1, 1, 1), freq[0]), sign_freq=None)
+        learning, found = Learning(toy, 0, 0), []  # type: ignore[arg-type]
+        for letter in letters:
+            learning.learn(("group", 0), letter)
+            found.append(learning.starts(("group", 0))[1])
+        assert found == starts
 
 
 @pytest.mark.parametrize("text", [CODER, ENTROPY, NETWORK], ids=["coder", "entropy", "network"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from laconic.container.layout import TileGrid
 from laconic.models import load_model
 from laconic.quantize import rdo
+from laconic.train import symbols as symbols_module
 from laconic.train.counts import Counts, count_band
 from laconic.train.evaluate import evaluate
 from laconic.train.modelfile import check_set, read_model, write_model
@@ -92,11 +95,29 @@ def test_fitted_tables_beat_neutral_ones(photos: list[Path], trained: Path) -> N
     assert all(a > b for a, b in zip(figures["bpp"], figures["bpp"][1:], strict=False))
 
 
-def test_counted_bits_are_the_coders_bits(photos: list[Path], trained: Path) -> None:
-    """The numpy twin puts every symbol in the row the native coder uses: their bits agree to the last one."""
-    model = load_model(trained.read_bytes())
-    parameters = model.lossy[0]
+def test_every_symbol_is_counted_where_the_coder_codes_it(
+    photos: list[Path], trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the benches' context model, which a test of its own holds against the native coder."""
+    spec = importlib.util.spec_from_file_location(
+        "context_twin", Path(__file__).parents[2] / "bench" / "context_twin.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    twin = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "context_twin", twin)
+    spec.loader.exec_module(twin)
+    parameters = load_model(trained.read_bytes()).lossy[0]
     planes = analyze(np.asarray(Image.open(photos[0]).convert("RGB")), lossless=False)
+    chosen = {}
+    tables = symbols_module.causal.tables
+
+    def spy(planes: np.ndarray, window: object, coding: object, symbols: np.ndarray) -> object:
+        operations = tables(planes, window, coding, symbols)  # type: ignore[arg-type]
+        chosen["symbols"] = symbols
+        return operations
+
+    monkeypatch.setattr(symbols_module.causal, "tables", spy)
     symbols = code(planes, parameters, 520, rdo.Rdo(0.1))
     companded = [[compand(b) for b in plane] for plane in symbols.q]
     counts = Counts.zeros(3)
@@ -105,23 +126,22 @@ def test_counted_bits_are_the_coders_bits(photos: list[Path], trained: Path) -> 
         if symbols.q[p][j].size:
             other = symbols.q[p - 1][j] if p else None
             count_band(counts, (p, j), symbols.q[p][j], sources(companded, p, j), what, other, None, 1.0)
-    bits = 0.0
-    m = np.arange(256)
     assert not counts.magnitudes[..., 256:].any()
-    for p, j in np.ndindex(3, 19):
-        for b in range(48):
-            shift = int(parameters.shift[p, j, b])
-            for kind in (0, 1):
-                freq = parameters.freq[p, j, kind, b].astype(float)
-                token = np.minimum(m >> shift, 15)
-                token[freq[token] == 0] = 15
-                cost = shift - np.log2(freq[token] / 2**14) + (token == 15) * (5 + np.floor(np.log2((m >> shift) + 1)))
-                bits += (counts.magnitudes[p, j, kind, b, :256] * cost).sum()
-        zero = parameters.group_freq[p, j].astype(float) / 2**14
-        bits -= (counts.flags[p, j] * np.log2(np.stack([1 - zero, zero], -1))).sum()
-        negative = parameters.sign_freq[p, j].astype(float) / 2**14
-        bits -= (counts.signs[p, j] * np.log2(np.stack([1 - negative, negative], -1))).sum()
-    assert bits == pytest.approx(symbols.bits, abs=1e-6 * symbols.bits)
+    grid = TileGrid(*planes.shape[1:], 128)
+    [found] = twin.operations(chosen["symbols"], grid, 0, 0, [(parameters, p, p) for p in range(3)])
+    coded = found.table < twin.RAW
+    seen = np.zeros((3, 19, twin.ROWS, 16), np.int64)
+    np.add.at(seen.reshape(-1, 16), (found.table[coded], found.letter[coded]), 1)
+    for p, j, b in np.ndindex(3, 19, 48):
+        token = np.minimum(np.arange(256) >> int(parameters.shift[p, j, b]), 15)
+        for kind in (0, 1):
+            tokens = np.bincount(token, counts.magnitudes[p, j, kind, b, :256], 16)
+            row = 48 * kind + b
+            np.testing.assert_array_equal(tokens[1:], seen[p, j, row, :15])
+            np.testing.assert_array_equal([tokens[0], tokens[1:].sum()], seen[p, j, twin.ZEROS + row, :2])
+    np.testing.assert_array_equal(counts.flags[..., ::-1], seen[:, :, twin.FLAGS : twin.SIGNS, :2])
+    np.testing.assert_array_equal(counts.signs[..., ::-1], seen[:, :, twin.SIGNS :, :2])
+    assert symbols.bits == pytest.approx(found.bits)
 
 
 def test_symbols_are_those_of_the_coder(photos: list[Path], trained: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from laconic.entropy.learning_reference import Learning, Table
 from laconic.errors import CorruptStream
 
 if TYPE_CHECKING:
@@ -196,6 +197,8 @@ class TileReader:
         weights = model.parameters.weights[model.index, band].astype(int)
         context = self.contexts[plane][band]
         finished = self.finished_taps(plane, band)
+        # "Every band of every tile begins with the frequencies of the model."
+        tables = Learning(model.parameters, model.index, band)
         for y in range(height):
             # "Of the band itself: the row two above and the row above, from two columns left to two right ..."
             base = finished[y].copy()
@@ -204,10 +207,10 @@ class TileReader:
                 base += weights[OWN + tap] * shifted(context, dy, dx, (height, width))[y]
             # "Each row is cut in groups of 16 from the tile's left edge; the last may be shorter."
             for left in range(0, width, GROUP):
-                self.pop_group_of_16(reader, plane, band, y, left, base)
+                self.pop_group_of_16(reader, plane, band, y, left, base, tables)
 
     def pop_group_of_16(
-        self, reader: AbstractReader, plane: int, band: int, y: int, left: int, base: NDArray[Any]
+        self, reader: AbstractReader, plane: int, band: int, y: int, left: int, base: NDArray[Any], tables: Learning
     ) -> None:
         """Read up to 16 symbols of a row."""
         model = self.planes[plane]
@@ -220,9 +223,9 @@ class TileReader:
         # "... and the mean of base over the group, floor(sum / 16) whatever its length, is at most the group limit."
         mean = int(base[left:right].sum()) // GROUP
         if quiet and mean <= parameters.group_limit[index, band]:
-            # "The flag is the interval [0, f) for all zero, [f, 16384) for not, f that of the bucket of max(mean, 16)."
-            f = int(parameters.group_freq[index, band, bucket(max(mean, 16))])
-            zeros = self.pop_flag(reader, f)
+            # "The flag is the first letter for all zero, the second for not, ..."
+            # "... in the table of the bucket of max(mean, 16) ..."
+            zeros = self.pop_letter(reader, tables, ("group", bucket(max(mean, 16)))) == 0
             # "In a group that is not all zero, the tables of kind 1 serve up to and including its first nonzero."
             pending = not zeros
         for x in range(left, right):
@@ -235,13 +238,15 @@ class TileReader:
                     if x >= 12 - tap:
                         activity += int(parameters.weights[index, band, tap]) * int(context[y, x - 12 + tap])
                 kind, scale = int(pending), bucket(activity)
-                magnitude = self.pop_magnitude(
-                    reader, parameters.freq[index, band, kind, scale], int(parameters.shift[index, band, scale])
-                )
+                # "The first letter of its first table stands for token 0, the second for another, ..."
+                token = self.pop_letter(reader, tables, ("zero", kind, scale))
+                if token:
+                    # "... which is then read in the second table, whose 15 letters are tokens 1 to 15."
+                    token += self.pop_letter(reader, tables, ("rest", kind, scale))
+                magnitude = self.pop_magnitude(reader, token, int(parameters.shift[index, band, scale]))
             if magnitude:
-                # "The sign of a nonzero: minus is [0, f), plus is [f, 16384), f that of the sign context."
-                signs = self.sign_context(plane, band, y, x)
-                negative = self.pop_flag(reader, int(parameters.sign_freq[index, band, signs]))
+                # "The sign of a nonzero: minus is the first letter, plus the second, in the table of the sign context."
+                negative = self.pop_letter(reader, tables, ("sign", self.sign_context(plane, band, y, x))) == 0
                 context[y, x] = companded(magnitude)
                 self.signs[plane][band][y, x] = 2 if negative else 1
                 self.offsets[plane][band][y, x] = parameters.recon[index, band, kind, scale, min(magnitude, 3) - 1]
@@ -266,24 +271,20 @@ class TileReader:
         return 9 * sign(own, y, x - 1) + 3 * sign(own, y - 1, x) + third
 
     @staticmethod
-    def pop_flag(reader: AbstractReader, freq: int) -> bool:
-        """Read a yes or no whose yes is [0, freq)."""
-        yes = reader.slot() < freq
-        if yes:
-            reader.take(0, freq)
-        else:
-            reader.take(freq, (1 << 14) - freq)
-        return yes
+    def pop_letter(reader: AbstractReader, tables: Learning, table: Table) -> int:
+        """Read a letter in a table as it stands."""
+        # "Letter t has the interval from its own start to that of the next letter."
+        starts = tables.starts(table)
+        slot, letter = reader.slot(), 0
+        while starts[letter + 1] <= slot:
+            letter += 1
+        reader.take(starts[letter], starts[letter + 1] - starts[letter])
+        tables.learn(table, letter)
+        return letter
 
     @staticmethod
-    def pop_magnitude(reader: AbstractReader, freq: NDArray[Any], shift: int) -> int:
-        """Read a magnitude: token, escape, low bits."""
-        # "Token t has the interval from the sum of the frequencies before it to the sum that includes it."
-        slot, start, token = reader.slot(), 0, 0
-        while start + int(freq[token]) <= slot:
-            start += int(freq[token])
-            token += 1
-        reader.take(start, int(freq[token]))
+    def pop_magnitude(reader: AbstractReader, token: int, shift: int) -> int:
+        """Read what follows a token: escape, low bits."""
         high = token
         # "Token 15 is the escape: 5 raw bits n, at most 20, then the n bits below the leading one of high + 1, ..."
         if token == ESCAPE:

@@ -35,7 +35,7 @@ class Rdo:
     rounding: int = 24
 
 
-PLAIN, FULL = Rdo(0.0), Rdo(0.105)
+PLAIN, FULL = Rdo(0.0), Rdo(0.09)
 
 UNITS = 4096  # lambda and distortion are in 1/4096 of a squared step
 
