@@ -14,7 +14,7 @@ namespace laconic {
 namespace LACONIC_ISA {
 
 // The frequency of the first of two letters, 1 .. 16383.
-inline uint32_t first_freq(uint32_t bound) { return ((bound >> (kBoundBits - 16)) * (kProbTotal - 2) >> 16) + 1; }
+inline uint32_t first_freq(uint32_t table) { return ((table >> 16) * (kProbTotal - 2) >> 16) + 1; }
 
 // Where the interval of a token of 1 .. 15 begins in a table that knows it is not 0; every interval keeps at least 1.
 inline uint32_t token_start(const uint32_t* bound, unsigned token) {
@@ -33,7 +33,10 @@ inline uint32_t moved(uint32_t bound, bool up, unsigned rate) {
   return uint32_t(int32_t(bound) + (((up ? 1 << kBoundBits : 0) - int32_t(bound)) >> rate));
 }
 
-inline void learn_first(uint32_t& bound, uint8_t& seen, bool first) { bound = moved(bound, first, next_rate(seen)); }
+inline void learn_first(uint32_t& table, bool first) {
+  const uint32_t seen = table & 255;
+  table = moved(table >> 8, first, kRates[seen >> 4]) << 8 | (seen + (seen < 255));
+}
 
 inline void learn_token(uint32_t* bound, uint8_t& seen, unsigned token) {
   const unsigned rate = next_rate(seen);
@@ -47,8 +50,8 @@ inline uint32_t cost_of(uint32_t freq) {
 }
 
 
-inline uint32_t first_cost(uint32_t bound, bool first) {
-  const uint32_t freq = first_freq(bound);
+inline uint32_t first_cost(uint32_t table, bool first) {
+  const uint32_t freq = first_freq(table);
   return cost_of(first ? freq : kProbTotal - freq);
 }
 

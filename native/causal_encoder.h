@@ -37,14 +37,14 @@ inline uint32_t magnitude_cost(const BandModel& m, const BandTables& tables, uns
   return cost;
 }
 
-inline bool push_first(OpList& ops, uint32_t& bound, uint8_t& seen, bool first) {
-  const uint32_t freq = first_freq(bound);
-  learn_first(bound, seen, first);
+inline bool push_first(OpList& ops, uint32_t& table, bool first) {
+  const uint32_t freq = first_freq(table);
+  learn_first(table, first);
   return push(ops, first ? pack_op(0, freq) : pack_op(freq, kProbTotal - freq));
 }
 
 inline bool push_token(OpList& ops, BandTables& t, unsigned row, unsigned token) {
-  bool ok = push_first(ops, t.zero[row], t.zero_seen[row], token == 0);
+  bool ok = push_first(ops, t.zero[row], token == 0);
   if (!token) return ok;
   uint32_t* bound = t.rest[row];
   const uint32_t start = token_start(bound, token);
@@ -59,28 +59,28 @@ class Undo {
   void keep(const BandTables& t, unsigned row, bool token, unsigned sign) {
     Entry& e = entry_[count_++];
     e.row = uint8_t(row), e.sign = uint8_t(sign), e.token = token;
-    e.zero = t.zero[row], e.zero_seen = t.zero_seen[row];
+    e.zero = t.zero[row];
     if (!token) return;
     memcpy(e.rest, t.rest[row], sizeof e.rest);
     e.rest_seen = t.rest_seen[row];
-    e.sign_bound = t.sign[sign], e.sign_seen = t.sign_seen[sign];
+    e.sign_table = t.sign[sign];
   }
   void restore(BandTables& t) {
     while (count_ > 0) {
       const Entry& e = entry_[--count_];
-      t.zero[e.row] = e.zero, t.zero_seen[e.row] = e.zero_seen;
+      t.zero[e.row] = e.zero;
       if (!e.token) continue;
       memcpy(t.rest[e.row], e.rest, sizeof e.rest);
       t.rest_seen[e.row] = e.rest_seen;
-      t.sign[e.sign] = e.sign_bound, t.sign_seen[e.sign] = e.sign_seen;
+      t.sign[e.sign] = e.sign_table;
     }
   }
   void forget() { count_ = 0; }
 
  private:
   struct Entry {
-    uint32_t zero, sign_bound, rest[kTokens];
-    uint8_t row, sign, zero_seen, sign_seen, rest_seen;
+    uint32_t zero, sign_table, rest[kTokens];
+    uint8_t row, sign, rest_seen;
     bool token;
   };
   Entry entry_[kGroup];
@@ -104,7 +104,7 @@ inline bool push_symbol(OpList& ops, const BandModel& m, BandTables& tables, uns
   }
   if (shift) ok &= push(ops, raw_op(magnitude & ((1u << shift) - 1), shift));
   if (magnitude) {
-    ok &= push_first(ops, tables.sign[sign], tables.sign_seen[sign], minus);
+    ok &= push_first(ops, tables.sign[sign], minus);
   }
   return ok;
 }
@@ -190,7 +190,7 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pre
       const uint32_t mean = group_mean(base, x0, own.w);
       if ((mag[x0 - 1] | mag[x0 - 2]) == 0 && mean <= m.group_limit) {
         const unsigned bucket = group_bucket(mean);
-        ok &= push_first(ops, tables.group[bucket], tables.group_seen[bucket], !any);
+        ok &= push_first(ops, tables.group[bucket], !any);
         if (!any) continue;
         kind = kBuckets;
       }
@@ -237,7 +237,7 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
         if (mean <= m.group_limit) {
           bucket = group_bucket(mean);
           if (peak < quiet) {
-            ok &= push_first(ops, tables.group[bucket], tables.group_seen[bucket], true);
+            ok &= push_first(ops, tables.group[bucket], true);
             continue;
           }
           // The flag learns when it is certain; no other letter of the group looks at it.
@@ -278,14 +278,14 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
         // The whole group as zeros is the better deal (or the only one): take back what was written.
         ops.size = mark;
         undo.restore(tables);
-        ok &= push_first(ops, tables.group[bucket], tables.group_seen[bucket], true);
+        ok &= push_first(ops, tables.group[bucket], true);
         for (int x = x0; x < x1; ++x) mag[x] = sign[x] = 0;
         if (symbols)
           for (int x = x0; x < x1; ++x) symbols[y * symbol_stride + x] = 0;
         continue;
       }
       undo.forget();
-      if (flagged) learn_first(tables.group[bucket], tables.group_seen[bucket], false);
+      if (flagged) learn_first(tables.group[bucket], false);
       if (any) own.busy[y] = 1;
     }
   }

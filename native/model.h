@@ -34,10 +34,11 @@ constexpr unsigned kBoundBits = 24;
 constexpr uint8_t kRates[16] = {5,5,6,6,6,6,6,6,6,6,7,7,7,7,7,7};
 struct BandTables {
   alignas(64) uint32_t rest[kRows][kTokens];  // where the interval of each token but 0 begins if it is not 0; [0] is 0
-  uint32_t zero[kRows];                       // where token 0 ends
-  uint32_t group[kBuckets];                   // where "all zero" ends
-  uint32_t sign[kSigns];                      // where "negative" ends
-  uint8_t rest_seen[kRows], zero_seen[kRows], group_seen[kBuckets], sign_seen[kSigns];
+  uint8_t rest_seen[kRows];
+  // Of two letters: where the first ends, times 2^8, and how often the table was used.
+  uint32_t zero[kRows];       // token 0
+  uint32_t group[kBuckets];   // "all zero"
+  uint32_t sign[kSigns];      // "negative"
 };
 
 struct BandModel {
@@ -118,7 +119,7 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
       }
       if (total != kProbTotal) refuse("frequencies that do not sum to 16384", k);
       if (freq[0] == 0 || freq[kEscape] == 0) refuse("a zero or an escape of frequency 0", k);
-      b.tables.zero[r] = uint32_t(freq[0]) << (kBoundBits - kProbBits);
+      b.tables.zero[r] = uint32_t(freq[0]) << (kBoundBits - kProbBits + 8);
       for (uint32_t t = 1, sum = 0; t < kTokens; sum += freq[t++])
         b.tables.rest[r][t] = uint32_t((uint64_t(sum) << kBoundBits) / (kProbTotal - freq[0]));
       for (int i = 0; i < 3; ++i) {
@@ -131,12 +132,12 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
       const uint32_t zero = a.group_freq[k * kBuckets + size_t(c)];
       if (b.shift[c] > kMaxShift) refuse("a shift over 8", k);
       if (zero < 1 || zero >= kProbTotal) refuse("a group frequency out of range", k);
-      b.tables.group[c] = zero << (kBoundBits - kProbBits);
+      b.tables.group[c] = zero << (kBoundBits - kProbBits + 8);
     }
     for (int c = 0; c < kSigns; ++c) {
       const uint32_t negative = a.sign_freq[k * kSigns + size_t(c)];
       if (negative < 1 || negative >= kProbTotal) refuse("a sign frequency out of range", k);
-      b.tables.sign[c] = negative << (kBoundBits - kProbBits);
+      b.tables.sign[c] = negative << (kBoundBits - kProbBits + 8);
     }
   }
   for (int p = 0; p < planes; ++p) {
