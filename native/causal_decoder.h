@@ -15,17 +15,28 @@ inline unsigned find_token(const uint32_t* bound, uint32_t slot) {
   return token;
 }
 
-// One of two letters; true for the first.
-inline bool pop_first(RansReader& r, uint32_t& table) {
+// One of two letters; true for the first. Where one is likely a branch that is foretold keeps the comparison out of the
+// coder's chain of states; where both are, arithmetic does better.
+enum Likely { kEither, kOne };
+template <Likely kLikely>
+LACONIC_INLINE bool pop_first(RansReader& r, uint32_t& table) {
   const uint32_t freq = first_freq(table);
   const bool first = r.slot() < freq;
-  r.take(first ? 0 : freq, first ? freq : kProbTotal - freq);
-  learn_first(table, first);
+  if (kLikely == kEither) {
+    r.take(first ? 0 : freq, first ? freq : kProbTotal - freq);
+    learn_first(table, first);
+  } else if (first) {
+    r.take(0, freq);
+    learn_first(table, true);
+  } else {
+    r.take(freq, kProbTotal - freq);
+    learn_first(table, false);
+  }
   return first;
 }
 
 inline unsigned pop_token(RansReader& r, BandTables& t, unsigned row) {
-  if (pop_first(r, t.zero[row])) return 0;
+  if (pop_first<kOne>(r, t.zero[row])) return 0;
   uint32_t* bound = t.rest[row];
   const unsigned token = find_token(bound, r.slot());
   const uint32_t start = token_start(bound, token);
@@ -77,7 +88,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
         const uint32_t mean = group_mean(base, x0, own.w);
         if (mean <= m.group_limit) {
           const unsigned bucket = group_bucket(mean);
-          if (pop_first(r, tables.group[bucket])) {
+          if (pop_first<kOne>(r, tables.group[bucket])) {
             if constexpr (kLowest)
               for (int x = x0; x < x1; ++x) {
                 int32_t* q = lowest + ptrdiff_t(y) * own.w + x;
@@ -100,7 +111,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
           if (magnitude == kInvalid) return kBadEscape;
           if (magnitude > 0) {
             const unsigned sign_row = sign_context(own, src, y, x);
-            const bool minus = pop_first(r, tables.sign[sign_row]);
+            const bool minus = pop_first<kEither>(r, tables.sign[sign_row]);
             sign[x] = minus ? 2 : 1;
             mag[x] = companded(magnitude);
             value = minus ? -int32_t(magnitude) : int32_t(magnitude);
