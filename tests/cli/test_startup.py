@@ -40,7 +40,6 @@ def test_compressing_imports_no_more_than_numpy_and_one_decoder(photo: Path):
     }
 
 
-
 def test_the_package_starts_without_what_only_other_commands_need():
     """How long that takes is a matter of `bench/codec_speed.py`."""
     script = "import sys, laconic; laconic.compress, laconic.decompress; print(*sys.modules)"
