@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.inspection import group_name
+from laconic.codecs.inspection import in_words
 from laconic.codecs.pixels import as_pixels, from_pixels
-from laconic.codecs.targets import Target, find_code
-from laconic.codecs.tiles import NETWORKS, blank_tile, pixel_window, tile_coding, wavelets
+from laconic.codecs.targets import Target, find_code, psnr
+from laconic.codecs.tiles import NETWORKS, blank_tile, code_tile, network_of, pixel_window, tile_coding, wavelets
 from laconic.codecs.view import View
-from laconic.coder import rans
 from laconic.container import Header, Metadata, read, write
 from laconic.container.layout import TileGrid
 from laconic.entropy import causal
@@ -171,7 +170,10 @@ class ImageCodec:
 
             if self.lossless:
                 return attempt(0)
-            return find_code(self.target, attempt, pixels, analysis.model.quality_codes, decode=decompress)
+            return find_code(
+                self.target, attempt, analysis.model.quality_codes, pixels=pixels.shape[0] * pixels.shape[1],
+                size=len, quality=lambda data: psnr(pixels, decompress(data)),
+            )  # fmt: skip
 
     def code_tiles(
         self, analysis: Analysis, header: Header, workers: Workers, symbols: NDArray[np.int32] | None = None
@@ -180,32 +182,36 @@ class ImageCodec:
         coding = tile_coding(header, analysis.model, rdo.for_effort(self.effort))
         grid = TileGrid.of(header)
 
-        def code_tile(tile: int) -> list[bytes]:
-            window = pixel_window(grid, tile)
-            return [rans.push(ops) for ops in causal.tables(analysis.planes, window, coding, symbols)]
+        def code(tile: int) -> list[bytes]:
+            return code_tile(analysis.planes, pixel_window(grid, tile), coding, symbols)
 
-        streams = workers.each(code_tile, range(grid.count))
+        streams = workers.each(code, range(grid.count))
         return list(zip(*streams, strict=True)), coding
 
     def header_at(self, analysis: Analysis, code: int) -> Header:
         """Return the header of a file of this picture at a step code."""
-        channels, height, width = analysis.planes.shape
+        depth = 8 if analysis.planes.dtype == np.int16 else 16
+        return self.header_for(analysis.model, analysis.planes.shape, depth, code)
+
+    def header_for(self, model: ImageModel, shape: tuple[int, ...], depth: int, code: int) -> Header:
+        """Return the header of a file of a picture (C, H, W) with `depth` bits a sample at a step code."""
+        channels, height, width = shape
         small = height * width <= SMALL_PICTURE
         if height * width > FREE_PIXELS and (self.tile or LARGE_TILE) > LARGEST_TILE:
             raise UsageError(f"tile is {self.tile}, expected at most {LARGEST_TILE} for pictures above 16 megapixels")
         return Header(
-            fingerprint=analysis.model.fingerprint,
+            fingerprint=model.fingerprint,
             width=width,
             height=height,
             channels=channels,
-            depth=8 if analysis.planes.dtype == np.int16 else 16,
+            depth=depth,
             lossless=self.lossless,
             quality=self.target.header_quality,
             step_code=code,
-            parameter_set=0 if self.lossless else analysis.model.set_for(code),
+            parameter_set=0 if self.lossless else model.set_for(code),
             tile=self.tile or (SMALL_TILE if small else LARGE_TILE),
             cuts=SMALL_CUTS if small else LARGE_CUTS,
-            network=0 if self.lossless else NETWORKS.index(self._network_of(analysis.model)),
+            network=0 if self.lossless else NETWORKS.index(self._network_of(model)),
         )
 
     def _network_of(self, model: ImageModel) -> str:
@@ -364,14 +370,14 @@ def restore(
     container = read(read_bytes(data), allow_partial=allow_partial)
     header = container.header
     model = find_model(header.fingerprint)
-    through = _network(header, model, network) if scale == 0 else None
+    through = network_of(header, model, network) if scale == 0 else None
     view = View.of(header, region, scale, margin=0 if through is None or region is None else 4 * through.blocks)
     window = view.windows[scale]
     pixel_count = (window.bottom - window.top) * (window.right - window.left)
     most = min(MAX_DECODED_PIXELS, max(FREE_PIXELS, container.size * MAX_PIXELS_PER_BYTE))
     if pixel_count > most:
         raise LimitExceeded("number of pixels", most, pixel_count)
-    missing = [_in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
+    missing = [in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
     with Workers(jobs) as workers:
         pixels, damaged = _decode(container, model, view, through, workers, allow_partial=allow_partial)
     if region is not None:
@@ -409,7 +415,7 @@ def _decode(
             if not allow_partial:
                 raise
             blank_tile(planes, grid, tile)
-            return _in_words(header, "coefficients", tile, error)
+            return in_words(header, "coefficients", tile, error)
         return None
 
     damaged = [words for words in workers.each(decode_tile, range(grid.count)) if words]
@@ -422,24 +428,3 @@ def _decode(
         return color.synthesize(planes, lossless=header.lossless, workers=workers), damaged
     step = base_step_units(header.step_code, depth=header.depth)
     return synthesize_through(planes, network, code=header.step_code, step=step, workers=workers), damaged
-
-
-def _network(header: Header, model: ImageModel, asked: str | None) -> Network | None:
-    """Return the network to decode through: the one asked for, else the one the file names; None for none."""
-    if asked is not None and asked not in NETWORKS:
-        raise UsageError(f"network is {asked!r}, expected off, fast or best")
-    name = "off" if header.lossless else asked or NETWORKS[header.network]
-    if name == "off":
-        return None
-    if name not in model.networks:
-        if asked:
-            raise UsageError(f"the file's model has no network {name!r}")
-        raise CorruptStream("network", None, "a network of the model", name)
-    return model.networks[name]
-
-
-def _in_words(header: Header, part: str, tile: int | None, error: Exception) -> str:
-    """Say what is missing: of chunk "segments 2" the levels that it holds."""
-    kind, _, number = part.partition(" ")
-    name = group_name(header, int(number)) if kind == "segments" and number else part
-    return f"{name}{'' if tile is None else f' of tile {tile}'}: {error}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from laconic.container.cursor import Cursor
     from laconic.errors import FormatError
 
-__all__ = ["Chunk", "Tag", "checksum", "frame", "unframe"]
+__all__ = ["Chunk", "Tag", "checksum", "frame", "head", "unframe"]
 
 
 class Tag(IntEnum):
@@ -59,7 +59,12 @@ def checksum(tag: Tag, number: int, payload: bytes | memoryview) -> int:
 
 def frame(tag: Tag, number: int, payload: bytes) -> bytes:
     """Put the frame of chunk `number` before the payload."""
-    return bytes([tag]) + varint(len(payload)) + checksum(tag, number, payload).to_bytes(4, "little") + payload
+    return head(tag, len(payload), checksum(tag, number, payload)) + payload
+
+
+def head(tag: Tag, length: int, found: int) -> bytes:
+    """Spell the frame of a payload of `length` bytes whose checksum is `found`."""
+    return bytes([tag]) + varint(length) + found.to_bytes(4, "little")
 
 
 def unframe(cursor: Cursor, tag: Tag, number: int, name: str) -> tuple[Chunk, FormatError | None]:
