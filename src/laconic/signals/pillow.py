@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-__all__ = ["Decoded", "decode", "encode", "from_picture"]
+__all__ = ["Decoded", "Metadata", "decode", "describe_tiff", "encode", "from_picture"]
 
+Metadata = tuple[bytes | None, bytes | None, bytes | None]
 Decoded = tuple["NDArray[Any]", bytes | None, bytes | None, bytes | None, tuple[str, ...]]
 
 # What fits into one segment beside its own header.
@@ -107,6 +108,24 @@ def from_picture(picture: Image.Image) -> Decoded:
     return pixels, icc, exif_bytes, xmp, notes
 
 
+def describe_tiff(stream: BinaryIO) -> tuple[dict[int, Any], bytes, Metadata, tuple[str, ...]]:
+    """Read the first directory of a TIFF file, no pixels.
+
+    Returns
+    -------
+    tags : dict
+        Number -> value or tuple of values.
+    order : bytes
+        `II` or `MM`.
+    metadata : (icc, exif, xmp)
+    notes : tuple of str
+    """
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    picture: Any = TiffImageFile(stream)
+    return dict(picture.tag_v2), picture.tag_v2.prefix, _metadata(picture), _frames(picture)
+
+
 def _open(name: str, stream: BinaryIO) -> Any:
     """Open one format's plug-in, without the others, and check the announced size."""
     if name == "png":
@@ -163,7 +182,7 @@ def _deep_color(picture: Any) -> tuple[list[Any], list[Any] | None] | None:
     return high, [renamed(tile, raw[:-1] + _OTHER_BYTE[raw[-1]]) for tile, raw in zip(tiles, raws, strict=True)]
 
 
-def _metadata(picture: Any) -> tuple[bytes | None, bytes | None, bytes | None]:
+def _metadata(picture: Any) -> Metadata:
     info: dict[str, Any] = picture.info
     icc, xmp, raw = info.get("icc_profile"), info.get("xmp"), info.get("exif")
     if isinstance(xmp, str):
@@ -314,7 +333,7 @@ def encode(
     if name == "png":
         from PIL.PngImagePlugin import PngInfo
 
-        from laconic.signals.deep_png import xmp_chunk
+        from laconic.signals.png_writer import xmp_chunk
 
         # Level 2 writes photos three times faster than the default 6 and hardly larger.
         options["compress_level"] = 2
