@@ -7,6 +7,7 @@ other, each behind a table of all its streams and a checksum of everything. So t
 from __future__ import annotations
 
 import tempfile
+import threading
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
@@ -45,9 +46,11 @@ class Spool:
         self.header = header
         self._before, self._after = surroundings(header, metadata or Metadata())
         self._count = TileGrid.of(header).count
+        self._places: list[int] = []
         self._lengths: list[list[int]] = [[] for _ in groups(header.cuts)]
         self._tables = [bytearray() for _ in groups(header.cuts)]
         self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=folder))  # noqa: SIM115  # closed by `__exit__`
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +64,7 @@ class Spool:
         """Take the streams of the next tile, one for each resolution group, coarse to fine."""
         tile = len(self._lengths[0])
         assert tile < self._count
+        self._places.append(self._file.seek(0, 2))
         for group, stream in enumerate(streams):
             self._lengths[group].append(len(stream))
             if self._count > 1:  # a tile that is alone needs no table
@@ -99,22 +103,27 @@ class Spool:
             sink.write(payload)
         for group, table in enumerate(self._tables):
             found = checksum(Tag.SEGMENTS, len(self._before) + group, bytes(table))
-            for stream in self._streams(group):
+            for stream in self._group(group):
                 found = zlib.crc32(stream, found)
             begin(Tag.SEGMENTS, len(table) + sum(self._lengths[group]), found)
             sink.write(table)
-            for stream in self._streams(group):
+            for stream in self._group(group):
                 sink.write(stream)
         for number, (tag, payload) in enumerate(self._after, start=len(self._before) + len(self._tables)):
             begin(tag, len(payload), checksum(tag, number, payload))
             sink.write(payload)
         return tuple(chunks)
 
-    def _streams(self, group: int) -> Iterator[bytes]:
+    def streams(self, tile: int) -> list[bytes]:
+        """Read the streams of a tile back; threads may do so at once."""
+        return [self._read(group, tile) for group in range(len(self._tables))]
+
+    def _group(self, group: int) -> Iterator[bytes]:
         """Yield the streams of a group, tile by tile."""
-        place = 0
-        for tile in range(self._count):
-            sizes = [lengths[tile] for lengths in self._lengths]
-            self._file.seek(place + sum(sizes[:group]))
-            yield self._file.read(sizes[group])
-            place += sum(sizes)
+        return (self._read(group, tile) for tile in range(self._count))
+
+    def _read(self, group: int, tile: int) -> bytes:
+        place = self._places[tile] + sum(lengths[tile] for lengths in self._lengths[:group])
+        with self._lock:
+            self._file.seek(place)
+            return self._file.read(self._lengths[group][tile])
