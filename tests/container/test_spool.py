@@ -25,7 +25,9 @@ def test_the_bytes_are_those_of_the_writer(file: tuple[Header, list[list[bytes]]
     with Spool(header, metadata) as spool:
         for tile in range(len(segments[0])):
             spool.add([group[tile] for group in segments])
-        assert [spool.streams(tile) for tile in range(len(segments[0]))] == [list(row) for row in zip(*segments)]
+        assert [spool.streams(tile) for tile in range(len(segments[0]))] == [
+            list(row) for row in zip(*segments, strict=True)
+        ]
         sink = io.BytesIO()
         chunks = spool.write(sink)
         assert sink.getvalue() == expected

@@ -39,7 +39,16 @@ if TYPE_CHECKING:
     from laconic.container import Container
     from laconic.transform.network import Network
 
-__all__ = ["DEFAULT_EFFORT", "DEFAULT_QUALITY", "ImageCodec", "Restored", "compress", "decompress", "restore"]
+__all__ = [
+    "DEFAULT_EFFORT",
+    "DEFAULT_QUALITY",
+    "ImageCodec",
+    "Restored",
+    "compress",
+    "decompress",
+    "restore",
+    "restore_container",
+]
 
 DEFAULT_QUALITY = 75
 DEFAULT_EFFORT = 5
@@ -64,6 +73,7 @@ class Restored:
     Attributes
     ----------
     pixels : ndarray (H, W) or (H, W, C) uint8 or uint16
+        Of a large picture that went to a file row by row (`decompress_file`): no rows, (0, W) or (0, W, C).
     icc, exif, xmp : bytes or None
     missing : tuple of str
         What a damaged file lacks, in words; empty for an intact one.
@@ -368,6 +378,21 @@ def restore(
         A region outside the picture, another scale, or a network the model does not have.
     """
     container = read(read_bytes(data), allow_partial=allow_partial)
+    return restore_container(
+        container, network=network, region=region, scale=scale, allow_partial=allow_partial, jobs=jobs
+    )
+
+
+def restore_container(
+    container: Container,
+    *,
+    network: str | None = None,
+    region: Sequence[int] | None = None,
+    scale: int = 0,
+    allow_partial: bool = False,
+    jobs: int | None = None,
+) -> Restored:
+    """Restore the pixels and the metadata of a file that has been read, see `restore`."""
     header = container.header
     model = find_model(header.fingerprint)
     through = network_of(header, model, network) if scale == 0 else None

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from laconic.signals.rows import RowSource
     from laconic.transform.network import Network
 
-__all__ = ["Decoding", "encode_rows"]
+__all__ = ["MAX_TILE_ROW", "Decoding", "encode_rows", "tile_row"]
 
 STRIP = 1 << 22
 """Pixels that are read at once, in whole rows: enough for threads to share, little beside the tiles that are open."""
@@ -61,6 +61,11 @@ def passage(header: Header) -> Passage:
         wavelets=wavelets(header.channels, lossless=header.lossless),
         side=header.tile,
     )
+
+
+def tile_row(header: Header) -> int:
+    """Count the pixels of one row of tiles, which is what a decoder must hold at least."""
+    return header.width * min(header.tile, header.height)
 
 
 @dataclass(frozen=True)
@@ -207,15 +212,19 @@ class Decoding:
         pixels, most = header.width * header.height, max(FREE_PIXELS, container.size * MAX_PIXELS_PER_BYTE)
         if pixels > most:
             raise LimitExceeded("number of pixels", most, pixels)
-        row = header.width * min(header.tile, header.height)
-        if row > MAX_TILE_ROW:
-            raise LimitExceeded("pixels in a row of tiles", MAX_TILE_ROW, row)
+        if tile_row(header) > MAX_TILE_ROW:
+            raise LimitExceeded("pixels in a row of tiles", MAX_TILE_ROW, tile_row(header))
 
         def streams(tile: int) -> list[memoryview | None]:
             return [group[tile] for group in container.segments]
 
         lost = [in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
         return cls(header, model, streams, through, allow_partial, lost)
+
+    def no_rows(self) -> NDArray[Any]:
+        """Return (0, W, C) of the type of the pixels."""
+        header = self.header
+        return np.empty((0, header.width, header.channels), np.uint8 if header.depth == 8 else np.uint16)
 
     def rows(self, workers: Workers) -> Iterator[NDArray[Any]]:
         """Yield the rows of the picture in order, some at a time.

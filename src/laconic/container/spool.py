@@ -6,7 +6,6 @@ other, each behind a table of all its streams and a checksum of everything. So t
 
 from __future__ import annotations
 
-import tempfile
 import threading
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
@@ -43,6 +42,8 @@ class Spool:
     """
 
     def __init__(self, header: Header, metadata: Metadata | None = None, *, folder: str | None = None) -> None:
+        import tempfile  # a module that is slow to load and that small pictures do without
+
         self.header = header
         self._before, self._after = surroundings(header, metadata or Metadata())
         self._count = TileGrid.of(header).count

@@ -253,7 +253,6 @@ def _write(stream: BinaryIO, image: Image, kind: ImageFormat, suffix: str, quali
         from laconic.signals.row_files import row_writer
 
         writer = row_writer(kind, stream, pixels.shape, pixels.dtype, suffix=suffix, metadata=metadata)
-        assert writer is not None
         writer.write(pixels)
         writer.finish()
     else:

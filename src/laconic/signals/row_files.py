@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from laconic.errors import UsageError
 from laconic.signals import exif, limits, locations, profiles
 from laconic.signals.damage import naming_damage
 from laconic.signals.image import recognize
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from laconic.signals.locations import Source
     from laconic.signals.rows import Each
 
-__all__ = ["STREAMED_PIXELS", "open_rows", "row_writer"]
+__all__ = ["ROW_FORMATS", "STREAMED_PIXELS", "open_rows", "row_writer"]
+
+ROW_FORMATS = frozenset({"pnm", "npy", "png", "tiff"})
+"""By name, see `formats`."""
 
 STREAMED_PIXELS = 1 << 25
 """Pictures above 32 megapixels pass by in rows where they can; a whole one of this size takes some 500 MB."""
@@ -119,7 +123,7 @@ def row_writer(
     suffix: str = "",
     metadata: dict[str, bytes | None] | None = None,
     each: Each = one_by_one,
-) -> AbstractRowWriter | None:
+) -> AbstractRowWriter:
     """Begin a picture file.
 
     Parameters
@@ -136,15 +140,10 @@ def row_writer(
     each : callable, optional
         Where work may be shared among threads.
 
-    Returns
-    -------
-    AbstractRowWriter, or None
-        None for a format that is only written whole.
-
     Raises
     ------
     UsageError
-        The format cannot hold such a picture.
+        The format cannot hold such a picture, or is only written whole.
     """
     given = metadata or {}
     kept: dict[str, Any] = {name: given.get(name) if name in kind.metadata else None for name in ("icc", "exif", "xmp")}
@@ -165,4 +164,4 @@ def row_writer(
         from laconic.signals.tiff import TiffWriter
 
         return TiffWriter(stream, shape, dtype, each=each, **kept)
-    return None
+    raise UsageError(f"{kind.name.upper()} is not written by rows")
