@@ -140,7 +140,7 @@ def test_rows_go_through_the_network_too(
     data = codec.encode(pixels)
     whole = lac.decompress(data).reshape(pixels.shape)
     for rows in (1, 50, 512):
-        monkeypatch.setattr(stream, "NETWORK_ROWS", rows)
+        monkeypatch.setattr(stream, "NETWORK_PIXELS", rows * 150)
         assert np.array_equal(decoded(data, 2), whole)
     assert not np.array_equal(decoded(data, network="off"), whole)
     psnr = lac.ImageCodec(psnr=30, tile=64)

@@ -19,6 +19,7 @@ from laconic.codecs.targets import SquaredError, find_code
 from laconic.codecs.tiles import blank_tile, code_tile, network_of, pixel_window, tile_coding, wavelets
 from laconic.container import Metadata, Spool
 from laconic.container.layout import TileGrid
+from laconic.container.mapped import forget
 from laconic.entropy import causal
 from laconic.errors import CorruptStream, LimitExceeded
 from laconic.models import default_model, find_model
@@ -44,8 +45,9 @@ __all__ = ["MAX_TILE_ROW", "Decoding", "encode_rows", "tile_row"]
 
 STRIP = 1 << 22
 """Pixels that are read at once, in whole rows: enough for threads to share, little beside the tiles that are open."""
-NETWORK_ROWS = 512
-"""Rows that go through the network at once: as tall as its tiles, which repeat work at their edges."""
+NETWORK_PIXELS = 1 << 23
+"""Pixels that go through the network at once, in whole rows, up to as many as its tiles are tall: fewer repeat more of
+the work at the edges."""
 MAX_TILE_ROW = 1 << 26
 """Pixels of one row of tiles: 65,535 columns of the tiles that encoders use for large pictures. A file with larger
 ones is small enough for `image.restore`, or made to exhaust memory."""
@@ -132,6 +134,11 @@ def encode_rows(
         yield coded(found.code)
 
 
+def _network_rows(width: int) -> int:
+    """Count the rows that go through the network at once, a multiple of 4."""
+    return max(4, min(512, NETWORK_PIXELS // width & ~3))
+
+
 def _strip_rows(width: int) -> int:
     return max(8, STRIP // width)
 
@@ -215,8 +222,13 @@ class Decoding:
         if tile_row(header) > MAX_TILE_ROW:
             raise LimitExceeded("pixels in a row of tiles", MAX_TILE_ROW, tile_row(header))
 
+        columns = TileGrid.of(header).columns
+
         def streams(tile: int) -> list[memoryview | None]:
-            return [group[tile] for group in container.segments]
+            found = [group[tile] for group in container.segments]
+            if tile % columns == 0 and found[-1] is not None:
+                forget(found[-1])
+            return found
 
         lost = [in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
         return cls(header, model, streams, through, allow_partial, lost)
@@ -275,17 +287,24 @@ class Decoding:
         header = self.header
         margin = 4 * network.blocks
         step = base_step_units(header.step_code, depth=header.depth)
-        waiting: list[NDArray[Any]] = []
-        top = done = bottom = 0  # first row that is kept, first that is still to be made, first that is not there yet
-        for rows in planes:
-            waiting.append(rows)
-            bottom += rows.shape[1]
-            ends = bottom == header.height
-            if not ends and bottom - margin - done < NETWORK_ROWS:
-                continue
-            window = np.concatenate(waiting, axis=1)
-            ready = bottom if ends else (bottom - margin) & ~3
-            span = (done - top, ready - top)
-            yield synthesize_through(window, network, code=header.step_code, step=step, workers=workers, rows=span)
-            done, start = ready, max(0, ready - margin)
-            waiting, top = [window[:, start - top :].copy()], start
+        most = _network_rows(header.width) + 2 * margin
+        buffer = np.empty((header.channels, min(most, header.height), header.width), passage(header).dtype)
+        top = done = filled = 0  # first row in the buffer, first that is still to be made, rows in the buffer
+        for coming in planes:
+            rows = coming
+            while rows.shape[1]:
+                count = min(buffer.shape[1] - filled, rows.shape[1])
+                buffer[:, filled : filled + count] = rows[:, :count]
+                rows, filled = rows[:, count:], filled + count
+                bottom = top + filled
+                ends = bottom == header.height
+                if filled < buffer.shape[1] and not ends:
+                    continue
+                ready = bottom if ends else (bottom - margin) & ~3
+                yield synthesize_through(
+                    np.ascontiguousarray(buffer[:, :filled]), network, code=header.step_code, step=step,
+                    workers=workers, rows=(done - top, ready - top),
+                )  # fmt: skip
+                done, start = ready, max(0, ready - margin)
+                buffer[:, : bottom - start] = buffer[:, start - top : filled].copy()
+                filled, top = bottom - start, start

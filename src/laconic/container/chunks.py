@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from laconic.container.cursor import varint
+from laconic.container.mapped import PORTION, forget
 from laconic.errors import CorruptStream, TruncatedStream
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ class Chunk:
 
 def checksum(tag: Tag, number: int, payload: bytes | memoryview) -> int:
     """Return the CRC-32 of the tag, the number of the chunk in the file (the header is 0) and the payload."""
-    return zlib.crc32(payload, zlib.crc32(bytes([tag, number])))
+    found = zlib.crc32(bytes([tag, number]))
+    view = memoryview(payload)
+    for start in range(0, len(view), PORTION):
+        found = zlib.crc32(view[start : start + PORTION], found)
+        forget(view)
+    return found
 
 
 def frame(tag: Tag, number: int, payload: bytes) -> bytes:

@@ -12,6 +12,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from laconic.container.cursor import Cursor, varint
+from laconic.container.mapped import PORTION, forget
 from laconic.errors import CorruptStream
 
 if TYPE_CHECKING:
@@ -49,9 +50,16 @@ def read_segments(payload: memoryview, count: int, number: int, *, offset: int =
         return (payload,)
     cursor = Cursor(payload, base=offset)
     table = _read_table(cursor, count)
-    streams = tuple(_read_stream(cursor, number, tile, *row) for tile, row in enumerate(table))
+    streams: list[memoryview] = []
+    held = 0
+    for tile, row in enumerate(table):
+        streams.append(_read_stream(cursor, number, tile, *row))
+        held += len(streams[-1])
+        if held > PORTION:
+            forget(payload)
+            held = 0
     cursor.finish("end of segments")
-    return streams
+    return tuple(streams)
 
 
 def salvage_segments(

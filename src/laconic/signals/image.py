@@ -248,14 +248,14 @@ def _write(stream: BinaryIO, image: Image, kind: ImageFormat, suffix: str, quali
     metadata: dict[str, Any] = {
         name: getattr(image, name) if name in kind.metadata else None for name in ("icc", "exif", "xmp")
     }
-    metadata["exif"] = exif.bare(metadata["exif"])
-    if kind.name in {"pnm", "npy", "tiff"} or (kind.name == "png" and pixels.dtype == np.uint16):
-        from laconic.signals.row_files import row_writer
+    from laconic.signals.row_files import ROW_FORMATS, row_writer
 
+    if kind.name in ROW_FORMATS:
         writer = row_writer(kind, stream, pixels.shape, pixels.dtype, suffix=suffix, metadata=metadata)
         writer.write(pixels)
         writer.finish()
     else:
         from laconic.signals import pillow
 
+        metadata["exif"] = exif.bare(metadata["exif"])
         pillow.encode(kind.name, stream, pixels, quality=quality, **metadata)

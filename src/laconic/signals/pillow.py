@@ -318,7 +318,7 @@ def encode(
     exif: bytes | None,
     xmp: bytes | None,
 ) -> None:
-    """Write 8-bit pixels as PNG, JPEG, WebP (lossless) or BMP.
+    """Write 8-bit pixels as JPEG, WebP (lossless) or BMP.
 
     Raises
     ------
@@ -330,17 +330,7 @@ def encode(
     options: dict[str, Any] = {}
     if icc:
         options["icc_profile"] = icc
-    if name == "png":
-        from PIL.PngImagePlugin import PngInfo
-
-        from laconic.signals.png_writer import xmp_chunk
-
-        # Level 2 writes photos three times faster than the default 6 and hardly larger.
-        options["compress_level"] = 2
-        if xmp:
-            options["pnginfo"] = PngInfo()
-            options["pnginfo"].add(b"iTXt", xmp_chunk(xmp))
-    elif name == "jpeg":
+    if name == "jpeg":
         options |= {"quality": quality, "subsampling": 0, "optimize": True}
         if max(len(exif or b""), len(xmp or b"")) > _JPEG_SEGMENT:
             raise UsageError("JPEG cannot hold EXIF or XMP of more than 64 kB; strip them or write .png")
@@ -348,6 +338,6 @@ def encode(
         options |= {"lossless": True, "exact": True}
     if exif:
         options["exif"] = PREFIX + exif if name == "jpeg" else exif
-    if xmp and name != "png":
+    if xmp:
         options["xmp"] = xmp
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(stream, name, **options)

@@ -81,8 +81,8 @@ def _scan(stream: BinaryIO) -> _Layout | None:
     while True:
         place = stream.tell()
         head = stream.read(8)
-        if len(head) < 8:
-            raise UnsupportedInput("truncated: the last chunk of the file is missing")
+        if len(head) < 8 or (head[4:] == b"IEND" and len(stream.read(4)) < 4):
+            raise UnsupportedInput("truncated: the end of the last chunk is missing")
         length, kind = struct.unpack(">I4s", head)
         if kind in _LEFT_TO_PILLOW or (kind not in _KNOWN and not kind[0] & 0x20):
             return None

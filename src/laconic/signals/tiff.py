@@ -33,6 +33,8 @@ _PIXEL_TAGS = frozenset(
     | {339, 347, 513, 514, 529, 530, 531, 532, _XMP, _ICC}
 )
 _STRIP = 1 << 18
+_BATCH = 64
+"""Strips in work at once."""
 _LIMIT = (1 << 32) - 1
 
 
@@ -88,8 +90,8 @@ class TiffWriter(AbstractRowWriter):
 
     def write(self, rows: NDArray[Any]) -> None:
         """See `AbstractRowWriter.write`."""
-        for top in range(0, len(rows), 64 * self._rows):
-            part = rows[top : top + 64 * self._rows]
+        for top in range(0, len(rows), _BATCH * self._rows):
+            part = rows[top : top + _BATCH * self._rows]
             part = part[..., [0, 0, 0, 1]] if self._spread else part
             waiting = np.concatenate([self._waiting, part]) if len(self._waiting) else part
             whole = len(waiting) // self._rows * self._rows

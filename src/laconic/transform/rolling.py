@@ -31,7 +31,7 @@ __all__ = ["Passage", "RollingAnalysis", "RollingSynthesis"]
 REACH = 2
 """Pairs of rows: how far from the edge of a window its mirror is felt. The 5/3 reaches one."""
 
-PIECE = 1 << 23
+PIECE = 1 << 21
 """Samples of a plane that one step of the synthesis makes at most, to bound its memory: whole rows, of any width."""
 
 
