@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +71,30 @@ def test_metadata_can_be_replaced_and_streams_written(photo: NDArray[np.uint8]):
     with Path("back").open("wb") as stream:
         lac.decompress_file("photo.lac", stream)
     assert load("back").xmp == b"<y/>"
+
+
+@pytest.mark.usefixtures("all_large")
+def test_what_can_be_read_only_once_is_read_once(photo: NDArray[np.uint8]):
+    save("photo.png", Image(photo))
+    with Path("photo.png").open("rb") as stream:
+        lac.compress_file(stream, "photo.lac", quality=30)
+    os.mkfifo("pipe")
+    data = Path("photo.png").read_bytes()
+    writer = threading.Thread(target=lambda: Path("pipe").write_bytes(data))
+    writer.start()
+    lac.compress_file("pipe", "again.lac", quality=30)
+    writer.join()
+    assert Path("photo.lac").read_bytes() == Path("again.lac").read_bytes() == lac.compress(photo, quality=30)
+    for suffix in ("png", "tiff"):
+        found: list[bytes] = []
+        os.mkfifo(f"out.{suffix}")
+        reader = threading.Thread(
+            target=lambda name=f"out.{suffix}", found=found: found.append(Path(name).read_bytes())
+        )
+        reader.start()
+        lac.decompress_file("photo.lac", f"out.{suffix}")
+        reader.join()
+        assert np.array_equal(load(found[0]).pixels, lac.decompress("photo.lac"))
 
 
 @pytest.mark.usefixtures("all_large")

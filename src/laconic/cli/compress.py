@@ -156,9 +156,7 @@ class _Compression:
         """The rows of a file that is too large to be held, None for others; and its size in bytes."""
         from laconic.signals import locations, row_files
 
-        if source == STANDARD or locations.is_url(source) or locations.is_device(source):
-            return None, 0  # what is no file has been read whole before its size is known
-        rows = row_files.open_rows(source, format=self.input_format)
+        rows = None if source == STANDARD else row_files.open_rows(source, format=self.input_format)
         if rows is None:
             return None, 0
         self._check_profile(rows.channels)

@@ -34,6 +34,8 @@ __all__ = ["compress_file", "compress_rows", "decompress_file", "decompress_rows
 def compress_file(source: Source, target: Target, *, force: bool = False, **settings: Any) -> Info:
     """Compress a picture file into a `.lac` file; ICC profile, EXIF and XMP come along.
 
+    A file above 32 megapixels passes by in rows if its format allows it (`signals.row_files`).
+
     Parameters
     ----------
     source : path, URL or binary file
@@ -94,6 +96,8 @@ def decompress_file(
     jobs: int | None = None,
 ) -> Restored:
     """Restore a `.lac` file into a picture file, whose format is that of the target's ending.
+
+    A picture above 32 megapixels passes by in rows if that format allows it; then the result has no pixels.
 
     Parameters
     ----------
@@ -190,7 +194,7 @@ def verify(source: bytes | memoryview | str | os.PathLike[str], *, jobs: int | N
     FormatError
         One of its kinds, see `laconic.errors`.
     """
-    container = read(source if isinstance(source, memoryview) else view_bytes(source))
+    container = read(view_bytes(source))
     # What the network adds is no part of the file.
     if tile_row(container.header) > MAX_TILE_ROW:
         restore_container(container, network="off", jobs=jobs)

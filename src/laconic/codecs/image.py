@@ -53,7 +53,7 @@ __all__ = [
 DEFAULT_QUALITY = 75
 DEFAULT_EFFORT = 5
 MAX_DECODED_PIXELS = 1 << 29
-"""Pictures above 512 megapixels are refused."""
+"""Pictures above 512 megapixels are not held whole; to a file they may go row by row (`stream`)."""
 FREE_PIXELS, MAX_PIXELS_PER_BYTE = 1 << 24, 1 << 16
 """A hostile file of a few bytes may announce millions of gray pixels. Above 16 megapixels every byte of a file answers
 for 65,536 pixels at most; a black picture from the encoder here has a byte for some 3,000."""

@@ -10,7 +10,7 @@ from laconic.codecs.tiles import NETWORKS
 from laconic.container import Chunk, Container, Header, Tag, read
 from laconic.container.layout import TileGrid, groups
 from laconic.quantize.steps import base_step
-from laconic.signals.locations import read_bytes
+from laconic.signals.locations import view_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,7 @@ def _parts(header: Header, chunks: Sequence[Chunk]) -> tuple[tuple[str, int], ..
     return tuple(parts)
 
 
-def inspect(source: bytes | str | os.PathLike[str]) -> Info:
+def inspect(source: bytes | memoryview | str | os.PathLike[str]) -> Info:
     """Read a file's header and the list of its parts; every checksum is checked, no pixel is decoded.
 
     Parameters
@@ -137,4 +137,4 @@ def inspect(source: bytes | str | os.PathLike[str]) -> Info:
     FormatError
         One of its kinds, see `laconic.errors`.
     """
-    return Info.of(read(read_bytes(source)))
+    return Info.of(read(view_bytes(source)))

@@ -33,6 +33,7 @@ def naming_damage(name: str, kind: str) -> Generator[None]:
     except Exception as error:
         # An operating system error has a number; what image decoders raise (OSError too) has none.
         if isinstance(error, OSError) and error.errno is not None:
+            error.filename = error.filename or name  # rows are read while the output is open: say which of the two
             raise
         reason = str(error) or type(error).__name__
         raise UnsupportedInput(f"{name}: damaged or unusual {kind.upper()} file: {reason}") from error

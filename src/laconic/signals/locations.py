@@ -99,11 +99,13 @@ def read_bytes(source: Source) -> bytes:
     return source.read()
 
 
-def view_bytes(source: Source) -> bytes | memoryview:
+def view_bytes(source: Source | memoryview) -> bytes | memoryview:
     """Return everything the source holds; a large local file is mapped into memory, not read.
 
     While the view is in use the file must not be cut short: the system would end the process.
     """
+    if isinstance(source, memoryview):
+        return source
     if isinstance(source, PATH_TYPES) and not is_url(source):
         path = Path(cast("str", source))
         if path.is_file() and path.stat().st_size >= MAPPED:
@@ -166,6 +168,12 @@ def writing(target: Target, *, force: bool = False, seekable: bool = False) -> G
     if is_path and not is_url(target) and not is_device(os.fspath(cast("str", target))):
         with atomic.replacing(cast("str", target), force=force) as stream:
             yield stream
+    elif is_path and not is_url(target) and not seekable:
+        with atomic.replacing(cast("str", target)) as device:
+            stream = io.BufferedWriter(cast("io.RawIOBase", device))
+            yield stream
+            stream.flush()
+            stream.detach()
     elif is_path or (seekable and not target.seekable()):
         if is_url(target) and not force and exists(cast("str", target)):
             raise OutputExists(target)

@@ -8,6 +8,7 @@ limits.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from laconic.errors import UsageError
@@ -62,13 +63,19 @@ def open_rows(source: Source, *, format: str | None = None, above: int | None = 
     Returns
     -------
     RowSource, or None
-        None where the picture is not larger than that, or cannot pass by in rows.
+        None where the picture is not larger than that, or cannot pass by in rows; also where the source can be read
+        only once, or would be fetched for nothing: a URL, a pipe, an open file.
 
     Raises
     ------
     UnsupportedInput, LimitExceeded, OSError
         As for `image.load`.
     """
+    if isinstance(source, locations.PATH_TYPES):
+        if locations.is_url(source) or not Path(source).is_file():
+            return None
+    elif not isinstance(source, bytes):
+        return None
     reopen = locations.reopener(source)
     name = locations.name_of(source)
     with reopen() as stream:
