@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from laconic.codecs.image import ImageCodec, Restored, compress, restore_container
+from laconic.codecs.image import ImageCodec, compress, restore_container
 from laconic.codecs.inspection import Info, inspect
-from laconic.codecs.pixels import from_pixels
+from laconic.codecs.pixels import Restored, from_pixels
 from laconic.codecs.stream import MAX_TILE_ROW, Decoding, encode_rows, tile_row
 from laconic.container import Metadata, read
 from laconic.signals import formats, image

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from laconic.codecs.inspection import in_words
-from laconic.codecs.pixels import as_pixels, from_pixels
+from laconic.codecs.pixels import Restored, as_pixels, from_pixels
 from laconic.codecs.targets import Target, find_code, psnr
 from laconic.codecs.tiles import NETWORKS, blank_tile, code_tile, network_of, pixel_window, tile_coding, wavelets
 from laconic.codecs.view import View
@@ -64,26 +64,6 @@ SMALL_TILE, LARGE_TILE = 1024, 512
 LARGEST_TILE = 1024  # of pictures that a decoder may doubt: an empty tile of six groups takes 30 bytes
 SMALL_CUTS, LARGE_CUTS = 0b000011, 0b011111
 """Resolution groups: quarter, half and full size for a small picture; every level for itself in a large one."""
-
-
-@dataclass(frozen=True)
-class Restored:
-    """A decoded picture.
-
-    Attributes
-    ----------
-    pixels : ndarray (H, W) or (H, W, C) uint8 or uint16
-        Of a large picture that went to a file row by row (`decompress_file`): no rows, (0, W) or (0, W, C).
-    icc, exif, xmp : bytes or None
-    missing : tuple of str
-        What a damaged file lacks, in words; empty for an intact one.
-    """
-
-    pixels: NDArray[Any]
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
