@@ -43,13 +43,13 @@ void require(bool ok, const char* what) {
 
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
-  for (int i = 0; i < 3; ++i)
+  for (int i = 0; i < kKernelTables; ++i)
     if (const Kernels* k = supported_kernels(i)) names.emplace_back(k->name);
   return names;
 }
 
 void use_instruction_set(const std::string& name) {
-  for (int i = 0; i < 3; ++i)
+  for (int i = 0; i < kKernelTables; ++i)
     if (const Kernels* k = supported_kernels(i); k && name == k->name) {
       active = k;
       return;
@@ -419,7 +419,7 @@ void bind_samples(nb::module_& m) {
 }  // namespace
 
 NB_MODULE(_native, m) {
-  for (int i = 0; i < 3; ++i)
+  for (int i = 0; i < kKernelTables; ++i)
     if (const Kernels* k = supported_kernels(i)) active = k;
   m.def("instruction_sets", &instruction_sets, "Those this processor and build can run, slowest first.");
   m.def("instruction_set", [] { return std::string(kernels().name); }, "The one in use.");

@@ -51,8 +51,12 @@ extern const Kernels kernels_baseline;
 #if defined(LACONIC_X86)
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;
+extern const Kernels kernels_avx512vnni;
 #endif
 
+constexpr int kKernelTables = 4;
+
+// Table i of 0 .. kKernelTables - 1, slowest first; null where this processor or build lacks it.
 inline const Kernels* supported_kernels(int i) {
 #if defined(LACONIC_X86)
   __builtin_cpu_init();
@@ -62,6 +66,7 @@ inline const Kernels* supported_kernels(int i) {
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   if (i == 1 && avx2) return &kernels_avx2;
   if (i == 2 && avx512) return &kernels_avx512;
+  if (i == 3 && avx512 && __builtin_cpu_supports("avx512vnni")) return &kernels_avx512vnni;
 #endif
   return i == 0 ? &kernels_baseline : nullptr;
 }

@@ -67,7 +67,7 @@ template <class T>
 void one_plane(Random& random, int h, int w, int wavelet, int top) {
   const Plane<T> original = random_plane<T>(random, h, w, top);
   Plane<T> first;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < kKernelTables; ++i) {
     const Kernels* k = supported_kernels(i);
     if (!k) continue;
     Plane<T> plane = original;

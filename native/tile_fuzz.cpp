@@ -58,7 +58,7 @@ void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const Param
   std::vector<T> first;
   DecodeStatus status = kDecoded;
   int failed = 0;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < kKernelTables; ++i) {
     const Kernels* k = supported_kernels(i);
     if (!k) continue;
     std::vector<T> out(area);

@@ -100,7 +100,7 @@ void one_case(Random& random, const ParameterSet& set, const Case& c) {
   std::vector<int32_t> symbols, first_symbols;
   Streams first;
   std::vector<T> first_decoded;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < kKernelTables; ++i) {
     const Kernels* k = supported_kernels(i);
     if (!k) continue;
     const Streams streams = encode(*k, job, planes, &symbols);
@@ -133,7 +133,7 @@ void damage_ends_alike_everywhere(Random& random, const ParameterSet& set) {
     ++tried;
     std::vector<int16_t> decoded, again;
     DecodeStatus status = kDecoded;
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < kKernelTables; ++i) {
       const Kernels* k = supported_kernels(i);
       if (!k) continue;
       const DecodeStatus found = decode(*k, job, bad, i ? again : decoded);

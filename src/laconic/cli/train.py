@@ -1,4 +1,4 @@
-"""`laconic train`: fits the entropy model to photos and writes the model file."""
+"""`laconic train`: fits the entropy model, or a decoder-side network, to photos and writes the model file."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ def configure(parser: options.CommandParser) -> None:
     """Add the options of `laconic train`."""
     parser.example = "laconic train image --data photos/ --minutes 20"
     parser.description = (
-        "Fit context weights and frequency tables to the photos of a folder and write them as a model file.\n"
-        "A run can be stopped at any moment (Ctrl-C, kill) and taken up again with --resume: it ends with the same\n"
-        "bytes. Every fourteenth photo is held out, to measure what the model is worth.\n"
+        "image: fit context weights and frequency tables to the photos of a folder and write them as a model file.\n"
+        "network: fit a decoder-side network and write the shipped model with that network in it.\n"
+        "A run can be stopped at any moment (Ctrl-C, kill) and taken up again with --resume; a run of `image` then\n"
+        "ends with the same bytes. Some photos are held out, to measure what the result is worth.\n"
         'Needs torch: pip install "laconic[train]"'
     )
-    parser.add_argument("kind", choices=["image"], help="what the model is for")
+    parser.add_argument("kind", choices=["image", "network"], help="what to train")
     parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="a folder of photos, a few hundred")
     parser.add_argument(
         "--minutes",
         metavar="N",
         type=options.in_range(float, 0.01, 10_000, " minutes"),
         default=20.0,
-        help="about how long it may take on two cores (default: 20)",
+        help="about how long it may take on two cores (default: 20; a network gains for hours)",
     )
     parser.add_argument("--resume", action="store_true", help="go on where the last run with this output stopped")
     parser.add_argument(
@@ -44,6 +45,7 @@ def configure(parser: options.CommandParser) -> None:
         type=_codes,
         help="first step code of each lossy parameter set, such as 0,256,384",
     )
+    parser.add_argument("--size", choices=["fast", "best"], help="which network to train (default: best)")
     parser.add_argument("--log", metavar="FILE", type=Path, help="append the run and its held-out figures to this JSON")
     parser.add_argument("-f", "--force", action="store_true", help="replace an existing model")
     options.add_console_options(parser)
@@ -53,9 +55,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, write the model and return the exit code."""
     console = options.console_of(arguments)
     output: Path = arguments.output
-    checkpoint = output.with_name(output.name + ".checkpoint")
+    network = arguments.kind == "network"
+    stray = "sets" if network else "size"
+    if getattr(arguments, stray) is not None:
+        raise UsageError(f"--{stray} does not go with `laconic train {arguments.kind}`")
+    size = arguments.size or "best"
+    checkpoint = output.with_name(f"{output.stem}.{size}.pt" if network else f"{output.name}.checkpoint")
     if output.exists() and not (arguments.force or (arguments.resume and checkpoint.exists())):
         raise OutputExists(output)
+    if arguments.resume and not checkpoint.exists():
+        raise UsageError(f"nothing to resume: {checkpoint} is missing")
+    return _network(arguments, console, size, checkpoint) if network else _image(arguments, console, checkpoint)
+
+
+def _image(arguments: argparse.Namespace, console: Console, checkpoint: Path) -> int:
+    output: Path = arguments.output
     try:
         from laconic.train.recipe import SET_CODES, Plan, State, Trainer
     except ModuleNotFoundError as error:
@@ -68,8 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not photos:
         raise UsageError(f"no photos in {arguments.data}")
     if arguments.resume:
-        if not checkpoint.exists():
-            raise UsageError(f"nothing to resume: {checkpoint} is missing")
         state = State.load(checkpoint)
     else:
         state = State(Plan.for_minutes(arguments.minutes, arguments.sets or SET_CODES))
@@ -89,6 +101,50 @@ def run(arguments: argparse.Namespace) -> int:
     _measure(arguments, console, held_out or photos, trainer.state)
     if done:
         checkpoint.unlink(missing_ok=True)
+    return 0
+
+
+def _network(arguments: argparse.Namespace, console: Console, size: str, checkpoint: Path) -> int:
+    output: Path = arguments.output
+    try:
+        from laconic.train import network_fit
+        from laconic.train.decoded_crops import Photos
+        from laconic.train.network_export import add_network
+        from laconic.train.network_model import SIZES
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UsageError('training needs torch: pip install "laconic[train]"') from error
+    from laconic.models import PHOTO
+    from laconic.train.evaluate import append_row
+    from laconic.transform.workers import available_cores
+
+    photos = Photos(arguments.data)
+    if not photos.training:
+        raise UsageError(f"no photos of at least 256 x 256 in {arguments.data}")
+    console.line(f"{len(photos.training)} photos to train on, {len(photos.held_paths)} held out")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    run = network_fit.fit(
+        network_fit.Plan(size, arguments.minutes),
+        SIZES[size],
+        photos,
+        output.parent,
+        checkpoint.stem,
+        processes=available_cores(),
+        resume=arguments.resume,
+        report=console.line,
+    )
+    if not run.done:
+        console.warn(f"stopped; go on with: laconic train network --data {arguments.data} -o {output} --resume")
+        raise KeyboardInterrupt
+    add_network(PHOTO, checkpoint.with_suffix(".safetensors"), size, output)
+    console.line(f"wrote {output}; gained on held-out photos, dB: {run.gains}")
+    if arguments.log:
+        append_row(arguments.log, {"network": size, "minutes": arguments.minutes, "held_out": run.gains})
+    if arguments.json:
+        console.record({"output": str(output), "held_out": run.gains})
+    for suffix in (".pt", ".safetensors", ".jsonl"):
+        checkpoint.with_suffix(suffix).unlink(missing_ok=True)
     return 0
 
 

@@ -1,6 +1,7 @@
 """Training the decoder-side network.
 
-    python -m laconic.train.network_fit --photos DIR --output DIR --size best --minutes 75
+    laconic train network --data DIR --size best --minutes 75
+    python -m laconic.train.network_fit --photos DIR --output DIR --size best --minutes 75      to try variants
 
 Loss: squared error in RGB over that of the plain decode (the crop's and the usual one at its rate, half and half), so
 that every rate counts alike and flat crops do not rule. A step takes one crop from each part of the range of step
@@ -37,11 +38,11 @@ from laconic.train.muon import Optimizer
 from laconic.train.network_model import DECAYED, MATRICES, SIZES, Network, Shape, unit_step
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from laconic.train.decoded_crops import Pair
 
-__all__ = ["main"]
+__all__ = ["Plan", "fit", "main"]
 
 SIDE = 192
 CHECKPOINT_SECONDS, HELD_OUT_SECONDS, LOG_STEPS = 120.0, 300.0, 100
@@ -193,8 +194,9 @@ class HeldOut:
 class Run:
     """A training run and its files: NAME.pt (checkpoint), NAME.safetensors (average, exported), NAME.jsonl (log)."""
 
-    def __init__(self, plan: Plan, network: Network, folder: Path, name: str) -> None:
+    def __init__(self, plan: Plan, network: Network, folder: Path, name: str, report: Callable[[str], None]) -> None:
         self.plan, self.network, self.folder, self.name = plan, network, folder, name
+        self.report = report
         self.optimizer = Optimizer(
             network, DECAYED, MATRICES if plan.muon_rate else (), rate=plan.rate, muon_rate=plan.muon_rate
         )
@@ -254,7 +256,7 @@ class Run:
         """Print a line and append it to the log."""
         row = {"step": self.step, "minutes": round(self.seconds / 60, 2), **row}
         line = json.dumps(row)
-        say(line)
+        self.report(line)
         with (self.folder / (self.name + ".jsonl")).open("a") as file:
             file.write(line + "\n")
 
@@ -268,7 +270,8 @@ class Run:
         saved = looked = time.monotonic()
         started, before = time.monotonic(), self.seconds
         try:
-            while (done := self.step / plan.steps if plan.steps else self.seconds / (plan.minutes * 60)) < 1:
+            while not self.done:
+                done = self._part()
                 limited = done >= plan.limit_from
                 shared.theta.copy_(self.theta)
                 shared.taken.value, shared.control[0], shared.control[1] = 0, self.step, plan.limit if limited else 0.0
@@ -291,11 +294,19 @@ class Run:
                         self.look(held_out)
                     self.save()
         except (KeyboardInterrupt, SystemExit):
-            say("interrupted; continue with --resume")
+            self.report("interrupted; continue with --resume")
         finally:
             shared.barrier.abort()
             self.look(held_out)
             self.save()
+
+    @property
+    def done(self) -> bool:
+        """Whether the plan's time, or number of steps, is up."""
+        return self._part() >= 1
+
+    def _part(self) -> float:
+        return self.step / self.plan.steps if self.plan.steps else self.seconds / (self.plan.minutes * 60)
 
     def look(self, held_out: HeldOut) -> None:
         """Measure the average on held-out photos."""
@@ -318,6 +329,59 @@ class Run:
         self.step += 1
 
 
+def fit(
+    plan: Plan,
+    shape: Shape,
+    photos: Photos,
+    folder: Path,
+    name: str,
+    *,
+    processes: int,
+    resume: bool = False,
+    report: Callable[[str], None] = say,
+) -> Run:
+    """Train a network, or go on with training it, until the plan's time is up or somebody interrupts.
+
+    Parameters
+    ----------
+    plan : Plan
+    shape : Shape
+    photos : Photos
+    folder : Path
+        Gets NAME.pt (checkpoint), NAME.safetensors (the average's weights) and NAME.jsonl (log).
+    name : str
+    processes : int
+        That share a step's crops.
+    resume : bool
+        Continue from the checkpoint.
+    report : callable
+        Gets each line of the log as it is written.
+
+    Returns
+    -------
+    Run
+        `gains` are those of the held-out photos; `done` tells whether the time was up.
+
+    Raises
+    ------
+    SystemExit
+        Nothing to resume, or it is of another shape.
+    """
+    torch.set_num_threads(1)
+    network = Network(shape, code_range(default_model()))
+    run = Run(plan, network, folder, name, report)
+    if resume:
+        run.resume()
+    held_out = HeldOut(photos)
+    run.log(
+        plan=asdict(plan), shape=asdict(shape), macs=round(shape.macs), parameters=network.size,
+        codes=network.codes, photos=len(photos.training), model=default_model().fingerprint.hex(),
+        started=time.strftime("%H:%M:%S"),
+    )  # fmt: skip
+    run.train(photos, held_out, processes)
+    return run
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -338,7 +402,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args(arguments)
-    torch.set_num_threads(1)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     given.output.mkdir(parents=True, exist_ok=True)
     plan = Plan(
@@ -351,18 +414,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seed=given.seed,
     )
     size = SIZES[given.size]
-    network = Network(Shape(given.channels or size.channels, given.blocks or size.blocks), code_range(default_model()))
-    run = Run(plan, network, given.output, given.name or given.size)
-    if given.resume:
-        run.resume()
-    photos = Photos(given.photos)
-    held_out = HeldOut(photos)
-    run.log(
-        plan=asdict(plan), shape=asdict(network.shape), macs=round(network.shape.macs), parameters=network.size,
-        codes=network.codes, photos=len(photos.training), model=default_model().fingerprint.hex(),
-        started=time.strftime("%H:%M:%S"),
-    )  # fmt: skip
-    run.train(photos, held_out, given.jobs)
+    shape = Shape(given.channels or size.channels, given.blocks or size.blocks)
+    name = given.name or given.size
+    fit(plan, shape, Photos(given.photos), given.output, name, processes=given.jobs, resume=given.resume)
     return 0
 
 

@@ -29,8 +29,8 @@ KNOTS, CODES_PER_KNOT, SAMPLES = 13, 64, 48
 ACTIVATION_BITS = 11
 """Fraction bits of an activation: 16-bit activations reach from -16 to 16."""
 SCALE_BITS = 16
-TILE, SMALL_TILE = 512, 256
-"""Sides in pixels: small tiles repeat more of the work around them, large ones leave threads of a small picture idle."""
+TILE = 512
+"""Side in pixels: smaller tiles repeat more of the work around them, larger ones leave the processor's caches."""
 SMALL_PICTURE = 1 << 21
 LARGEST_SUM = (1 << 31) - 1
 
@@ -283,12 +283,23 @@ def synthesize(
     channels, height, width = planes.shape
     pixels = np.empty((height, width, channels), np.uint8 if planes.dtype == np.int16 else np.uint16)
     native = network.native(code)
-    side = SMALL_TILE if height * width <= SMALL_PICTURE and workers.jobs > 1 else TILE
     top, bottom = rows or (0, height)
-    tiles = [
-        (y, x, min(side, bottom - y), min(side, width - x))
-        for y in range(top, bottom, side)
-        for x in range(0, width, side)
-    ]
+    tiles = [(top + y, x, h, w) for y, x, h, w in _tiles(bottom - top, width, workers.jobs)]
     workers.each(lambda tile: _native.enhance_tile(planes, pixels, native, step, tile), tiles)
     return pixels[top:bottom]
+
+
+def _tiles(height: int, width: int, jobs: int) -> list[tuple[int, int, int, int]]:
+    """Cut a picture into (y, x, height, width): squares, or, where those are few, an equal share for each thread."""
+    area = height * width
+    if jobs == 1 or area > SMALL_PICTURE:
+        rows = columns = TILE
+    else:
+        count = jobs * -(-area // (jobs * TILE * TILE))
+        share = 4 * -(-max(height, width) // (4 * count))
+        rows, columns = (share, width) if height >= width else (height, share)
+    return [
+        (y, x, min(rows, height - y), min(columns, width - x))
+        for y in range(0, height, rows)
+        for x in range(0, width, columns)
+    ]
