@@ -10,7 +10,6 @@ each (the median beside it), and their peak memory is what the operating system 
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import photo_mosaic
 import record
+import watch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -35,13 +36,8 @@ COMMAND = [str(Path(sys.executable).with_name("laconic"))]
 
 
 def mosaic() -> NDArray[np.uint8]:
-    """(4000, 6000, 3): the landscape photos side by side, every other one mirrored."""
-    tiles = [picture.pixels for picture in record.kodak() if picture.pixels.shape == (512, 768, 3)]
-    rows = []
-    for y in range(-(-HEIGHT // 512)):
-        chosen = [tiles[(8 * y + x) % len(tiles)][:, :: 1 - 2 * ((x + y) % 2)] for x in range(-(-WIDTH // 768))]
-        rows.append(np.concatenate(chosen, axis=1))
-    return np.ascontiguousarray(np.concatenate(rows)[:HEIGHT, :WIDTH])
+    """(4000, 6000, 3)."""
+    return np.concatenate(list(photo_mosaic.strips(HEIGHT, WIDTH)))
 
 
 def best(work: Callable[[], object]) -> float:
@@ -54,32 +50,10 @@ def best(work: Callable[[], object]) -> float:
     return min(times)
 
 
-# Runs a command and prints its seconds, peak memory and exit code. A small process does this: the peak that the system
-# reports for a child begins with the size of the process that started it.
-WATCHER = """
-import os, sys, time
-start = time.perf_counter()
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, 1, 0)])
-_, status, usage = os.wait4(child, 0)
-unit = 1 if sys.platform == "darwin" else 1024
-print(time.perf_counter() - start, usage.ru_maxrss * unit, os.waitstatus_to_exitcode(status))
-"""
-
-
-def process(arguments: Sequence[str]) -> tuple[float, int]:
-    """Run a process to its end: seconds, and peak memory in bytes."""
-    watched = [sys.executable, "-S", "-E", "-c", WATCHER, *arguments]
-    done = subprocess.run(watched, check=True, capture_output=True, text=True)
-    seconds, peak, code = done.stdout.split()
-    if int(code):
-        raise SystemExit(f"{' '.join(arguments)}: exit code {code}\n{done.stderr}")
-    return float(seconds), int(peak)
-
-
 def processes(arguments: Sequence[str]) -> dict[str, float]:
     """Seconds of a process that is run several times: the fastest and the median."""
-    process(arguments)  # once for the disk cache
-    times = [process(arguments)[0] for _ in range(PROCESS_REPEATS)]
+    watch.run(arguments)  # once for the disk cache
+    times = [watch.run(arguments)[0] for _ in range(PROCESS_REPEATS)]
     return {"fastest": min(times), "median": statistics.median(times)}
 
 
@@ -106,7 +80,7 @@ def main() -> None:
         once: dict[str, float] = {}
         seconds: dict[str, dict[str, float]] = {}
         for name, source, target in (("compress", big, packed), ("decompress", packed, Path(folder, "back.png"))):
-            once[name], memory[name] = process([*COMMAND, name, "-f", str(source), "-o", str(target)])
+            once[name], memory[name] = watch.run([*COMMAND, name, "-f", str(source), "-o", str(target)])
         for name, source, target in (("compress", small, tiny), ("decompress", tiny, Path(folder, "back.png"))):
             seconds[name] = processes([*COMMAND, name, "-f", str(source), "-o", str(target)])
     seconds["--version"] = processes([*COMMAND, "--version"])

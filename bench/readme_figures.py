@@ -90,6 +90,21 @@ def network_speed(result: dict[str, Any]) -> str:
     return table(head, rows) + made(result)
 
 
+def streaming(result: dict[str, Any]) -> str:
+    """What a picture that passes by in rows costs in memory and time."""
+    rows = [
+        [
+            f"{name} {kind.upper()}",
+            f"{figures['peak_bytes'] / 1e6:.0f} MB",
+            f"{figures['MP_per_s']:.0f} MP/s",
+        ]
+        for kind, both in result["formats"].items()
+        for name, figures in both.items()
+        if name != "bytes"
+    ]
+    return table(["400 megapixels, the whole command", "memory", "speed"], rows) + made(result)
+
+
 def percent(delta: dict[str, Any]) -> str:
     """Show a BD-rate of averaged curves."""
     value = delta["of_averaged_curves_percent"]
@@ -114,6 +129,7 @@ TABLES = {
     "codec_speed": codec_speed,
     "network_rd": network_rd,
     "network_speed": network_speed,
+    "streaming": streaming,
 }
 
 

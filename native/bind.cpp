@@ -18,6 +18,7 @@
 
 #include "kernels.h"
 #include "model.h"
+#include "png_filter.h"
 #include "rans.h"
 
 namespace nb = nanobind;
@@ -363,6 +364,43 @@ void enhance(const Array<const T, nb::ndim<3>>& planes, const Array<S, nb::ndim<
   if (!ok) throw std::bad_alloc();
 }
 
+// ------------------------------------------------------------------------------------------------ PNG rows
+
+void check_png(size_t rows, size_t length, size_t above, size_t framed_rows, size_t framed_length, int step) {
+  require(step >= 1 && step <= 8 && length >= size_t(step) && length % size_t(step) == 0, "rows of whole pixels are expected");
+  require(above == length && framed_rows == rows && framed_length == length + 1, "rows that differ in shape");
+}
+
+// Returns the first row whose filter does not exist, or -1.
+ptrdiff_t png_unfilter(const Array<const uint8_t, nb::ndim<2>>& filtered, const Array<const uint8_t, nb::ndim<1>>& above,
+                       const Array<uint8_t, nb::ndim<2>>& rows, int step) {
+  const size_t count = rows.shape(0), n = rows.shape(1);
+  check_png(count, n, above.shape(0), filtered.shape(0), filtered.shape(1), step);
+  nb::gil_scoped_release release;
+  const uint8_t* previous = above.data();
+  for (size_t y = 0; y < count; ++y) {
+    const uint8_t* in = filtered.data() + y * (n + 1);
+    uint8_t* out = rows.data() + y * n;
+    if (!png_unfilter_row(in[0], in + 1, previous, out, n, size_t(step))) return ptrdiff_t(y);
+    previous = out;
+  }
+  return -1;
+}
+
+void png_filter(const Array<const uint8_t, nb::ndim<2>>& rows, const Array<const uint8_t, nb::ndim<1>>& above,
+                const Array<uint8_t, nb::ndim<2>>& filtered, int step) {
+  const size_t count = rows.shape(0), n = rows.shape(1);
+  check_png(count, n, above.shape(0), filtered.shape(0), filtered.shape(1), step);
+  nb::gil_scoped_release release;
+  std::vector<uint8_t> spare(n);
+  const uint8_t* previous = above.data();
+  for (size_t y = 0; y < count; ++y) {
+    const uint8_t* in = rows.data() + y * n;
+    png_filter_best(in, previous, filtered.data() + y * (n + 1), spare.data(), n, size_t(step));
+    previous = in;
+  }
+}
+
 template <class S, class T>
 void bind_samples(nb::module_& m) {
   m.def("analyze_color", &color<S, T, false>, "pixels"_a.noconvert(), "planes"_a.noconvert(), "lossless"_a, "from_row"_a,
@@ -388,6 +426,8 @@ NB_MODULE(_native, m) {
   m.def("use_instruction_set", &use_instruction_set, "name"_a);
   m.def("push", &push, "ops"_a.noconvert());
   m.def("pop", &pop, "stream"_a, "cumulative"_a.noconvert(), "which"_a.noconvert());
+  m.def("png_unfilter", &png_unfilter, "filtered"_a.noconvert(), "above"_a.noconvert(), "rows"_a.noconvert(), "step"_a);
+  m.def("png_filter", &png_filter, "rows"_a.noconvert(), "above"_a.noconvert(), "filtered"_a.noconvert(), "step"_a);
   nb::class_<ParameterSet>(m, "ParameterSet")
       .def(nb::new_(&parameter_set), "weights"_a.noconvert(), "bias"_a.noconvert(), "group_limit"_a.noconvert(),
            "freq"_a.noconvert(), "shift"_a.noconvert(), "group_freq"_a.noconvert(), "sign_freq"_a.noconvert(),

@@ -281,8 +281,10 @@ def test_figures_stand_only_where_they_are_checked(page: Path):
 def test_the_limits_in_the_readme_are_the_program():
     from laconic.codecs.image import DEFAULT_QUALITY, MAX_DECODED_PIXELS
     from laconic.container.fields import header_fields
+    from laconic.signals.row_files import STREAMED_PIXELS
 
     text = README.read_text("utf-8")
     assert f"1 to {header_fields()['width'].high:,} pixels a side" in text
     assert f"above {MAX_DECODED_PIXELS >> 20} megapixels" in text
+    assert f"above {STREAMED_PIXELS >> 20} megapixels" in text
     assert f"takes `-q {DEFAULT_QUALITY}`" in text

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from laconic import errors as errors
     from laconic.codecs.files import compress_file, decompress_file, verify
-    from laconic.codecs.image import ImageCodec, Restored, compress, decompress, restore
+    from laconic.codecs.image import ImageCodec, compress, decompress, restore
     from laconic.codecs.inspection import Info, inspect
     from laconic.codecs.latents import Latents
+    from laconic.codecs.pixels import Restored
 
 __version__ = "0.1.0"
 
@@ -33,7 +34,7 @@ _HOMES = {
     "ImageCodec": "laconic.codecs.image",
     "Info": "laconic.codecs.inspection",
     "Latents": "laconic.codecs.latents",
-    "Restored": "laconic.codecs.image",
+    "Restored": "laconic.codecs.pixels",
     "compress": "laconic.codecs.image",
     "compress_file": "laconic.codecs.files",
     "decompress": "laconic.codecs.image",

@@ -150,7 +150,7 @@ def test_convention_10_rm_reads_the_restored_picture_back(run: Any, lac: Path, m
 
     encode = pillow.encode
     monkeypatch.setattr(pillow, "encode", wrong)
-    result = run("decompress", lac, "x.png", "--rm")
+    result = run("decompress", lac, "x.webp", "--rm")
     assert result.code == 1
     assert "photo.lac is kept" in result.said
     assert lac.exists()

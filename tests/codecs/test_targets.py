@@ -88,6 +88,6 @@ def test_the_search_is_short_and_right_on_any_falling_curve():
             trials.append(code)
             return bytes(int(lengths[code]))
 
-        found = find_code(Target(size=limit), attempt, np.zeros((8, 8, 1)), np.zeros(101), decode=lambda _: np.zeros(1))
+        found = find_code(Target(size=limit), attempt, np.zeros(101), pixels=64, size=len, quality=lambda _: 0.0)
         assert len(found) <= limit
         assert len(trials) <= MAX_TRIALS + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +9,10 @@ import numpy as np
 import pytest
 
 import laconic as lac
-from laconic.codecs import image, image_reference
+from laconic.codecs import image_reference
 from laconic.container import read, write
 from laconic.errors import UsageError
-from laconic.models import default_model
 from laconic.transform import color_reference, lifting_reference
-from laconic.transform.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,30 +85,6 @@ def test_a_scale_is_the_low_band_by_the_reference(
         ]
         expected = color_reference.synthesize(np.stack(planes), lossless=lossless)
         assert np.array_equal(lac.decompress(data, scale=scale), expected)
-
-
-@pytest.fixture
-def networked(monkeypatch: pytest.MonkeyPatch) -> ImageModel:
-    """Give the shipped model a network of random weights whose corrections are large."""
-    rng = np.random.default_rng(2)
-    model = default_model()
-
-    def numbers(kind: Any, low: int, high: int, *shape: int) -> NDArray[Any]:
-        return rng.integers(low, high, shape).astype(kind)
-
-    c, e, n = 16, 32, 3
-    shapes = {"input": (c, 48), "mix": (n, c, c), "merge": (n, c, c), "expand": (n, e, c), "contract": (n, c, e)}
-    weights = {**shapes, "output": (48, c), "spread": (n, c, 9)}
-    arrays = {f"{name}_weight": numbers(np.int16, -3000, 3000, *shape) for name, shape in weights.items()}
-    for name, shape in (("input", (13, c)), ("mix", (13, n, c)), ("expand", (13, n, e)), ("output", (13, 48))):
-        arrays[f"{name}_scale"] = numbers(np.int32, 1 << 15, 1 << 16, *shape)
-        arrays[f"{name}_bias"] = numbers(np.int32, -2000, 2000, *shape)
-    arrays |= {"exponents": np.full(7, 13, np.uint8), "codes": np.array([0, 767], np.uint16)}
-    changed = replace(model, networks={"fast": Network.of(arrays, "")})
-    for module in (image, image_reference):
-        monkeypatch.setattr(module, "find_model", lambda _: changed)
-    monkeypatch.setattr(image, "default_model", lambda: changed)
-    return changed
 
 
 @pytest.mark.parametrize(("channels", "depth"), [(1, 8), (3, 8), (4, 8), (3, 16)])

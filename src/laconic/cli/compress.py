@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import argparse
 
     from laconic.cli.plan import Plan
+    from laconic.codecs.inspection import Info
     from laconic.signals.image import Image
+    from laconic.signals.rows import RowSource
 
 __all__ = ["configure", "run"]
 
@@ -31,7 +33,7 @@ def configure(parser: options.CommandParser) -> None:
     """Add the options of `laconic compress`."""
     parser.example = "laconic compress photo.jpg -q 80 -o photo.lac"
     parser.description = (
-        "Compress photos: JPEG, PNG, TIFF, WebP, BMP, GIF, PPM; 8 or 16 bits, gray, RGB, with alpha or without.\n"
+        "Compress photos: JPEG, PNG, TIFF, WebP, BMP, GIF, PPM, .npy; 8 or 16 bits, gray, RGB, with alpha or without.\n"
         "Profile, EXIF and XMP are kept; orientation is applied. Of several pictures in a file the first is taken.\n"
         "Without a target it takes -q 75."
     )
@@ -124,6 +126,13 @@ class _Compression:
             return skipped(job)
         warm_up()
         start = time.perf_counter()
+        rows, size_in = self._rows(job.source)
+        if rows is not None:
+            outcome, notes = self._compress_rows(job, rows, size_in, start), rows.notes
+            if not self.remove:
+                return outcome
+            laconic.verify(job.target)  # it is too large to be compared
+            return remove_input(outcome, job, notes)
         image, size_in = self._load(job.source)
         loaded = time.perf_counter()
         codec = laconic.ImageCodec(**self.settings)
@@ -137,16 +146,49 @@ class _Compression:
             locations.write_bytes(job.target, data, force=self.force)
         written = time.perf_counter()
         times = {"load": loaded - start, "encode": encoded - loaded, "write": written - encoded}
-        outcome = _outcome(job, image, size_in, data, times)
+        outcome = _outcome(job, laconic.inspect(data), size_in, image.notes, times)
         if not self.remove:
             return outcome
         _read_back(job, data)
         return remove_input(outcome, job, image.notes)
 
-    def _load(self, source: str) -> tuple[Image, int]:
+    def _rows(self, source: str) -> tuple[RowSource | None, int]:
+        """The rows of a file that is too large to be held, None for others; and its size in bytes."""
+        from laconic.signals import locations, row_files
+
+        rows = None if source == STANDARD else row_files.open_rows(source, format=self.input_format)
+        if rows is None:
+            return None, 0
+        self._check_profile(rows.channels)
+        return replace(rows.keeping(self.kept), **self.replaced), locations.size_of(source)
+
+    def _compress_rows(self, job: Job, rows: RowSource, size_in: int, start: float) -> Outcome:
+        """Compress a picture that passes by in rows: loading, coding and writing are one."""
+        import laconic
+        from laconic.codecs.files import compress_rows
+
+        assert job.target is not None
+        codec = laconic.ImageCodec(**self.settings)
+        if job.target == STANDARD:
+            with data_out(force=self.force) as stream:
+                info = compress_rows(codec, rows, stream)
+        else:
+            prepare_folder(job.target)
+            info = compress_rows(codec, rows, job.target, force=self.force)
+        times = {"load": 0.0, "encode": time.perf_counter() - start, "write": 0.0}
+        return _outcome(job, info, size_in, rows.notes, times)
+
+    def _check_profile(self, channels: int) -> None:
         from laconic.errors import UsageError
+        from laconic.signals import profiles
+
+        icc = self.replaced.get("icc")
+        if icc is not None and not profiles.describes(icc, channels):
+            raise UsageError(f"the given color profile is not for {'gray' if channels <= 2 else 'RGB'} pixels")
+
+    def _load(self, source: str) -> tuple[Image, int]:
         from laconic.signals import image as images
-        from laconic.signals import locations, profiles
+        from laconic.signals import locations
 
         if source == STANDARD:
             data = sys.stdin.buffer.read()
@@ -156,10 +198,7 @@ class _Compression:
         else:
             loaded = images.load(source, format=self.input_format)
             size = locations.size_of(source)
-        icc = self.replaced.get("icc")
-        if icc is not None and not profiles.describes(icc, loaded.pixels.shape[2]):
-            kind = "gray" if loaded.pixels.shape[2] <= 2 else "RGB"
-            raise UsageError(f"the given color profile is not for {kind} pixels")
+        self._check_profile(loaded.pixels.shape[2])
         return replace(loaded.keeping(self.kept), **self.replaced), size
 
 
@@ -235,27 +274,22 @@ def _replacements(arguments: argparse.Namespace) -> dict[str, bytes]:
     return files
 
 
-def _outcome(job: Job, image: Image, size_in: int, data: bytes, times: dict[str, float]) -> Outcome:
-    import laconic
-
-    info = laconic.inspect(data)
-    notes = image.notes
-    if len(data) > size_in:
-        notes = (*notes, _larger(len(data) / size_in, lossless=info.lossless))
-    height, width, channels = image.pixels.shape
-    pixels = height * width
-    bpp = 8 * len(data) / pixels
+def _outcome(job: Job, info: Info, size_in: int, notes: tuple[str, ...], times: dict[str, float]) -> Outcome:
+    size = info.bytes_total
+    if size > size_in:
+        notes = (*notes, _larger(size / size_in, lossless=info.lossless))
+    pixels = info.height * info.width
     speed = pixels / 1e6 / max(times["encode"], 1e-9)
     record: dict[str, Any] = {
         "input": job.source,
         "output": job.target,
         "bytes_in": size_in,
-        "bytes_out": len(data),
-        "width": width,
-        "height": height,
-        "channels": channels,
-        "bit_depth": 8 * image.pixels.itemsize,
-        "bpp": round(bpp, 6),
+        "bytes_out": size,
+        "width": info.width,
+        "height": info.height,
+        "channels": info.channels,
+        "bit_depth": info.bit_depth,
+        "bpp": round(info.bpp, 6),
         "megapixels_per_second": round(speed, 3),
         "seconds": {name: round(value, 6) for name, value in times.items()},
         "notes": list(notes),
@@ -266,11 +300,11 @@ def _outcome(job: Job, image: Image, size_in: int, data: bytes, times: dict[str,
         "network": info.network,
     }
     line = (
-        f"{job.source} -> {job.target}  {show_size(size_in)} -> {show_size(len(data))}  {bpp:.3f} bpp  {speed:.1f} MP/s"
+        f"{job.source} -> {job.target}  {show_size(size_in)} -> {show_size(size)}  {info.bpp:.3f} bpp  {speed:.1f} MP/s"
     )
-    remarks = [f"{width} x {height}, {channels} channels of {8 * image.pixels.itemsize} bits"]
+    remarks = [f"{info.width} x {info.height}, {info.channels} channels of {info.bit_depth} bits"]
     remarks.append(", ".join(f"{name} {1000 * value:.0f} ms" for name, value in times.items()))
-    return Outcome(line, record, size_in, len(data), pixels, notes=notes, remarks=tuple(remarks))
+    return Outcome(line, record, size_in, size, pixels, notes=notes, remarks=tuple(remarks))
 
 
 def _larger(times: float, *, lossless: bool) -> str:

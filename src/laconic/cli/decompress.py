@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from laconic.cli.console import Console
+    from laconic.codecs.stream import Decoding
+    from laconic.container import Container
+    from laconic.signals.formats import ImageFormat
     from laconic.signals.image import Image
 
 __all__ = ["configure", "run"]
+
+_METADATA = ("icc", "exif", "xmp")
 
 
 def configure(parser: options.CommandParser) -> None:
@@ -28,13 +33,13 @@ def configure(parser: options.CommandParser) -> None:
     parser.example = "laconic decompress photo.lac -o restored.png"
     parser.description = (
         "Restore pictures. The ending of the output chooses the format: .png (default), .tiff, .webp (lossless),\n"
-        ".ppm/.pgm/.pam, .bmp, or .jpg (quality 95). 16-bit samples need .png, .tiff or .pam."
+        ".ppm/.pgm/.pam, .npy, .bmp, or .jpg (quality 95). 16-bit samples need .png, .tiff, .npy or .pam."
     )
     options.add_batch_options(parser, ".lac files")
     output = options.add_output_options(parser)
     output.add_argument("--input-format", choices=["lac"], default="lac", help="there is one")
     output.add_argument(
-        "--output-format", metavar="NAME", help="png, tiff, webp, pnm, bmp or jpeg, whatever the name says"
+        "--output-format", metavar="NAME", help="png, tiff, webp, pnm, npy, bmp or jpeg, whatever the name says"
     )
     output.add_argument(
         "--allow-partial",
@@ -105,7 +110,9 @@ class _Restoration:
 
     def perform(self, job: Job) -> Outcome:
         """Restore one file."""
-        import laconic
+        from laconic.codecs.files import passes_by
+        from laconic.codecs.image import restore_container
+        from laconic.container import read
         from laconic.signals import formats, locations
         from laconic.signals import image as images
 
@@ -118,9 +125,13 @@ class _Restoration:
             return skipped(job)
         warm_up()
         start = time.perf_counter()
-        data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
+        data = sys.stdin.buffer.read() if job.source == STANDARD else locations.view_bytes(job.source)
+        container = read(data, allow_partial=self.allow_partial)
         loaded = time.perf_counter()
-        restored = laconic.restore(data, **self.choices, allow_partial=self.allow_partial, jobs=self.jobs)
+        whole = self.choices["region"] is None and self.choices["scale"] == 0
+        if whole and passes_by(container.header, kind):
+            return self._restore_rows(job, container, kind, start, loaded)
+        restored = restore_container(container, **self.choices, allow_partial=self.allow_partial, jobs=self.jobs)
         decoded = time.perf_counter()
         pixels = restored.pixels if restored.pixels.ndim == 3 else restored.pixels[..., None]
         image = images.Image(pixels, restored.icc, restored.exif, restored.xmp).keeping(self.kept)
@@ -131,17 +142,12 @@ class _Restoration:
             prepare_folder(job.target)
             images.save(job.target, image, format=self.output_format, force=self.force)
         written = time.perf_counter()
-        name = "stdin" if job.source == STANDARD else job.source
-        missing = tuple(str(part) for part in restored.missing)
-        lost = ", ".join(sorted(image.metadata - kind.metadata))
-        left_out = (f"{kind.name.upper()} holds no {lost}: left out",) if lost else ()
-        for part in missing:
-            self.console.warn(f"{name}: missing: {part}")
         times = {"read": loaded - start, "decode": decoded - loaded, "write": written - decoded}
-        outcome = _outcome(job, image, data, times, missing, left_out)
+        left_out = _left_out(kind, image.metadata)
+        outcome = self._outcome(job, container, image.pixels.shape, times, restored.missing, left_out)
         if not self.remove:
             return outcome
-        lacking = (*missing, *left_out)
+        lacking = (*restored.missing, *left_out)
         if self.choices["region"] or self.choices["scale"]:
             lacking += ("only a part of it was restored",)
         if kind.name == "jpeg":
@@ -149,6 +155,55 @@ class _Restoration:
         else:
             _read_back(job, image)
         return remove_input(outcome, job, lacking)
+
+    def _restore_rows(self, job: Job, container: Container, kind: ImageFormat, start: float, loaded: float) -> Outcome:
+        """Restore a picture that passes by in rows: decoding and writing are one."""
+        from pathlib import PurePath
+
+        from laconic.codecs.files import decompress_rows
+        from laconic.codecs.stream import Decoding
+
+        assert job.target is not None
+        network = self.choices["network"]
+        decoding = Decoding.of(container, network=network, allow_partial=self.allow_partial)
+        metadata = {name: getattr(container.metadata, name) if name in self.kept else None for name in _METADATA}
+        if job.target == STANDARD:
+            with data_out(force=self.force) as stream:
+                decompress_rows(decoding, metadata, stream, kind, jobs=self.jobs)
+        else:
+            prepare_folder(job.target)
+            suffix = PurePath(job.target).suffix.lower()
+            decompress_rows(decoding, metadata, job.target, kind, suffix=suffix, force=self.force, jobs=self.jobs)
+        times = {"read": loaded - start, "decode": time.perf_counter() - loaded, "write": 0.0}
+        left_out = _left_out(kind, frozenset(name for name in _METADATA if metadata[name]))
+        missing = tuple(decoding.damaged)
+        shape = (container.header.height, *decoding.no_rows().shape[1:])
+        outcome = self._outcome(job, container, shape, times, missing, left_out)
+        if not self.remove:
+            return outcome
+        _read_rows_back(job, Decoding.of(container, network=network, allow_partial=self.allow_partial), self.jobs)
+        return remove_input(outcome, job, (*missing, *left_out))
+
+    def _outcome(
+        self,
+        job: Job,
+        container: Container,
+        shape: tuple[int, ...],
+        times: dict[str, float],
+        missing: tuple[str, ...],
+        notes: tuple[str, ...],
+    ) -> Outcome:
+        """Say what is missing, and what has been done."""
+        name = "stdin" if job.source == STANDARD else job.source
+        for part in missing:
+            self.console.warn(f"{name}: missing: {part}")
+        return _outcome(job, container, shape, times, missing, notes)
+
+
+def _left_out(kind: ImageFormat, metadata: frozenset[str]) -> tuple[str, ...]:
+    """What of the metadata a format cannot hold, in words."""
+    lost = ", ".join(sorted(metadata - kind.metadata))
+    return (f"{kind.name.upper()} holds no {lost}: left out",) if lost else ()
 
 
 def _read_back(job: Job, image: Image) -> None:
@@ -166,6 +221,27 @@ def _read_back(job: Job, image: Image) -> None:
         raise OSError(errno.EIO, f"it does not hold what was written; {job.source} is kept", job.target)
 
 
+def _read_rows_back(job: Job, decoding: Decoding, jobs: int | None) -> None:
+    """Raise unless the output on disk gives back every sample, row by row."""
+    import numpy as np
+
+    from laconic.signals import row_files
+    from laconic.transform.workers import Workers
+
+    assert job.target is not None
+    source = row_files.open_rows(job.target, above=0)
+    same = source is not None and (source.height, source.width) == (decoding.header.height, decoding.header.width)
+    if source is not None and same:
+        with source.reader() as reader, Workers(jobs) as workers:
+            for stored in decoding.rows(workers):
+                found = reader.read(len(stored))
+                if found.shape != stored.shape:
+                    found, stored = _as_rgba(found), _as_rgba(stored)
+                same = same and found.dtype == stored.dtype and np.array_equal(found, stored)
+    if not same:
+        raise OSError(errno.EIO, f"it does not hold what was written; {job.source} is kept", job.target)
+
+
 def _as_rgba(pixels: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
@@ -177,31 +253,30 @@ def _as_rgba(pixels: NDArray[Any]) -> NDArray[Any]:
 
 def _outcome(
     job: Job,
-    image: Image,
-    data: bytes,
+    container: Container,
+    shape: tuple[int, ...],
     times: dict[str, float],
     missing: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Outcome:
     from laconic.codecs.inspection import Info
-    from laconic.container import read
     from laconic.signals import locations
 
     assert job.target is not None
-    info = Info.of(read(data, allow_partial=True))
-    height, width, channels = image.pixels.shape
+    info = Info.of(container)
+    height, width, channels = shape
     pixels = height * width
     speed = pixels / 1e6 / max(times["decode"], 1e-9)
     size_out = 0 if job.target == STANDARD else locations.size_of(job.target)
     record: dict[str, Any] = {
         "input": job.source,
         "output": job.target,
-        "bytes_in": len(data),
+        "bytes_in": container.size,
         "bytes_out": size_out or None,
         "width": width,
         "height": height,
         "channels": channels,
-        "bit_depth": 8 * image.pixels.itemsize,
+        "bit_depth": info.bit_depth,
         "bpp": round(info.bpp, 6),
         "megapixels_per_second": round(speed, 3),
         "seconds": {name: round(value, 6) for name, value in times.items()},
@@ -210,13 +285,13 @@ def _outcome(
         "missing": list(missing),
         "notes": list(notes),
     }
-    sizes = show_size(len(data)) + (f" -> {show_size(size_out)}" if size_out else "")
+    sizes = show_size(container.size) + (f" -> {show_size(size_out)}" if size_out else "")
     line = f"{job.source} -> {job.target}  {sizes}  {info.bpp:.3f} bpp  {speed:.1f} MP/s"
     remarks = (
-        f"{width} x {height}, {channels} channels of {8 * image.pixels.itemsize} bits",
+        f"{width} x {height}, {channels} channels of {info.bit_depth} bits",
         ", ".join(f"{name} {1000 * value:.0f} ms" for name, value in times.items()),
     )
-    return Outcome(line, record, len(data), size_out, pixels, complete=not missing, notes=notes, remarks=remarks)
+    return Outcome(line, record, container.size, size_out, pixels, complete=not missing, notes=notes, remarks=remarks)
 
 
 def _scale(text: str) -> int:

@@ -36,7 +36,7 @@ def _describe(job: Job) -> Outcome:
     import laconic
     from laconic.signals import locations
 
-    data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
+    data = sys.stdin.buffer.read() if job.source == STANDARD else locations.view_bytes(job.source)
     info = laconic.inspect(data)
     name = "stdin" if job.source == STANDARD else job.source
     return Outcome(_page(name, info), {"input": job.source, **info.as_dict()}, len(data))

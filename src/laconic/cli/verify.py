@@ -36,7 +36,7 @@ def _verify(job: Job) -> Outcome:
     import laconic
     from laconic.signals import locations
 
-    data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
+    data = sys.stdin.buffer.read() if job.source == STANDARD else locations.view_bytes(job.source)
     laconic.verify(data)
     name = "stdin" if job.source == STANDARD else job.source
     return Outcome(f"{name}: intact", {"input": job.source, "bytes_in": len(data), "intact": True}, len(data))

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.inspection import group_name
-from laconic.codecs.pixels import as_pixels, from_pixels
-from laconic.codecs.targets import Target, find_code
-from laconic.codecs.tiles import NETWORKS, blank_tile, pixel_window, tile_coding, wavelets
+from laconic.codecs.inspection import in_words
+from laconic.codecs.pixels import Restored, as_pixels, from_pixels
+from laconic.codecs.targets import Target, find_code, psnr
+from laconic.codecs.tiles import NETWORKS, blank_tile, code_tile, network_of, pixel_window, tile_coding, wavelets
 from laconic.codecs.view import View
-from laconic.coder import rans
 from laconic.container import Header, Metadata, read, write
 from laconic.container.layout import TileGrid
 from laconic.entropy import causal
@@ -40,12 +39,21 @@ if TYPE_CHECKING:
     from laconic.container import Container
     from laconic.transform.network import Network
 
-__all__ = ["DEFAULT_EFFORT", "DEFAULT_QUALITY", "ImageCodec", "Restored", "compress", "decompress", "restore"]
+__all__ = [
+    "DEFAULT_EFFORT",
+    "DEFAULT_QUALITY",
+    "ImageCodec",
+    "Restored",
+    "compress",
+    "decompress",
+    "restore",
+    "restore_container",
+]
 
 DEFAULT_QUALITY = 75
 DEFAULT_EFFORT = 5
 MAX_DECODED_PIXELS = 1 << 29
-"""Pictures above 512 megapixels are refused."""
+"""Pictures above 512 megapixels are not held whole; to a file they may go row by row (`stream`)."""
 FREE_PIXELS, MAX_PIXELS_PER_BYTE = 1 << 24, 1 << 16
 """A hostile file of a few bytes may announce millions of gray pixels. Above 16 megapixels every byte of a file answers
 for 65,536 pixels at most; a black picture from the encoder here has a byte for some 3,000."""
@@ -56,25 +64,6 @@ SMALL_TILE, LARGE_TILE = 1024, 512
 LARGEST_TILE = 1024  # of pictures that a decoder may doubt: an empty tile of six groups takes 30 bytes
 SMALL_CUTS, LARGE_CUTS = 0b000011, 0b011111
 """Resolution groups: quarter, half and full size for a small picture; every level for itself in a large one."""
-
-
-@dataclass(frozen=True)
-class Restored:
-    """A decoded picture.
-
-    Attributes
-    ----------
-    pixels : ndarray (H, W) or (H, W, C) uint8 or uint16
-    icc, exif, xmp : bytes or None
-    missing : tuple of str
-        What a damaged file lacks, in words; empty for an intact one.
-    """
-
-    pixels: NDArray[Any]
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +160,10 @@ class ImageCodec:
 
             if self.lossless:
                 return attempt(0)
-            return find_code(self.target, attempt, pixels, analysis.model.quality_codes, decode=decompress)
+            return find_code(
+                self.target, attempt, analysis.model.quality_codes, pixels=pixels.shape[0] * pixels.shape[1],
+                size=len, quality=lambda data: psnr(pixels, decompress(data)),
+            )  # fmt: skip
 
     def code_tiles(
         self, analysis: Analysis, header: Header, workers: Workers, symbols: NDArray[np.int32] | None = None
@@ -180,32 +172,36 @@ class ImageCodec:
         coding = tile_coding(header, analysis.model, rdo.for_effort(self.effort))
         grid = TileGrid.of(header)
 
-        def code_tile(tile: int) -> list[bytes]:
-            window = pixel_window(grid, tile)
-            return [rans.push(ops) for ops in causal.tables(analysis.planes, window, coding, symbols)]
+        def code(tile: int) -> list[bytes]:
+            return code_tile(analysis.planes, pixel_window(grid, tile), coding, symbols)
 
-        streams = workers.each(code_tile, range(grid.count))
+        streams = workers.each(code, range(grid.count))
         return list(zip(*streams, strict=True)), coding
 
     def header_at(self, analysis: Analysis, code: int) -> Header:
         """Return the header of a file of this picture at a step code."""
-        channels, height, width = analysis.planes.shape
+        depth = 8 if analysis.planes.dtype == np.int16 else 16
+        return self.header_for(analysis.model, analysis.planes.shape, depth, code)
+
+    def header_for(self, model: ImageModel, shape: tuple[int, ...], depth: int, code: int) -> Header:
+        """Return the header of a file of a picture (C, H, W) with `depth` bits a sample at a step code."""
+        channels, height, width = shape
         small = height * width <= SMALL_PICTURE
         if height * width > FREE_PIXELS and (self.tile or LARGE_TILE) > LARGEST_TILE:
             raise UsageError(f"tile is {self.tile}, expected at most {LARGEST_TILE} for pictures above 16 megapixels")
         return Header(
-            fingerprint=analysis.model.fingerprint,
+            fingerprint=model.fingerprint,
             width=width,
             height=height,
             channels=channels,
-            depth=8 if analysis.planes.dtype == np.int16 else 16,
+            depth=depth,
             lossless=self.lossless,
             quality=self.target.header_quality,
             step_code=code,
-            parameter_set=0 if self.lossless else analysis.model.set_for(code),
+            parameter_set=0 if self.lossless else model.set_for(code),
             tile=self.tile or (SMALL_TILE if small else LARGE_TILE),
             cuts=SMALL_CUTS if small else LARGE_CUTS,
-            network=0 if self.lossless else NETWORKS.index(self._network_of(analysis.model)),
+            network=0 if self.lossless else NETWORKS.index(self._network_of(model)),
         )
 
     def _network_of(self, model: ImageModel) -> str:
@@ -362,16 +358,31 @@ def restore(
         A region outside the picture, another scale, or a network the model does not have.
     """
     container = read(read_bytes(data), allow_partial=allow_partial)
+    return restore_container(
+        container, network=network, region=region, scale=scale, allow_partial=allow_partial, jobs=jobs
+    )
+
+
+def restore_container(
+    container: Container,
+    *,
+    network: str | None = None,
+    region: Sequence[int] | None = None,
+    scale: int = 0,
+    allow_partial: bool = False,
+    jobs: int | None = None,
+) -> Restored:
+    """Restore the pixels and the metadata of a file that has been read, see `restore`."""
     header = container.header
     model = find_model(header.fingerprint)
-    through = _network(header, model, network) if scale == 0 else None
+    through = network_of(header, model, network) if scale == 0 else None
     view = View.of(header, region, scale, margin=0 if through is None or region is None else 4 * through.blocks)
     window = view.windows[scale]
     pixel_count = (window.bottom - window.top) * (window.right - window.left)
     most = min(MAX_DECODED_PIXELS, max(FREE_PIXELS, container.size * MAX_PIXELS_PER_BYTE))
     if pixel_count > most:
         raise LimitExceeded("number of pixels", most, pixel_count)
-    missing = [_in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
+    missing = [in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
     with Workers(jobs) as workers:
         pixels, damaged = _decode(container, model, view, through, workers, allow_partial=allow_partial)
     if region is not None:
@@ -409,7 +420,7 @@ def _decode(
             if not allow_partial:
                 raise
             blank_tile(planes, grid, tile)
-            return _in_words(header, "coefficients", tile, error)
+            return in_words(header, "coefficients", tile, error)
         return None
 
     damaged = [words for words in workers.each(decode_tile, range(grid.count)) if words]
@@ -422,24 +433,3 @@ def _decode(
         return color.synthesize(planes, lossless=header.lossless, workers=workers), damaged
     step = base_step_units(header.step_code, depth=header.depth)
     return synthesize_through(planes, network, code=header.step_code, step=step, workers=workers), damaged
-
-
-def _network(header: Header, model: ImageModel, asked: str | None) -> Network | None:
-    """Return the network to decode through: the one asked for, else the one the file names; None for none."""
-    if asked is not None and asked not in NETWORKS:
-        raise UsageError(f"network is {asked!r}, expected off, fast or best")
-    name = "off" if header.lossless else asked or NETWORKS[header.network]
-    if name == "off":
-        return None
-    if name not in model.networks:
-        if asked:
-            raise UsageError(f"the file's model has no network {name!r}")
-        raise CorruptStream("network", None, "a network of the model", name)
-    return model.networks[name]
-
-
-def _in_words(header: Header, part: str, tile: int | None, error: Exception) -> str:
-    """Say what is missing: of chunk "segments 2" the levels that it holds."""
-    kind, _, number = part.partition(" ")
-    name = group_name(header, int(number)) if kind == "segments" and number else part
-    return f"{name}{'' if tile is None else f' of tile {tile}'}: {error}"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from laconic.codecs.tiles import NETWORKS
-from laconic.container import Container, Header, Tag, read
-from laconic.container.layout import groups
+from laconic.container import Chunk, Container, Header, Tag, read
+from laconic.container.layout import TileGrid, groups
 from laconic.quantize.steps import base_step
-from laconic.signals.locations import read_bytes
+from laconic.signals.locations import view_bytes
 
-__all__ = ["Info", "group_name", "inspect"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Info", "group_name", "in_words", "inspect"]
 
 CODECS = {1: "image"}
 
@@ -65,7 +68,11 @@ class Info:
     @classmethod
     def of(cls, container: Container) -> Info:
         """Describe a file that has been read."""
-        header = container.header
+        return cls.of_parts(container.header, container.chunks, container.size)
+
+    @classmethod
+    def of_parts(cls, header: Header, chunks: Sequence[Chunk], size: int) -> Info:
+        """Describe a file of `size` bytes by its header and its chunks, whose payloads are not looked at."""
         return cls(
             codec=CODECS[header.codec],
             model=header.fingerprint.hex(),
@@ -79,10 +86,10 @@ class Info:
             network=NETWORKS[header.network],
             parameter_set=header.parameter_set,
             tile=header.tile,
-            tiles=len(container.segments[0]),
-            bytes_total=container.size,
-            bpp=8 * container.size / (header.width * header.height),
-            parts=_parts(container),
+            tiles=TileGrid.of(header).count,
+            bytes_total=size,
+            bpp=8 * size / (header.width * header.height),
+            parts=_parts(header, chunks),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,19 +106,26 @@ def group_name(header: Header, group: int) -> str:
     return " and ".join(spans)
 
 
-def _parts(container: Container) -> tuple[tuple[str, int], ...]:
-    parts: list[tuple[str, int]] = [("magic and version", container.chunks[0].offset)]
+def in_words(header: Header, part: str, tile: int | None, error: Exception) -> str:
+    """Say what is missing: of chunk "segments 2" the levels that it holds."""
+    kind, _, number = part.partition(" ")
+    name = group_name(header, int(number)) if kind == "segments" and number else part
+    return f"{name}{'' if tile is None else f' of tile {tile}'}: {error}"
+
+
+def _parts(header: Header, chunks: Sequence[Chunk]) -> tuple[tuple[str, int], ...]:
+    parts: list[tuple[str, int]] = [("magic and version", chunks[0].offset)]
     group = 0
-    for chunk in container.chunks:
+    for chunk in chunks:
         name = chunk.tag.name.lower()
         if chunk.tag is Tag.SEGMENTS:
-            name = group_name(container.header, group)
+            name = group_name(header, group)
             group += 1
         parts.append((name, chunk.size))
     return tuple(parts)
 
 
-def inspect(source: bytes | str | os.PathLike[str]) -> Info:
+def inspect(source: bytes | memoryview | str | os.PathLike[str]) -> Info:
     """Read a file's header and the list of its parts; every checksum is checked, no pixel is decoded.
 
     Parameters
@@ -123,4 +137,4 @@ def inspect(source: bytes | str | os.PathLike[str]) -> Info:
     FormatError
         One of its kinds, see `laconic.errors`.
     """
-    return Info.of(read(read_bytes(source)))
+    return Info.of(read(view_bytes(source)))

@@ -1,7 +1,8 @@
-"""What the image codec takes for a picture, and the one shape it works with: (H, W, C)."""
+"""What the image codec takes for a picture and gives back, and the one shape it works with: (H, W, C)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,9 +15,29 @@ if TYPE_CHECKING:
 
     from laconic.signals.image import Image
 
-__all__ = ["as_pixels", "from_pixels", "load_picture"]
+__all__ = ["Restored", "as_pixels", "from_pixels", "load_picture"]
 
 MAX_SIDE = 65_535
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A decoded picture.
+
+    Attributes
+    ----------
+    pixels : ndarray (H, W) or (H, W, C) uint8 or uint16
+        Of a large picture that went to a file row by row (`decompress_file`): no rows, (0, W) or (0, W, C).
+    icc, exif, xmp : bytes or None
+    missing : tuple of str
+        What a damaged file lacks, in words; empty for an intact one.
+    """
+
+    pixels: NDArray[Any]
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    missing: tuple[str, ...] = ()
 
 
 def as_pixels(picture: Any) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Target", "find_code", "psnr"]
+__all__ = ["SquaredError", "Target", "find_code", "psnr"]
+
+Trial = TypeVar("Trial")
 
 MAX_TRIALS = 12
 SIZE_SLACK, PSNR_SLACK = 0.006, 0.03
@@ -88,38 +90,59 @@ def psnr(original: NDArray[Any], restored: NDArray[Any]) -> float:
     restored : ndarray of as many samples and the same type
         Alpha, the last of 2 or 4 channels, is left out: it is exact.
     """
-    channels = original.shape[2] if original.shape[2] not in (2, 4) else original.shape[2] - 1
-    restored = restored.reshape(original.shape)
-    total = 0.0
-    for row in range(0, len(original), 256):  # by strips, so that no float copy of the whole picture is made
-        difference = np.subtract(
-            original[row : row + 256, :, :channels], restored[row : row + 256, :, :channels], dtype=np.float64
-        )
-        total += float(np.vdot(difference, difference))
-    peak = float(np.iinfo(original.dtype).max)
-    mean = total / (original.shape[0] * original.shape[1] * channels)
-    return math.inf if mean == 0 else 10 * math.log10(peak * peak / mean)
+    error = SquaredError()
+    error.add(original, restored.reshape(original.shape))
+    return error.psnr
+
+
+class SquaredError:
+    """The error of a picture that is compared some rows at a time.
+
+    Sums are of whole numbers, and below 2^53 the order does not matter.
+    """
+
+    def __init__(self) -> None:
+        self._total, self._samples, self._peak = 0.0, 0, 1.0
+
+    def add(self, original: NDArray[Any], restored: NDArray[Any]) -> None:
+        """Compare rows (h, W, C) of uint8 or uint16; alpha is left out."""
+        channels = original.shape[2] if original.shape[2] not in (2, 4) else original.shape[2] - 1
+        for row in range(0, len(original), 256):  # by strips, so that no float copy of a whole picture is made
+            difference = np.subtract(
+                original[row : row + 256, :, :channels], restored[row : row + 256, :, :channels], dtype=np.float64
+            )
+            self._total += float(np.vdot(difference, difference))
+        self._samples += original.shape[0] * original.shape[1] * channels
+        self._peak = float(np.iinfo(original.dtype).max)
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio in dB of all rows so far; infinity where nothing differs."""
+        mean = self._total / self._samples
+        return math.inf if mean == 0 else 10 * math.log10(self._peak * self._peak / mean)
 
 
 def find_code(
     target: Target,
-    attempt: Callable[[int], bytes],
-    pixels: NDArray[Any],
+    attempt: Callable[[int], Trial],
     quality_codes: NDArray[np.uint16],
     *,
-    decode: Callable[[bytes], NDArray[Any]],
-) -> bytes:
-    """Return the file that meets the target best.
+    pixels: int,
+    size: Callable[[Trial], int],
+    quality: Callable[[Trial], float],
+) -> Trial:
+    """Return the trial that meets the target best.
 
     Parameters
     ----------
     attempt : callable
-        Step code -> the whole file.
-    pixels : ndarray (H, W, C)
+        Step code -> a trial: the whole file, or what is to be known of it.
     quality_codes : ndarray (101,)
         Step code of each quality.
-    decode : callable
-        File -> pixels, for a PSNR target.
+    pixels : int
+        Width times height.
+    size, quality : callable
+        Trial -> bytes of the file, and PSNR in dB of what it restores.
 
     Raises
     ------
@@ -129,34 +152,32 @@ def find_code(
     if target.quality is not None:
         return attempt(int(quality_codes[target.quality]))
     if target.psnr is not None:
-        return _reach_psnr(target.psnr, attempt, pixels, decode)
+        return _reach_psnr(target.psnr, attempt, quality)
     if target.bpp is not None:
-        limit = int(target.bpp * pixels.shape[0] * pixels.shape[1] / 8)
+        limit = int(target.bpp * pixels / 8)
     else:
         assert target.size is not None
         limit = int(target.size)
-    return _reach_size(limit, attempt)
+    return _reach_size(limit, attempt, size)
 
 
-def _reach_size(limit: int, attempt: Callable[[int], bytes]) -> bytes:
+def _reach_size(limit: int, attempt: Callable[[int], Trial], size: Callable[[Trial], int]) -> Trial:
     """Return the finest file of at most `limit` bytes."""
 
-    def excess(data: bytes) -> float:
-        return math.log(len(data) / limit) if limit > 0 else math.inf
+    def excess(trial: Trial) -> float:
+        return math.log(size(trial) / limit) if limit > 0 else math.inf
 
     found, value = _search(attempt, excess, slack=SIZE_SLACK)
     if value > 0:
-        raise TargetUnreachable(f"the coarsest step still needs {len(found)} bytes, {limit} were asked for")
+        raise TargetUnreachable(f"the coarsest step still needs {size(found)} bytes, {limit} were asked for")
     return found
 
 
-def _reach_psnr(
-    least: float, attempt: Callable[[int], bytes], pixels: NDArray[Any], decode: Callable[[bytes], NDArray[Any]]
-) -> bytes:
+def _reach_psnr(least: float, attempt: Callable[[int], Trial], quality: Callable[[Trial], float]) -> Trial:
     """Return the smallest file of at least `least` dB."""
 
-    def shortfall(data: bytes) -> float:
-        return least - min(psnr(pixels, decode(data)), MAX_PSNR)
+    def shortfall(trial: Trial) -> float:
+        return least - min(quality(trial), MAX_PSNR)
 
     # The mirror image of a size target: here the coarse side fails, so the codes run backward.
     found, value = _search(lambda code: attempt(CODES - 1 - code), shortfall, slack=PSNR_SLACK)
@@ -167,20 +188,20 @@ def _reach_psnr(
     return found
 
 
-def _search(attempt: Callable[[int], bytes], excess: Callable[[bytes], float], *, slack: float) -> tuple[bytes, float]:
-    """Return the file of the smallest code whose excess is not above 0, where excess falls as the code grows.
+def _search(attempt: Callable[[int], Trial], excess: Callable[[Trial], float], *, slack: float) -> tuple[Trial, float]:
+    """Return the trial of the smallest code whose excess is not above 0, where excess falls as the code grows.
 
-    It ends early within `slack` of 0. Where no code will do it returns the file of the largest; the excess says which.
+    It ends early within `slack` of 0. Where no code will do it returns that of the largest; the excess says which.
     """
     low, high = -1, CODES
     low_value, high_value = math.nan, math.nan
-    best: tuple[bytes, float] | None = None
+    best: tuple[Trial, float] | None = None
     code = CODES // 2
     for _ in range(MAX_TRIALS):
-        data = attempt(code)
-        value = excess(data)
+        trial = attempt(code)
+        value = excess(trial)
         if value <= 0:
-            best, high, high_value = (data, value), code, value
+            best, high, high_value = (trial, value), code, value
             if value >= -slack:
                 return best
         else:
@@ -189,8 +210,8 @@ def _search(attempt: Callable[[int], bytes], excess: Callable[[bytes], float], *
             break
         code = _next_code(low, low_value, high, high_value)
     if best is None:
-        data = attempt(CODES - 1)
-        best = data, excess(data)
+        trial = attempt(CODES - 1)
+        best = trial, excess(trial)
     return best
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laconic.coder import rans
 from laconic.container.layout import BANDS, TileGrid, band_place, low_size
 from laconic.entropy import causal
-from laconic.errors import CorruptStream
+from laconic.errors import CorruptStream, UsageError
 from laconic.quantize import rdo
 from laconic.quantize.steps import band_steps, ideal_ratio
 from laconic.transform.lifting import Wavelet
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
     from laconic.container import Header
     from laconic.models import ImageModel
+    from laconic.transform.network import Network
 
-__all__ = ["NETWORKS", "blank_tile", "pixel_window", "tile_coding", "wavelets"]
+__all__ = ["NETWORKS", "blank_tile", "code_tile", "network_of", "pixel_window", "tile_coding", "wavelets"]
 
 NETWORKS = ("off", "fast", "best")
 """The decoder-side networks by their number in the header."""
@@ -61,6 +63,16 @@ def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = N
     return causal.TileCoding(planes, header.cuts, rounding=decisions.rounding)
 
 
+def code_tile(
+    planes: NDArray[Any],
+    window: tuple[int, int, int, int],
+    coding: causal.TileCoding,
+    symbols: NDArray[np.int32] | None = None,
+) -> list[bytes]:
+    """Quantize and code one tile, see `entropy.causal.tables`: a stream for each resolution group."""
+    return [rans.push(ops) for ops in causal.tables(planes, window, coding, symbols)]
+
+
 def pixel_window(grid: TileGrid, tile: int) -> tuple[int, int, int, int]:
     """Return (top, left, height, width) of a tile in pixels."""
     window = grid.pixels(tile)
@@ -76,3 +88,25 @@ def blank_tile(planes: NDArray[Any], grid: TileGrid, tile: int) -> None:
         left = low_size(width, level) if orientation in (0, 2) else 0
         window = grid.window(tile, band)
         planes[:, top + window.top : top + window.bottom, left + window.left : left + window.right] = 0
+
+
+def network_of(header: Header, model: ImageModel, asked: str | None) -> Network | None:
+    """Return the network to decode through: the one asked for, else the one the file names; None for none.
+
+    Raises
+    ------
+    UsageError
+        A name that does not exist, or a network that the model does not have.
+    CorruptStream
+        The file names a network that its model does not have.
+    """
+    if asked is not None and asked not in NETWORKS:
+        raise UsageError(f"network is {asked!r}, expected off, fast or best")
+    name = "off" if header.lossless else asked or NETWORKS[header.network]
+    if name == "off":
+        return None
+    if name not in model.networks:
+        if asked:
+            raise UsageError(f"the file's model has no network {name!r}")
+        raise CorruptStream("network", None, "a network of the model", name)
+    return model.networks[name]

@@ -13,13 +13,14 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from laconic.container.cursor import varint
+from laconic.container.mapped import PORTION, forget
 from laconic.errors import CorruptStream, TruncatedStream
 
 if TYPE_CHECKING:
     from laconic.container.cursor import Cursor
     from laconic.errors import FormatError
 
-__all__ = ["Chunk", "Tag", "checksum", "frame", "unframe"]
+__all__ = ["Chunk", "Tag", "checksum", "frame", "head", "unframe"]
 
 
 class Tag(IntEnum):
@@ -54,12 +55,22 @@ class Chunk:
 
 def checksum(tag: Tag, number: int, payload: bytes | memoryview) -> int:
     """Return the CRC-32 of the tag, the number of the chunk in the file (the header is 0) and the payload."""
-    return zlib.crc32(payload, zlib.crc32(bytes([tag, number])))
+    found = zlib.crc32(bytes([tag, number]))
+    view = memoryview(payload)
+    for start in range(0, len(view), PORTION):
+        found = zlib.crc32(view[start : start + PORTION], found)
+        forget(view)
+    return found
 
 
 def frame(tag: Tag, number: int, payload: bytes) -> bytes:
     """Put the frame of chunk `number` before the payload."""
-    return bytes([tag]) + varint(len(payload)) + checksum(tag, number, payload).to_bytes(4, "little") + payload
+    return head(tag, len(payload), checksum(tag, number, payload)) + payload
+
+
+def head(tag: Tag, length: int, found: int) -> bytes:
+    """Spell the frame of a payload of `length` bytes whose checksum is `found`."""
+    return bytes([tag]) + varint(length) + found.to_bytes(4, "little")
 
 
 def unframe(cursor: Cursor, tag: Tag, number: int, name: str) -> tuple[Chunk, FormatError | None]:

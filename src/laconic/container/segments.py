@@ -12,12 +12,13 @@ import zlib
 from typing import TYPE_CHECKING
 
 from laconic.container.cursor import Cursor, varint
+from laconic.container.mapped import PORTION, forget
 from laconic.errors import CorruptStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["read_segments", "salvage_segments", "write_segments"]
+__all__ = ["read_segments", "salvage_segments", "table_row", "write_segments"]
 
 MIN_TABLE_ROW = 5
 """Bytes of the shortest table row: a length of one byte and the checksum."""
@@ -27,11 +28,13 @@ def write_segments(streams: Sequence[bytes | memoryview], number: int) -> bytes:
     """Join the streams of all tiles, tile 0 first, into the payload of chunk `number`."""
     if len(streams) == 1:
         return bytes(streams[0])
-    table = b"".join(
-        varint(len(stream)) + _checksum(number, tile, stream).to_bytes(4, "little")
-        for tile, stream in enumerate(streams)
-    )
+    table = b"".join(table_row(number, tile, stream) for tile, stream in enumerate(streams))
     return table + b"".join(streams)
+
+
+def table_row(number: int, tile: int, stream: bytes | memoryview) -> bytes:
+    """Spell the entry of one tile in the table of chunk `number`."""
+    return varint(len(stream)) + _checksum(number, tile, stream).to_bytes(4, "little")
 
 
 def read_segments(payload: memoryview, count: int, number: int, *, offset: int = 0) -> tuple[memoryview, ...]:
@@ -47,9 +50,16 @@ def read_segments(payload: memoryview, count: int, number: int, *, offset: int =
         return (payload,)
     cursor = Cursor(payload, base=offset)
     table = _read_table(cursor, count)
-    streams = tuple(_read_stream(cursor, number, tile, *row) for tile, row in enumerate(table))
+    streams: list[memoryview] = []
+    held = 0
+    for tile, row in enumerate(table):
+        streams.append(_read_stream(cursor, number, tile, *row))
+        held += len(streams[-1])
+        if held > PORTION:
+            forget(payload)
+            held = 0
     cursor.finish("end of segments")
-    return streams
+    return tuple(streams)
 
 
 def salvage_segments(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from laconic.container.fields import Header
 
-__all__ = ["MAGIC", "VERSION", "write"]
+__all__ = ["MAGIC", "VERSION", "surroundings", "write"]
 
 MAGIC = b"\x89lac"
 """The first byte is no ASCII, so no text file begins like this and a 7-bit channel breaks it visibly."""
@@ -44,20 +44,34 @@ def write(header: Header, segments: Sequence[Sequence[bytes | memoryview]], meta
     expected = (len(groups(header.cuts)), TileGrid.of(header).count)
     found = (len(segments), {len(streams) for streams in segments})
     assert found == (expected[0], {expected[1]}), f"(groups, tiles): expected {expected}, found {found}"
+    before, after = surroundings(header, metadata)
+    groups_of_streams = [
+        (Tag.SEGMENTS, write_segments(streams, number)) for number, streams in enumerate(segments, start=len(before))
+    ]
+    framed = (frame(tag, number, payload) for number, (tag, payload) in enumerate(before + groups_of_streams + after))
+    return b"".join([MAGIC, bytes([VERSION]), *framed])
+
+
+def surroundings(header: Header, metadata: Metadata) -> tuple[list[tuple[Tag, bytes]], list[tuple[Tag, bytes]]]:
+    """Return (tag, payload) of the chunks before and after the streams.
+
+    Raises
+    ------
+    UnsupportedInput
+        Metadata beyond the limit.
+    """
     header = replace(
         header,
         has_icc=metadata.icc is not None,
         has_exif=metadata.exif is not None,
         has_xmp=metadata.xmp is not None,
     )
-    chunks = [(Tag.HEADER, write_header(header))]
+    before = [(Tag.HEADER, write_header(header))]
     if metadata.icc is not None:
-        chunks.append((Tag.ICC, write_metadata(metadata.icc)))
-    first = len(chunks)
-    chunks.extend((Tag.SEGMENTS, write_segments(s, number)) for number, s in enumerate(segments, start=first))
+        before.append((Tag.ICC, write_metadata(metadata.icc)))
+    after: list[tuple[Tag, bytes]] = []
     if metadata.exif is not None:
-        chunks.append((Tag.EXIF, write_metadata(metadata.exif)))
+        after.append((Tag.EXIF, write_metadata(metadata.exif)))
     if metadata.xmp is not None:
-        chunks.append((Tag.XMP, write_metadata(metadata.xmp)))
-    framed = (frame(tag, number, payload) for number, (tag, payload) in enumerate(chunks))
-    return b"".join([MAGIC, bytes([VERSION]), *framed])
+        after.append((Tag.XMP, write_metadata(metadata.xmp)))
+    return before, after

@@ -61,6 +61,8 @@ FORMATS = (
     ImageFormat("tiff", (".tiff", ".tif"), rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]", (8, 16), (1, 2, 3, 4), _ALL),
     ImageFormat("webp", (".webp",), rb"RIFF....WEBP", (8,), (1, 2, 3, 4), _ALL, 16_383),
     ImageFormat("pnm", (".ppm", ".pgm", ".pnm", ".pbm", ".pam"), rb"P[1-7]\s", (8, 16), (1, 2, 3, 4), frozenset()),
+    # Arrays (H, W) or (H, W, C); format(2) of the NumPy manual.
+    ImageFormat("npy", (".npy",), rb"\x93NUMPY", (8, 16), (1, 2, 3, 4), frozenset()),
     ImageFormat("bmp", (".bmp", ".dib"), rb"BM", (8,), (1, 3), frozenset(), densest=4096),
     # A code of 12 bits stands for a string of up to 4,096 pixels.
     ImageFormat("gif", (".gif",), rb"GIF8[79]a", (), (), frozenset(), densest=2731),

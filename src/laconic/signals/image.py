@@ -7,7 +7,6 @@ format can carry stands in `formats`; whatever it cannot carry losslessly is ref
 # ruff: noqa: A002 - `format` is the name users of Pillow and numpy expect.
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 from dataclasses import dataclass, replace
@@ -16,19 +15,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
-from laconic.errors import LaconicError, LimitExceeded, UnsupportedInput, UsageError
+from laconic.errors import UnsupportedInput, UsageError
 from laconic.signals import atomic, exif, formats, limits, locations, profiles
+from laconic.signals.damage import naming_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     import PIL.Image
     from numpy.typing import NDArray
 
     from laconic.signals.formats import ImageFormat
     from laconic.signals.locations import Source, Target
 
-__all__ = ["Image", "check_output", "from_pil", "load", "save"]
+__all__ = ["Image", "check_capacity", "check_output", "from_pil", "load", "recognize", "save"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +66,7 @@ def load(source: Source, *, format: str | None = None) -> Image:
     Parameters
     ----------
     source : path, URL, binary file or bytes
-        JPEG, PNG, TIFF, WebP, BMP, GIF (first frame), PGM, PPM or PAM, recognized by its first bytes.
+        JPEG, PNG, TIFF, WebP, BMP, GIF (first frame), PGM, PPM, PAM or an array (.npy), recognized by its first bytes.
     format : str, optional
         The format it must have; another one is refused.
 
@@ -91,13 +89,17 @@ def load(source: Source, *, format: str | None = None) -> Image:
     name = locations.name_of(source)
     with reopen() as stream:
         head = stream.read(16)
-    kind = _recognize(name, head, format)
-    with _naming_damage(name, kind.name):
+    kind = recognize(name, head, format)
+    with naming_damage(name, kind.name):
         if kind.name == "pnm" and head[:2] not in {b"P1", b"P4"}:
             from laconic.signals import netpbm
 
             with reopen() as stream:
                 return Image(netpbm.load_pnm(stream.read()))
+        if kind.name == "npy":
+            from laconic.signals import npy
+
+            return Image(npy.load_npy(reopen))
         from laconic.signals import pillow
 
         return _upright(*pillow.decode(kind.name, reopen))
@@ -113,7 +115,7 @@ def from_pil(picture: PIL.Image.Image) -> Image:
     """
     from laconic.signals import pillow
 
-    with _naming_damage("the PIL image", str(getattr(picture, "format", None) or "PIL").lower()):
+    with naming_damage("the PIL image", str(getattr(picture, "format", None) or "PIL").lower()):
         picture.load()
         return _upright(*pillow.from_picture(picture))
 
@@ -150,7 +152,7 @@ def save(
     target : path, URL or binary file
         The ending chooses the format; an open file gets PNG unless `format` says otherwise.
     format : str, optional
-        png, jpeg, tiff, webp, pnm or bmp.
+        png, jpeg, tiff, webp, pnm, npy or bmp.
     force : bool
         Replace an existing file.
     quality : int
@@ -167,7 +169,7 @@ def save(
     """
     if not isinstance(target, locations.PATH_TYPES):
         kind = formats.by_name(format or "png")
-        _check_capacity(kind, image)
+        check_capacity(kind, image.pixels.shape, image.pixels.dtype)
         # Some writers go back to fill in offsets; pipes cannot.
         buffer = io.BytesIO()
         _write(buffer, image, kind, "", quality)
@@ -175,7 +177,7 @@ def save(
         return
     location = os.fspath(cast("str", target))
     kind = check_output(location, format=format)
-    _check_capacity(kind, image)
+    check_capacity(kind, image.pixels.shape, image.pixels.dtype)
     suffix = PurePath(location).suffix.lower()
     if locations.is_url(location) or locations.is_device(location):
         buffer = io.BytesIO()
@@ -186,7 +188,14 @@ def save(
         _write(stream, image, kind, suffix, quality)
 
 
-def _recognize(name: str, head: bytes, wanted: str | None) -> ImageFormat:
+def recognize(name: str, head: bytes, wanted: str | None) -> ImageFormat:
+    """Tell the format of a file by its first 16 bytes; it must be `wanted` where that is given.
+
+    Raises
+    ------
+    UnsupportedInput
+        No known format, or another one.
+    """
     kind = formats.sniff(head)
     if kind is None:
         if not head:
@@ -202,44 +211,31 @@ def _recognize(name: str, head: bytes, wanted: str | None) -> ImageFormat:
     return kind
 
 
-@contextlib.contextmanager
-def _naming_damage(name: str, kind: str) -> Generator[None]:
-    """Turn whatever a decoder raises on damaged bytes into an error of our tree that names the file."""
-    try:
-        yield
-    except LimitExceeded:
-        raise
-    except LaconicError as error:
-        raise type(error)(f"{name}: {error}") from error
-    except MemoryError as error:
-        raise UnsupportedInput(f"{name}: the picture does not fit into memory") from error
-    except Exception as error:
-        # An operating system error has a number; what image decoders raise (OSError too) has none.
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        reason = str(error) or type(error).__name__
-        raise UnsupportedInput(f"{name}: damaged or unusual {kind.upper()} file: {reason}") from error
-
-
 def _upright(
     pixels: NDArray[Any], icc: bytes | None, exif_bytes: bytes | None, xmp: bytes | None, notes: tuple[str, ...]
 ) -> Image:
     value = exif.orientation(exif_bytes) or exif.xmp_orientation(xmp) or 1
     if icc is not None and not profiles.describes(icc, pixels.shape[2]):
-        icc, notes = None, (*notes, "the color profile does not fit the kind of pixels and was dropped")
+        icc, notes = None, (*notes, profiles.MISFIT)
     return Image(exif.turn(pixels, value), icc, exif.upright_exif(exif_bytes), exif.upright_xmp(xmp), notes)
 
 
-def _check_capacity(kind: ImageFormat, image: Image) -> None:
-    pixels = image.pixels
-    if pixels.ndim != 3 or pixels.dtype.name not in {"uint8", "uint16"} or not 1 <= pixels.shape[2] <= 4:
-        raise UsageError(f"pixels must be (H, W, 1..4) of uint8 or uint16, these are {pixels.shape} {pixels.dtype}")
-    height, width, channels = pixels.shape
+def check_capacity(kind: ImageFormat, shape: tuple[int, ...], dtype: Any) -> None:
+    """Refuse what a format cannot hold of a picture (H, W, C), see `save`.
+
+    Raises
+    ------
+    UsageError
+        Too deep, too wide, with alpha, ..., or no picture at all.
+    """
+    if len(shape) != 3 or np.dtype(dtype).name not in {"uint8", "uint16"} or not 1 <= shape[2] <= 4:
+        raise UsageError(f"pixels must be (H, W, 1..4) of uint8 or uint16, these are {shape} {dtype}")
+    height, width, channels = shape
     limits.check_size(width, height)
     label = kind.name.upper()
     if not kind.depths:
         raise UsageError(f"{label} can be read but not written")
-    if 8 * pixels.itemsize not in kind.depths:
+    if 8 * np.dtype(dtype).itemsize not in kind.depths:
         raise UsageError(f"{label} cannot hold 16-bit samples; write .png, .tiff or .pam")
     if channels not in kind.channels:
         raise UsageError(f"{label} cannot hold transparency; write .png, .tiff or .webp")
@@ -252,20 +248,14 @@ def _write(stream: BinaryIO, image: Image, kind: ImageFormat, suffix: str, quali
     metadata: dict[str, Any] = {
         name: getattr(image, name) if name in kind.metadata else None for name in ("icc", "exif", "xmp")
     }
-    metadata["exif"] = exif.bare(metadata["exif"])
-    if kind.name == "pnm":
-        from laconic.signals import netpbm
+    from laconic.signals.row_files import ROW_FORMATS, row_writer
 
-        netpbm.save_pnm(stream, pixels, suffix)
-    elif kind.name == "tiff":
-        from laconic.signals import tiff
-
-        tiff.save_tiff(stream, pixels, **metadata)
-    elif kind.name == "png" and pixels.dtype == np.uint16:
-        from laconic.signals import deep_png
-
-        deep_png.save_deep_png(stream, pixels, **metadata)
+    if kind.name in ROW_FORMATS:
+        writer = row_writer(kind, stream, pixels.shape, pixels.dtype, suffix=suffix, metadata=metadata)
+        writer.write(pixels)
+        writer.finish()
     else:
         from laconic.signals import pillow
 
+        metadata["exif"] = exif.bare(metadata["exif"])
         pillow.encode(kind.name, stream, pixels, quality=quality, **metadata)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import mmap
 import os
 import re
 from pathlib import Path
@@ -27,10 +28,15 @@ __all__ = [
     "read_bytes",
     "reopener",
     "size_of",
+    "view_bytes",
     "write_bytes",
+    "writing",
 ]
 
 PATH_TYPES = (str, os.PathLike)
+MAPPED = 1 << 26
+"""Bytes from which on a file is mapped."""
+
 Source = str | os.PathLike[str] | BinaryIO | bytes
 Target = str | os.PathLike[str] | BinaryIO
 
@@ -93,6 +99,21 @@ def read_bytes(source: Source) -> bytes:
     return source.read()
 
 
+def view_bytes(source: Source | memoryview) -> bytes | memoryview:
+    """Return everything the source holds; a large local file is mapped into memory, not read.
+
+    While the view is in use the file must not be cut short: the system would end the process.
+    """
+    if isinstance(source, memoryview):
+        return source
+    if isinstance(source, PATH_TYPES) and not is_url(source):
+        path = Path(cast("str", source))
+        if path.is_file() and path.stat().st_size >= MAPPED:
+            with path.open("rb") as stream:
+                return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    return read_bytes(source)
+
+
 def size_of(location: str | os.PathLike[str]) -> int:
     """Size in bytes of a file or of what a URL names."""
     if is_url(location):
@@ -124,6 +145,43 @@ def write_bytes(target: Target, data: bytes, *, force: bool = False) -> None:
             stream.write(data)
         return
     target.write(data)
+
+
+@contextlib.contextmanager
+def writing(target: Target, *, force: bool = False, seekable: bool = False) -> Generator[BinaryIO]:
+    """Open a target to write what is too large to be held: a path at once or not at all, a URL at the end, an open
+    file as it goes.
+
+    Parameters
+    ----------
+    seekable : bool
+        Where the target is not, everything is held until the end after all.
+
+    Raises
+    ------
+    OutputExists
+        The path or URL exists and `force` is not set.
+    OSError
+        It cannot be written; nothing partial is left at a path.
+    """
+    is_path = isinstance(target, PATH_TYPES)
+    if is_path and not is_url(target) and not is_device(os.fspath(cast("str", target))):
+        with atomic.replacing(cast("str", target), force=force) as stream:
+            yield stream
+    elif is_path and not is_url(target) and not seekable:
+        with atomic.replacing(cast("str", target)) as device:
+            stream = io.BufferedWriter(cast("io.RawIOBase", device))
+            yield stream
+            stream.flush()
+            stream.detach()
+    elif is_path or (seekable and not target.seekable()):
+        if is_url(target) and not force and exists(cast("str", target)):
+            raise OutputExists(target)
+        buffer = io.BytesIO()
+        yield buffer
+        write_bytes(target, buffer.getvalue(), force=force)
+    else:
+        yield target
 
 
 def exists(location: str | os.PathLike[str]) -> bool:

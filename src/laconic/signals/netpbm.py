@@ -7,7 +7,7 @@ to Pillow.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,28 @@ from laconic.signals import limits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["load_pnm", "save_pnm"]
+__all__ = ["PnmHeader", "check_length", "load_pnm", "read_header", "spell_header", "stretched"]
 
 _TOKEN = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*([^\s#]+)")
 _TUPLE_TYPES = {1: "GRAYSCALE", 2: "GRAYSCALE_ALPHA", 3: "RGB", 4: "RGB_ALPHA"}
+
+
+class PnmHeader(NamedTuple):
+    """What stands before the samples.
+
+    `largest` is the value of a full sample, `start` the place of the first one in bytes.
+    """
+
+    width: int
+    height: int
+    channels: int
+    largest: int
+    start: int
+
+    @property
+    def stored(self) -> Any:
+        """Type of a binary sample in the file."""
+        return np.dtype(np.uint8 if self.largest < 256 else ">u2")
 
 
 def load_pnm(data: bytes) -> NDArray[Any]:
@@ -38,42 +56,75 @@ def load_pnm(data: bytes) -> NDArray[Any]:
     LimitExceeded
         More pixels than laconic holds.
     """
-    kind = data[:2]
-    width, height, channels, largest, start = _pam_header(data) if kind == b"P7" else _pnm_header(data)
-    limits.check_size(width, height)
-    if not 1 <= largest <= 65_535 or not 1 <= channels <= 4:
-        raise UnsupportedInput(f"netpbm header: {channels} channels with samples up to {largest}")
-    count = width * height * channels
-    if kind in {b"P2", b"P3"}:
-        words = re.sub(rb"#[^\n\r]*", b"", data[start:]).split(maxsplit=count)[:count]
+    header = read_header(data)
+    limits.check_size(header.width, header.height)
+    count = header.width * header.height * header.channels
+    if data[:2] in {b"P2", b"P3"}:
+        words = re.sub(rb"#[^\n\r]*", b"", data[header.start :]).split(maxsplit=count)[:count]
         if len(words) < count or not all(word.isdigit() and len(word) <= 5 for word in words):
             raise UnsupportedInput(f"netpbm samples: {len(words)} of {count} are there, or some are no numbers")
         samples = np.array(words, dtype=np.uint32)
     else:
-        dtype = np.dtype(np.uint8 if largest < 256 else ">u2")
-        if len(data) - start < count * dtype.itemsize:
-            raise UnsupportedInput(
-                f"truncated: {len(data) - start} of {count * dtype.itemsize} bytes of samples are there"
-            )
-        samples = np.frombuffer(data, dtype, count, start)
+        check_length(header, len(data) - header.start)
+        samples = np.frombuffer(data, header.stored, count, header.start)
+    return stretched(samples, header.largest).reshape(header.height, header.width, header.channels)
+
+
+def read_header(data: bytes) -> PnmHeader:
+    """Read the header of a file by its first bytes.
+
+    Raises
+    ------
+    UnsupportedInput
+        It makes no sense.
+    """
+    header = PnmHeader(*(_pam_header(data) if data[:2] == b"P7" else _pnm_header(data)))
+    if not 1 <= header.largest <= 65_535 or not 1 <= header.channels <= 4:
+        raise UnsupportedInput(f"netpbm header: {header.channels} channels with samples up to {header.largest}")
+    return header
+
+
+def check_length(header: PnmHeader, length: int) -> None:
+    """Refuse a file with less than all binary samples.
+
+    Raises
+    ------
+    UnsupportedInput
+        It ends too early.
+    """
+    needed = header.width * header.height * header.channels * header.stored.itemsize
+    if length < needed:
+        raise UnsupportedInput(f"truncated: {length} of {needed} bytes of samples are there")
+
+
+def stretched(samples: NDArray[Any], largest: int) -> NDArray[Any]:
+    """Return samples of 0 .. largest as uint8 or uint16 over its whole range.
+
+    Raises
+    ------
+    UnsupportedInput
+        A sample above that.
+    """
     if int(samples.max()) > largest:
         raise UnsupportedInput(f"a netpbm sample is {samples.max()}, the header allows {largest}")
     full = 255 if largest < 256 else 65_535
     if largest != full:
         samples = (samples.astype(np.uint32) * full + largest // 2) // largest
-    return samples.astype(np.uint8 if full == 255 else np.uint16).reshape(height, width, channels)
+    return samples.astype(np.uint8 if full == 255 else np.uint16, copy=False)
 
 
-def save_pnm(stream: BinaryIO, pixels: NDArray[Any], suffix: str) -> None:
-    """Write P5 (gray), P6 (RGB) or P7 (any, chosen by the suffix `.pam` or needed for alpha).
+def spell_header(shape: tuple[int, ...], dtype: Any, suffix: str) -> bytes:
+    """Spell the header of a picture (H, W, C).
+
+    P5 for gray, P6 for RGB, P7 where the suffix is `.pam` or there is alpha.
 
     Raises
     ------
     UsageError
         Alpha asked to go into `.ppm`, `.pgm` or `.pbm`.
     """
-    height, width, channels = pixels.shape
-    largest = 255 if pixels.dtype == np.uint8 else 65_535
+    height, width, channels = shape
+    largest = int(np.iinfo(dtype).max)
     if suffix == ".pam" or channels in {2, 4}:
         if suffix in {".ppm", ".pgm", ".pbm"}:
             raise UsageError(f"{suffix[1:].upper()} cannot hold transparency; write .pam, .png or .tiff")
@@ -83,9 +134,7 @@ def save_pnm(stream: BinaryIO, pixels: NDArray[Any], suffix: str) -> None:
         )
     else:
         header = f"{'P5' if channels == 1 else 'P6'}\n{width} {height}\n{largest}\n"
-    stream.write(header.encode())
-    stored = pixels if largest == 255 else pixels.astype(">u2")
-    stream.write(np.ascontiguousarray(stored).data.cast("B"))
+    return header.encode()
 
 
 def _pnm_header(data: bytes) -> tuple[int, int, int, int, int]:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-__all__ = ["Decoded", "decode", "encode", "from_picture"]
+__all__ = ["Decoded", "Metadata", "decode", "describe_tiff", "encode", "from_picture"]
 
+Metadata = tuple[bytes | None, bytes | None, bytes | None]
 Decoded = tuple["NDArray[Any]", bytes | None, bytes | None, bytes | None, tuple[str, ...]]
 
 # What fits into one segment beside its own header.
@@ -107,6 +108,24 @@ def from_picture(picture: Image.Image) -> Decoded:
     return pixels, icc, exif_bytes, xmp, notes
 
 
+def describe_tiff(stream: BinaryIO) -> tuple[dict[int, Any], bytes, Metadata, tuple[str, ...]]:
+    """Read the first directory of a TIFF file, no pixels.
+
+    Returns
+    -------
+    tags : dict
+        Number -> value or tuple of values.
+    order : bytes
+        `II` or `MM`.
+    metadata : (icc, exif, xmp)
+    notes : tuple of str
+    """
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    picture: Any = TiffImageFile(stream)
+    return dict(picture.tag_v2), picture.tag_v2.prefix, _metadata(picture), _frames(picture)
+
+
 def _open(name: str, stream: BinaryIO) -> Any:
     """Open one format's plug-in, without the others, and check the announced size."""
     if name == "png":
@@ -163,7 +182,7 @@ def _deep_color(picture: Any) -> tuple[list[Any], list[Any] | None] | None:
     return high, [renamed(tile, raw[:-1] + _OTHER_BYTE[raw[-1]]) for tile, raw in zip(tiles, raws, strict=True)]
 
 
-def _metadata(picture: Any) -> tuple[bytes | None, bytes | None, bytes | None]:
+def _metadata(picture: Any) -> Metadata:
     info: dict[str, Any] = picture.info
     icc, xmp, raw = info.get("icc_profile"), info.get("xmp"), info.get("exif")
     if isinstance(xmp, str):
@@ -299,7 +318,7 @@ def encode(
     exif: bytes | None,
     xmp: bytes | None,
 ) -> None:
-    """Write 8-bit pixels as PNG, JPEG, WebP (lossless) or BMP.
+    """Write 8-bit pixels as JPEG, WebP (lossless) or BMP.
 
     Raises
     ------
@@ -311,17 +330,7 @@ def encode(
     options: dict[str, Any] = {}
     if icc:
         options["icc_profile"] = icc
-    if name == "png":
-        from PIL.PngImagePlugin import PngInfo
-
-        from laconic.signals.deep_png import xmp_chunk
-
-        # Level 2 writes photos three times faster than the default 6 and hardly larger.
-        options["compress_level"] = 2
-        if xmp:
-            options["pnginfo"] = PngInfo()
-            options["pnginfo"].add(b"iTXt", xmp_chunk(xmp))
-    elif name == "jpeg":
+    if name == "jpeg":
         options |= {"quality": quality, "subsampling": 0, "optimize": True}
         if max(len(exif or b""), len(xmp or b"")) > _JPEG_SEGMENT:
             raise UsageError("JPEG cannot hold EXIF or XMP of more than 64 kB; strip them or write .png")
@@ -329,6 +338,6 @@ def encode(
         options |= {"lossless": True, "exact": True}
     if exif:
         options["exif"] = PREFIX + exif if name == "jpeg" else exif
-    if xmp and name != "png":
+    if xmp:
         options["xmp"] = xmp
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(stream, name, **options)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["describes", "to_srgb"]
+__all__ = ["MISFIT", "describes", "to_srgb"]
+
+MISFIT = "the color profile does not fit the kind of pixels and was dropped"
 
 
 def describes(icc: bytes, channels: int) -> bool:

@@ -1,4 +1,4 @@
-"""Writing TIFF with 8- or 16-bit samples and all metadata (TIFF 6.0; Deflate from Technical Note 2).
+"""Writing TIFF row by row, with 8- or 16-bit samples and all metadata (TIFF 6.0; Deflate from Technical Note 2).
 
 Pillow cannot write 16-bit color. The file is one image in strips, compressed by Deflate after horizontal differencing.
 EXIF is itself a TIFF structure with absolute offsets. It is put at the very start of the file, so all its offsets stay
@@ -11,14 +11,19 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+import numpy as np
+
 from laconic.errors import UsageError
+from laconic.signals.rows import AbstractRowWriter, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["save_tiff"]
+    from laconic.signals.rows import Each
+
+__all__ = ["TiffWriter"]
 
 _SHORT, _LONG, _UNDEFINED, _BYTE = 3, 4, 7, 1
 _XMP, _ICC = 700, 34675
@@ -28,87 +33,128 @@ _PIXEL_TAGS = frozenset(
     | {339, 347, 513, 514, 529, 530, 531, 532, _XMP, _ICC}
 )
 _STRIP = 1 << 18
+_BATCH = 64
+"""Strips in work at once."""
 _LIMIT = (1 << 32) - 1
 
 
-def save_tiff(
-    stream: BinaryIO,
-    pixels: NDArray[Any],
-    *,
-    icc: bytes | None = None,
-    exif: bytes | None = None,
-    xmp: bytes | None = None,
-) -> None:
-    """Write pixels (H, W, C) uint8 or uint16, C = 1..4, as a TIFF file with their metadata.
+class TiffWriter(AbstractRowWriter):
+    """A TIFF file in the making.
 
     16-bit gray with alpha is written as RGB with alpha: hardly any program reads the former.
+
+    Parameters
+    ----------
+    stream : binary file
+        Seekable.
+    shape : (height, width, channels)
+        1 to 4 channels.
+    dtype : numpy type
+        uint8 or uint16.
+    icc, exif, xmp : bytes, optional
+    each : callable, optional
+        Shares the strips among threads.
 
     Raises
     ------
     UsageError
         The file would be larger than TIFF's 4 GB.
     """
-    if pixels.shape[2] == 2 and pixels.itemsize == 2:
-        pixels = pixels[..., [0, 0, 0, 1]]
-    height, width, channels = pixels.shape
-    order: Literal["<", ">"] = ">" if exif and exif[:2] == b"MM" else "<"
-    inherited = list(_descriptive_entries(exif, order)) if exif else []
-    head = exif if exif and inherited else (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 0)
-    stream.write(head + b"\0" * (len(head) % 2))
-    position = len(head) + len(head) % 2
 
-    def append(data: bytes) -> int:
-        nonlocal position
-        place = position
+    def __init__(
+        self,
+        stream: BinaryIO,
+        shape: tuple[int, int, int],
+        dtype: Any,
+        *,
+        icc: bytes | None = None,
+        exif: bytes | None = None,
+        xmp: bytes | None = None,
+        each: Each = one_by_one,
+    ) -> None:
+        self._height, self._width, self._channels = shape
+        self._item = np.dtype(dtype).itemsize
+        self._spread = self._channels == 2 and self._item == 2
+        self._channels = 4 if self._spread else self._channels
+        self._stream, self._icc, self._xmp = stream, icc, xmp
+        self._each = each
+        self._order: Literal["<", ">"] = ">" if exif and exif[:2] == b"MM" else "<"
+        self._inherited = list(_descriptive_entries(exif, self._order)) if exif else []
+        start = (b"II" if self._order == "<" else b"MM") + struct.pack(self._order + "HI", 42, 0)
+        self._position = 0
+        self._append(exif if exif and self._inherited else start)
+        self._rows = max(1, _STRIP // max(1, self._width * self._channels * self._item))  # in a strip
+        self._waiting = np.empty((0, self._width, self._channels), dtype)
+        self._offsets: list[int] = []
+        self._sizes: list[int] = []
+
+    def write(self, rows: NDArray[Any]) -> None:
+        """See `AbstractRowWriter.write`."""
+        for top in range(0, len(rows), _BATCH * self._rows):
+            part = rows[top : top + _BATCH * self._rows]
+            part = part[..., [0, 0, 0, 1]] if self._spread else part
+            waiting = np.concatenate([self._waiting, part]) if len(self._waiting) else part
+            whole = len(waiting) // self._rows * self._rows
+            self._pack(waiting[:whole])
+            self._waiting = waiting[whole:].copy()
+
+    def finish(self) -> None:
+        """See `AbstractRowWriter.finish`."""
+        self._pack(self._waiting)
+        order = self._order
+        entries: dict[int, bytes] = {}
+
+        def tag(number: int, kind: int, values: list[int] | bytes) -> None:
+            letter = {_SHORT: "H", _LONG: "I"}.get(kind)
+            data = values if isinstance(values, bytes) else struct.pack(f"{order}{len(values)}{letter}", *values)
+            stored = data.ljust(4, b"\0") if len(data) <= 4 else struct.pack(order + "I", self._append(data))
+            entries[number] = struct.pack(order + "HHI", number, kind, len(values)) + stored
+
+        tag(256, _LONG, [self._width])
+        tag(257, _LONG, [self._height])
+        tag(258, _SHORT, [8 * self._item] * self._channels)
+        tag(259, _SHORT, [8])  # Deflate
+        tag(262, _SHORT, [2 if self._channels >= 3 else 1])
+        tag(273, _LONG, self._offsets)
+        tag(277, _SHORT, [self._channels])
+        tag(278, _LONG, [self._rows])
+        tag(279, _LONG, self._sizes)
+        tag(284, _SHORT, [1])  # samples of a pixel stand together
+        tag(317, _SHORT, [2])  # horizontal differences
+        if self._channels in {2, 4}:
+            tag(338, _SHORT, [2])  # the extra sample is alpha, not multiplied into the colors
+        if self._xmp:
+            tag(_XMP, _BYTE, self._xmp)
+        if self._icc:
+            tag(_ICC, _UNDEFINED, self._icc)
+        for number, entry in self._inherited:
+            entries.setdefault(number, entry)
+        directory = self._append(
+            struct.pack(order + "H", len(entries)) + b"".join(entries[number] for number in sorted(entries)) + bytes(4)
+        )
+        self._stream.seek(4)
+        self._stream.write(struct.pack(order + "I", directory))
+        self._stream.seek(0, 2)
+
+    def _pack(self, rows: NDArray[Any]) -> None:
+        """Compress and write rows, in strips."""
+
+        def packed(top: int) -> bytes:
+            return zlib.compress(_differences(rows[top : top + self._rows], self._order), 4)
+
+        for strip in self._each(packed, range(0, len(rows), self._rows)):
+            self._offsets.append(self._append(strip))
+            self._sizes.append(len(strip))
+
+    def _append(self, data: bytes) -> int:
+        """Write at an even place and return it."""
+        place = self._position
         if place + len(data) > _LIMIT:
             raise UsageError("the picture is too large for TIFF (4 GB); write .png or .pam")
-        stream.write(data)
-        stream.write(b"\0" * (len(data) % 2))
-        position += len(data) + len(data) % 2
+        self._stream.write(data)
+        self._stream.write(b"\0" * (len(data) % 2))
+        self._position += len(data) + len(data) % 2
         return place
-
-    rows = max(1, _STRIP // max(1, width * channels * pixels.itemsize))
-    offsets: list[int] = []
-    sizes: list[int] = []
-    for top in range(0, height, rows):
-        strip = zlib.compress(_differences(pixels[top : top + rows], order), 4)
-        offsets.append(append(strip))
-        sizes.append(len(strip))
-
-    entries: dict[int, bytes] = {}
-
-    def tag(number: int, kind: int, values: list[int] | bytes) -> None:
-        letter = {_SHORT: "H", _LONG: "I"}.get(kind)
-        data = values if isinstance(values, bytes) else struct.pack(f"{order}{len(values)}{letter}", *values)
-        stored = data.ljust(4, b"\0") if len(data) <= 4 else struct.pack(order + "I", append(data))
-        entries[number] = struct.pack(order + "HHI", number, kind, len(values)) + stored
-
-    bits = 8 * pixels.itemsize
-    tag(256, _LONG, [width])
-    tag(257, _LONG, [height])
-    tag(258, _SHORT, [bits] * channels)
-    tag(259, _SHORT, [8])  # Deflate
-    tag(262, _SHORT, [2 if channels >= 3 else 1])
-    tag(273, _LONG, offsets)
-    tag(277, _SHORT, [channels])
-    tag(278, _LONG, [rows])
-    tag(279, _LONG, sizes)
-    tag(284, _SHORT, [1])  # samples of a pixel stand together
-    tag(317, _SHORT, [2])  # horizontal differences
-    if channels in {2, 4}:
-        tag(338, _SHORT, [2])  # the extra sample is alpha, not multiplied into the colors
-    if xmp:
-        tag(_XMP, _BYTE, xmp)
-    if icc:
-        tag(_ICC, _UNDEFINED, icc)
-    for number, entry in inherited:
-        entries.setdefault(number, entry)
-    directory = append(
-        struct.pack(order + "H", len(entries)) + b"".join(entries[number] for number in sorted(entries)) + bytes(4)
-    )
-    stream.seek(4)
-    stream.write(struct.pack(order + "I", directory))
-    stream.seek(0, 2)
 
 
 def _differences(strip: NDArray[Any], order: Literal["<", ">"]) -> bytes:

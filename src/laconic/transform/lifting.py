@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from laconic.transform.workers import Workers
 
-__all__ = ["LEVELS", "Wavelet", "analyze", "synthesize", "synthesize_window"]
+__all__ = ["LEVELS", "Wavelet", "analyze", "lift", "synthesize", "synthesize_window"]
 
 LEVELS = 6
 LINES = 64  # lines in one piece of work; columns are lifted 64 at a time
@@ -45,16 +45,16 @@ def analyze(planes: NDArray[Any], wavelets: list[Wavelet], *, workers: Workers) 
     """
     for level in range(LEVELS):
         height, width = low_shape(planes, level)
-        _lift(planes, wavelets, workers, columns=False, extent=width, across=height, inverse=False)
-        _lift(planes, wavelets, workers, columns=True, extent=height, across=width, inverse=False)
+        lift(planes, wavelets, workers, columns=False, extent=width, across=height, inverse=False)
+        lift(planes, wavelets, workers, columns=True, extent=height, across=width, inverse=False)
 
 
 def synthesize(planes: NDArray[Any], wavelets: list[Wavelet], *, workers: Workers) -> None:
     """Turn bands back into planes, in place: the steps of `analyze` undone in reverse order."""
     for level in reversed(range(LEVELS)):
         height, width = low_shape(planes, level)
-        _lift(planes, wavelets, workers, columns=True, extent=height, across=width, inverse=True)
-        _lift(planes, wavelets, workers, columns=False, extent=width, across=height, inverse=True)
+        lift(planes, wavelets, workers, columns=True, extent=height, across=width, inverse=True)
+        lift(planes, wavelets, workers, columns=False, extent=width, across=height, inverse=True)
 
 
 def synthesize_window(
@@ -95,8 +95,8 @@ def synthesize_window(
         part[:, bottom - top :, right - left :] = planes[
             :, low_height + top : low_height + high_bottom, low_width + left : low_width + high_right
         ]
-        _lift(part, wavelets, workers, columns=True, extent=rows, across=columns, inverse=True)
-        _lift(part, wavelets, workers, columns=False, extent=columns, across=rows, inverse=True)
+        lift(part, wavelets, workers, columns=True, extent=rows, across=columns, inverse=True)
+        lift(part, wavelets, workers, columns=False, extent=columns, across=rows, inverse=True)
         # The window starts at the even sample 2 * top.
         finer = windows[level - 1]
         low = part[:, finer[0] - 2 * top : finer[1] - 2 * top, finer[2] - 2 * left : finer[3] - 2 * left]
@@ -109,7 +109,7 @@ def low_shape(planes: NDArray[Any], level: int) -> tuple[int, int]:
     return -(-height >> level), -(-width >> level)
 
 
-def _lift(
+def lift(
     planes: NDArray[Any],
     wavelets: list[Wavelet],
     workers: Workers,
@@ -119,6 +119,7 @@ def _lift(
     across: int,
     inverse: bool,
 ) -> None:
+    """Lift the first `extent` samples of the first `across` rows, or columns, of every plane, in place."""
     pieces = [(plane, span) for plane in range(len(planes)) for span in workers.spans(across, LINES)]
     workers.each(
         lambda piece: _native.lift(planes[piece[0]], columns, extent, *piece[1], int(wavelets[piece[0]]), inverse),

@@ -253,7 +253,15 @@ def _native_network(network: Network, code: int) -> _native.Network:
         raise ModelError(f"the network is not usable: {error}") from error
 
 
-def synthesize(planes: NDArray[Any], network: Network, *, code: int, step: int, workers: Workers) -> NDArray[Any]:
+def synthesize(
+    planes: NDArray[Any],
+    network: Network,
+    *,
+    code: int,
+    step: int,
+    workers: Workers,
+    rows: tuple[int, int] | None = None,
+) -> NDArray[Any]:
     """Turn decoded planes into pixels, adding the network's correction on the way.
 
     Parameters
@@ -265,17 +273,20 @@ def synthesize(planes: NDArray[Any], network: Network, *, code: int, step: int, 
         Step code of the picture.
     step : int
         Its base step in 1/4096 of a level of the samples' depth.
+    rows : (top, bottom), optional
+        Only these; `top` is a multiple of 4.
 
     Returns
     -------
-    ndarray (H, W, C) uint8 for int16 planes, uint16 for int32
+    ndarray (H, W, C), or as many rows as asked for, uint8 for int16 planes, uint16 for int32
     """
     channels, height, width = planes.shape
     pixels = np.empty((height, width, channels), np.uint8 if planes.dtype == np.int16 else np.uint16)
     native = network.native(code)
-    tiles = _tiles(height, width, workers.jobs)
+    top, bottom = rows or (0, height)
+    tiles = [(top + y, x, h, w) for y, x, h, w in _tiles(bottom - top, width, workers.jobs)]
     workers.each(lambda tile: _native.enhance_tile(planes, pixels, native, step, tile), tiles)
-    return pixels
+    return pixels[top:bottom]
 
 
 def _tiles(height: int, width: int, jobs: int) -> list[tuple[int, int, int, int]]:

@@ -60,6 +60,19 @@ class Workers:
             return [work(item) for item in items]
         return list(self._pool.map(work, items))
 
+    def ahead(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Yield the same items, each one made while the one before is worked on; with one job, when asked for."""
+        if self._pool is None:
+            yield from items
+            return
+        # A thread of its own: what makes the items may call `each`, whose threads must not wait for one another.
+        with ThreadPoolExecutor(1) as maker:
+            done = object()
+            coming = maker.submit(next, items, done)
+            while (item := coming.result()) is not done:
+                coming = maker.submit(next, items, done)
+                yield item  # pyright: ignore[reportReturnType]  # it is not `done`
+
     def spans(self, size: int, least: int) -> Iterator[tuple[int, int]]:
         """Cut 0 .. size into (from, to) pieces, a few for each thread, none shorter than `least` but the last."""
         piece = max(least, -(-size // (4 * self.jobs))) if self.jobs > 1 else size
