@@ -13,6 +13,7 @@ import argparse
 import record
 
 from laconic.measure import comparison, roster
+from laconic.measure.curves import Curve, compare
 from laconic.measure.plot import plot
 
 BOUNDS = {"jpeg": -45.0, "webp": -15.0, "jpeg2000": -2.0}
@@ -21,7 +22,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--against", default="jpeg,webp,jpeg2000,avif,jxl")
 codecs = roster.named("laconic," + parser.parse_args().against)
 pictures = record.kodak()
-curves: list[comparison.Curve] = []
+curves: list[Curve] = []
 for codec in codecs:
     curves.append(curve := comparison.measure(codec, pictures))
     speeds = [pictures[0].megapixels / seconds for seconds in curve.mean("encoding_time")]
@@ -32,13 +33,13 @@ for codec in codecs:
 result = comparison.report(curves, pictures)
 claims = []
 for other in curves[1:]:
-    delta = comparison.compare(curves[0], other)
-    name = f"BD-rate (PSNR) against {other.codec.description}, percent"
+    delta = compare(curves[0], other)
+    name = f"BD-rate (PSNR) against {other.description}, percent"
     print(
         f"{name}: {delta.averaged.percent:.2f} (mean of photos {delta.mean:.2f}, overlap {delta.averaged.overlap:.2f})"
     )
-    if other.codec.name in BOUNDS:
-        claims.append(record.claim(name, delta.averaged.percent, BOUNDS[other.codec.name], at_most=True))
+    if other.name in BOUNDS:
+        claims.append(record.claim(name, delta.averaged.percent, BOUNDS[other.name], at_most=True))
 record.write("kodak_rd", {**result, "claims": claims})
 if len(pictures) == 24:
     plot(curves, record.RESULTS / "kodak_rd", title="24 Kodak photos, real bytes, mean of decibels")
