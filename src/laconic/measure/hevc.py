@@ -30,7 +30,10 @@ PARAMETERS = "keyint=1:info=0:log-level=none:pools=none:frame-threads=1:wpp=0:ra
 
 @dataclass(frozen=True)
 class Hevc(AbstractPeer):
-    """HEVC intra of x265; quality is the negative rate factor (crf), so that more is better."""
+    """HEVC intra of x265; quality is the negative rate factor (crf), so that more is better.
+
+    A single frame has one quantization parameter, which is whole, so other numbers give no other files.
+    """
 
     name: str = "hevc"
     description: str = "HEVC intra 4:4:4 10 bits, x265 preset slow, tune=psnr, bare bit stream"

@@ -10,7 +10,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ class AbstractPeer(ABC):
     threads: str
     lossless: bool
     """Whether the pixels come back exactly."""
+    whole_qualities: ClassVar[bool] = True
+    """Whether only whole quality numbers make different files."""
 
     @abstractmethod
     def encode(self, pixels: RGB, quality: float) -> bytes:
@@ -162,6 +164,7 @@ class Jpeg2000(AbstractPillowPeer):
     name: str = "jpeg2000"
     description: str = "JPEG 2000, 9/7, color transform on, one layer at a given rate, OpenJPEG"
     qualities: Sequence[float] = (0.1, 0.2, 0.35, 0.6, 1.0, 1.5, 2.0, 3.0)
+    whole_qualities: ClassVar[bool] = False
     threads: str = "1"
     lossless: bool = False
     feature: str = "jpg_2000"
@@ -180,6 +183,7 @@ class Jxl(AbstractPeer):
     name: str = "jxl"
     description: str = "JPEG XL effort 7, VarDCT by distance, libjxl"
     qualities: Sequence[float] = (-12, -8, -5, -3, -1.8, -1, -0.5, -0.25)
+    whole_qualities: ClassVar[bool] = False
     effort: int = 7
     threads: str = "1"
     lossless: bool = False

@@ -12,9 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 960, 560
-LEFT, RIGHT, TOP, BOTTOM = 56, 150, 14, 46
-"""Margins in units of the view box; names of thin lines stand in the right one."""
+LEFT, RIGHT, TOP, BOTTOM = 56, 20, 14, 46
+NAMES = 150
+"""Margins in units of the view box; the right one where it holds the names of thin lines."""
 LABEL_HEIGHT = 14
+COLORS = 12
+"""How many lines the style sheet knows colors for; more repeat them."""
 RATES = (0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8)
 STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 
@@ -41,10 +44,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """One plot; the range of its axes is that of the thick lines."""
+    """One plot; the range of its axes is that of the thick lines, above `floor`."""
 
     label: str
     lines: Sequence[Line]
+    floor: float = -math.inf
 
 
 def svg(chart: Chart) -> str:
@@ -54,13 +58,14 @@ def svg(chart: Chart) -> str:
     if not points:
         return ""
     low, high = (f(rate for rate, _ in points) for f in (min, max))
-    bottom, top = (f(quality for _, quality in points) for f in (min, max))
+    bottom, top = (max(f(quality for _, quality in points), chart.floor) for f in (min, max))
     pad = 0.03 * (top - bottom or 1)
     bottom, top = bottom - pad, top + pad
     low, high = low / 1.06, high * 1.06
+    right = WIDTH - (NAMES if len(thick) < len(chart.lines) else RIGHT)
 
     def x(rate: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * math.log(rate / low) / math.log(high / low)
+        return LEFT + (right - LEFT) * math.log(rate / low) / math.log(high / low)
 
     def y(quality: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (quality - bottom) / (top - bottom)
@@ -72,12 +77,12 @@ def svg(chart: Chart) -> str:
     ]
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(chart.label)} over bits per pixel">',
-        *_axes(chart.label, (low, high), (bottom, top), x, y),
-        *(_thin(line, x, y) for line in thin),
-        *_labels(thin, x, y),
-        # The subject, number 0, is drawn last and so lies on top.
+        *_axes(chart.label, (low, high), (bottom, top), right, x, y),
+        *_thin(thin, x, y),
+        # A view of its own cuts off what lies below the floor. The subject, number 0, is drawn last and so lies on top.
+        f'<svg width="{WIDTH}" height="{HEIGHT - BOTTOM}" overflow="hidden">',
         *(_thick(line, x, y) for line in sorted(thick, key=lambda line: -(line.series or 0))),
-        "</svg>",
+        "</svg></svg>",
     ]
     return "\n".join(parts)
 
@@ -85,9 +90,11 @@ def svg(chart: Chart) -> str:
 Scale = Callable[[float], float]
 
 
-def _axes(label: str, rates: tuple[float, float], range_: tuple[float, float], x: Scale, y: Scale) -> list[str]:
+def _axes(
+    label: str, rates: tuple[float, float], range_: tuple[float, float], right: int, x: Scale, y: Scale
+) -> list[str]:
     parts: list[str] = []
-    right, base = WIDTH - RIGHT, HEIGHT - BOTTOM
+    base = HEIGHT - BOTTOM
     for rate in (rate for rate in RATES if rates[0] <= rate <= rates[1]):
         parts.append(f'<path class="grid" d="M{x(rate):.1f} {TOP}V{base}"/>')
         parts.append(f'<text class="tick" x="{x(rate):.1f}" y="{base + 18}" text-anchor="middle">{rate:g}</text>')
@@ -109,31 +116,32 @@ def _thick(line: Line, x: Scale, y: Scale) -> str:
         for rate, quality in zip(line.rate, line.quality, strict=True)
     )
     name = "subject" if line.series == 0 else "measured"
-    return f'<g class="{name} s{line.series}" data-series="{line.series}"><path d="{_path(line, x, y)}"/>{marks}</g>'
+    kind = f"{name} s{(line.series or 0) % COLORS}"
+    return f'<g class="{kind}" data-series="{line.series}"><path d="{_path(line, x, y)}"/>{marks}</g>'
 
 
-def _thin(line: Line, x: Scale, y: Scale) -> str:
-    name = html.escape(line.name)
-    return f'<path class="published" d="{_path(line, x, y)}"><title>{name}, published</title></path>'
-
-
-def _labels(lines: Sequence[Line], x: Scale, y: Scale) -> list[str]:
-    """Names in the right margin, in the order of the ends of their lines and never over each other."""
-    ends = sorted((y(line.quality[-1]), x(line.rate[-1]), line.name) for line in lines)
+def _thin(lines: Sequence[Line], x: Scale, y: Scale) -> list[str]:
+    """Lines with their names in the right margin, in the order of their ends and never over each other."""
+    lines = sorted(lines, key=lambda line: y(line.quality[-1]))
     places: list[float] = []
-    for height, _, _ in ends:
-        places.append(max(height, places[-1] + LABEL_HEIGHT if places else TOP + LABEL_HEIGHT / 2))
+    for line in lines:
+        places.append(max(y(line.quality[-1]), places[-1] + LABEL_HEIGHT if places else TOP + LABEL_HEIGHT / 2))
     # What went below the plot is moved up again, from the last one on.
     limit = HEIGHT - BOTTOM - LABEL_HEIGHT / 2
     for k in reversed(range(len(places))):
         places[k] = min(places[k], limit)
         limit = places[k] - LABEL_HEIGHT
-    right = WIDTH - RIGHT
-    return [
-        f'<path class="leader" d="M{at:.1f} {height:.1f}L{right + 2} {place:.1f}h6"/>'
-        f'<text class="name" x="{right + 12}" y="{place + 4:.1f}">{html.escape(name)}</text>'
-        for (height, at, name), place in zip(ends, places, strict=True)
-    ]
+    right = WIDTH - NAMES
+    parts: list[str] = []
+    for line, place in zip(lines, places, strict=True):
+        name = html.escape(line.name)
+        at, height = x(line.rate[-1]), y(line.quality[-1])
+        parts.append(
+            f'<g class="published"><title>{name}, published</title><path class="curve" d="{_path(line, x, y)}"/>'
+            f'<path class="leader" d="M{at:.1f} {height:.1f}L{right + 2} {place:.1f}h6"/>'
+            f'<text class="name" x="{right + 12}" y="{place + 4:.1f}">{name}</text></g>'
+        )
+    return parts
 
 
 def _inside(line: Line, low: float, high: float, bottom: float, top: float) -> Line:
