@@ -65,8 +65,12 @@ def results_page(runs: Sequence[Run], scenes: Sequence[Scene]) -> Report:
         ),
         highlights=_highlights(subject, peers, speeds[SUBJECT]),
         scenes=scenes,
-        tables=[_codecs(curves, speeds), *([_photos(subject, peers)] if peers else [])],
-        notes=_notes(runs, others),
+        tables=[
+            _codecs(curves, speeds),
+            *([_photos(subject, peers)] if peers else []),
+            *([_sources(others)] if others else []),
+        ],
+        notes=_notes(runs),
         panels=panels,
     )
 
@@ -217,6 +221,25 @@ def _photos(subject: Curve, peers: Sequence[Curve]) -> Table:
     )
 
 
+def _sources(others: Sequence[Published]) -> Table:
+    return Table(
+        "Published curves",
+        ("codec", "bits per pixel", "source"),
+        [
+            [
+                other.curve.name,
+                (f"{min(rates):.2f} – {max(rates):.2f}", min(rates)),
+                other.source,
+            ]
+            for other in others
+            if (rates := other.curve.mean("bpp"))
+        ],
+        "The thin lines: means over the same 24 photos as the projects published them. Encoders in other versions and "
+        "settings, learned codecs often without a file header; for scale, not for a ranking.",
+        prose=("source",),
+    )
+
+
 def _highlights(subject: Curve, peers: Sequence[Curve], speeds: tuple[float, float]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     known = [peer for name in HIGHLIGHTED for peer in peers if peer.name == name]
@@ -228,7 +251,7 @@ def _highlights(subject: Curve, peers: Sequence[Curve], speeds: tuple[float, flo
     return found
 
 
-def _notes(runs: Sequence[Run], others: Sequence[Published]) -> list[str]:
+def _notes(runs: Sequence[Run]) -> list[str]:
     notes = [
         (
             "Sizes are those of whole files, headers included (of HEVC: the bare bit stream). PSNR is taken over red, "
@@ -244,12 +267,6 @@ def _notes(runs: Sequence[Run], others: Sequence[Published]) -> list[str]:
             "at the borders."
         ),
     ]
-    if others:
-        notes.append(
-            "Thin lines: published means over the same 24 photos, from the projects' own result files; encoders in "
-            "other versions and settings, learned codecs often without a file header. "
-            + " ".join(f"{other.curve.name}: {other.source}." for other in others)
-        )
     for run in runs:
         machine = run.facts["machine"]
         left_out = "; ".join(f"{name}: {why}" for name, why in run.facts.get("left_out", {}).items())

@@ -98,11 +98,15 @@
         if (view(one.codec).url === one.url) canvas.getContext("2d").drawImage(image, -left, -top);
       }).catch(() => { words.append(" (this browser cannot show it)"); });
     });
-    const spot = document.querySelector(".spot");
-    spot.style.left = `${(100 * left) / scene().width}%`;
-    spot.style.top = `${(100 * top) / scene().height}%`;
-    spot.style.width = `${(100 * CROP) / scene().width}%`;
-    spot.style.height = `${(100 * CROP) / scene().height}%`;
+    mark();
+  };
+  // The square of the closer look, at its place in the stage; its rim stays thin at any zoom.
+  const mark = () => {
+    const scale = (state.zoom * stage.clientWidth) / scene().width;
+    const spot = stage.querySelector(".spot");
+    spot.style.left = `${state.x + Math.round(state.spot[0] * (scene().width - CROP)) * scale}px`;
+    spot.style.top = `${state.y + Math.round(state.spot[1] * (scene().height - CROP)) * scale}px`;
+    spot.style.width = spot.style.height = `${CROP * scale}px`;
   };
 
   // Where the bits went: bytes of squares, in all groups of resolution or in one, as colors over the picture.
@@ -173,6 +177,7 @@
     stage.classList.toggle("zoomed", state.zoom > 1);
     stage.classList.toggle("pixels", scale >= 2);
     at("zoom").textContent = `${Math.round(100 * scale)} %`;
+    mark();
   };
   const zoom = (factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) => {
     const next = clamp(state.zoom * factor, 1, FARTHEST);
