@@ -32,7 +32,7 @@ def configure(parser: options.CommandParser) -> None:
         "are put together; the first one's laconic is compared with all others. On the 24 Kodak photos published\n"
         'curves are drawn too. Needs pip install "laconic[bench]"'
     )
-    parser.add_argument("results", metavar="RESULTS", nargs="+", type=Path, help="bench.json of one or several runs")
+    parser.add_argument("inputs", metavar="RESULTS", nargs="+", type=Path, help="bench.json of one or several runs")
     parser.add_argument("--html", metavar="FILE", type=Path, default=Path("report.html"), help="default: %(default)s")
     parser.add_argument("--photos", metavar="DIR", type=Path, help="the folder that was measured")
     parser.add_argument(
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     target: Path = arguments.html
     if target.exists() and not arguments.force:
         raise OutputExists(target)
-    runs = [read_run(path) for path in arguments.results]
+    runs = [read_run(path) for path in arguments.inputs]
     scenes: list[Scene] = []
     if arguments.photos is not None:
         scenes = _scenes(arguments, runs[0], merge(runs), console)
