@@ -11,6 +11,7 @@ from __future__ import annotations
 import record
 
 from laconic.measure import comparison, roster
+from laconic.measure.curves import compare
 from laconic.measure.deltas import bd_rate
 from laconic.models import default_model
 
@@ -21,7 +22,8 @@ ASKED_OF_AVIF = {"avif": -13.0, "avif-psnr": -5.0}
 networks = [name for name in ("fast", "best") if name in default_model().networks]
 pictures = record.kodak()
 names = ",".join(["laconic-off", *(f"laconic-{name}" for name in networks), "avif"])
-curves = {codec.name: comparison.measure(codec, pictures) for codec in roster.named(names)}
+METRICS = ("psnr-rgb", "ms-ssim-rgb")
+curves = {codec.name: comparison.measure(codec, pictures, metrics=METRICS) for codec in roster.named(names)}
 claims = []
 usual: dict[str, dict[str, float]] = {}
 for name in networks:
@@ -41,8 +43,8 @@ for name in networks:
     )
 for other, bound in ASKED_OF_AVIF.items():
     for name in networks:
-        percent = comparison.compare(curves[f"laconic-{name}"], curves[other]).averaged.percent
-        what = f"BD-rate (PSNR) of {name} against {curves[other].codec.description}, percent"
+        percent = compare(curves[f"laconic-{name}"], curves[other]).averaged.percent
+        what = f"BD-rate (PSNR) of {name} against {curves[other].description}, percent"
         if name == "best":
             claims.append(record.claim(what, percent, bound, at_most=True))
         else:
@@ -51,7 +53,7 @@ everyone = list(curves.values())
 result = comparison.report(everyone, pictures, subject="laconic-off")
 for name in networks:
     subject = f"laconic-{name}"
-    others = [curve for curve in everyone if curve.codec.name not in {f"laconic-{n}" for n in networks} - {subject}]
+    others = [curve for curve in everyone if curve.name not in {f"laconic-{n}" for n in networks} - {subject}]
     result["bd_rate"] |= comparison.report(others, pictures, subject=subject)["bd_rate"]
 result["bd_rate"] = {
     key: value for key, value in result["bd_rate"].items() if not key.startswith("laconic-off against laconic")

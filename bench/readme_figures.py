@@ -23,8 +23,11 @@ def kodak_rd(result: dict[str, Any]) -> str:
     rows: list[list[str]] = []
     for name, delta in result["bd_rate"].items():
         peer = codecs[name.removeprefix("laconic against ")]
-        rows.append([peer["description"], *(percent(delta[figure]) for figure in ("psnr-rgb", "ms-ssim-rgb"))])
-    return table(["against", "BD-rate, PSNR", "BD-rate, MS-SSIM"], rows) + made(result)
+        spread = [percent(delta["psnr-rgb"], f"{kind}_of_pictures_percent") for kind in ("median", "worst")]
+        others = [percent(delta.get(figure, {})) for figure in ("ms-ssim-rgb", "ssimulacra2")]
+        rows.append([peer["description"], percent(delta["psnr-rgb"]), *spread, *others])
+    head = ["against", "BD-rate, PSNR", "median photo", "worst photo", "MS-SSIM", "SSIMULACRA2"]
+    return table(head, rows) + made(result)
 
 
 def lossless(result: dict[str, Any]) -> str:
@@ -105,9 +108,9 @@ def streaming(result: dict[str, Any]) -> str:
     return table(["400 megapixels, the whole command", "memory", "speed"], rows) + made(result)
 
 
-def percent(delta: dict[str, Any]) -> str:
-    """Show a BD-rate of averaged curves."""
-    value = delta["of_averaged_curves_percent"]
+def percent(delta: dict[str, Any], which: str = "of_averaged_curves_percent") -> str:
+    """Show a BD-rate; of averaged curves if nothing else is said."""
+    value = delta.get(which)
     return "-" if value is None else f"{value:+.1f} %"
 
 

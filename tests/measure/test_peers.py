@@ -6,12 +6,14 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image
 
 from laconic.errors import UsageError
 from laconic.measure import extras, roster
+from laconic.measure.hevc import Hevc
+from laconic.measure.jpeg_peers import MozJpeg
 from laconic.measure.metrics import psnr
-from laconic.measure.peers import AVIF_PSNR, AbstractPillowPeer, Avif, Jpeg, Jpeg2000
+from laconic.measure.peers import AVIF_PSNR, Avif, Jpeg, Jpeg2000
 
 PEERS = [peer for name, peer in roster.ROSTER.items() if not name.startswith("laconic")]
 
@@ -25,11 +27,8 @@ def pixels() -> np.ndarray:
 
 
 def available(peer) -> None:
-    if isinstance(peer, AbstractPillowPeer):
-        if not features.check(peer.feature):
-            pytest.skip(f"Pillow without {peer.feature}")
-    else:
-        pytest.importorskip("imagecodecs")
+    if why := roster.why_not(peer):
+        pytest.skip(why)
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.name)
@@ -76,7 +75,35 @@ def test_jpeg2000_transforms_color_and_meets_its_rate(pixels):
     assert (style[8], style[13]) == (1, 0)
 
 
+def test_mozjpeg_is_420_and_progressive(pixels):
+    available(MozJpeg())
+    with Image.open(io.BytesIO(MozJpeg().encode(pixels, 75))) as image:
+        assert [layer[1:3] for layer in image.layer] == [(2, 2), (1, 1), (1, 1)]
+        assert image.info["progressive"]
+
+
+def test_hevc_is_one_bare_frame_of_any_size(pixels):
+    available(Hevc())
+    odd = np.ascontiguousarray(pixels[:95, :129])
+    data = Hevc().encode(odd, -12)
+    # Annex B start code, then a video parameter set (type 32); no text of the encoder's settings.
+    assert data.startswith(b"\0\0\0\1\x40")
+    assert b"x265" not in data
+    assert psnr(odd, Hevc().decode(data)) > 40
+
+
+def test_a_peer_that_cannot_run_says_why(monkeypatch):
+    def absent(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(extras, "import_module", absent)
+    assert roster.why_not(Jpeg()) == ""
+    for name in ("hevc", "mozjpeg", "jpegli", "jxl"):
+        assert "is needed to measure" in roster.why_not(roster.ROSTER[name])
+
+
 def test_names():
+    assert {"hevc", "avif-s3", "jxl-e9"} <= {peer.name for peer in roster.named("all")}
     assert [peer.name for peer in roster.named("jpeg, AVIF,jpeg")] == ["jpeg", "avif", "avif-psnr"]
     with pytest.raises(UsageError, match="unknown codec 'gif'"):
         roster.named("gif")

@@ -1,52 +1,10 @@
-"""The page is complete in itself, safe with any name, and works in a browser where there is one."""
+"""The page is complete in itself and safe with any name; what it does in a browser is told in test_browser.py."""
 
 from __future__ import annotations
 
-import io
-import os
 import re
-import shutil
-import subprocess
 
-import pytest
-from PIL import Image
-
-from laconic.viewer.report import Embedded, Level, Rendition, Report, Scene, page
-
-NASTY = 'a</script><b>"&'
-
-
-def picture(color: str) -> Embedded:
-    file = io.BytesIO()
-    Image.new("RGB", (96, 80), color).save(file, "PNG")
-    return Embedded(file.getvalue(), "image/png")
-
-
-def scene(name: str) -> Scene:
-    levels = [
-        Level(
-            str(quality),
-            [Rendition("laconic", picture("teal"), 321, 34.567, 0.98), Rendition("JPEG", picture("red"), 300, 31, 0.9)],
-        )
-        for quality in (30, 60, 90)
-    ]
-    return Scene(name, 96, 80, 12345, picture("navy"), levels)
-
-
-@pytest.fixture
-def text() -> str:
-    return page(
-        Report(
-            title=f"title {NASTY}",
-            lead="lead",
-            highlights=[("+50 %", "more {{ notes }}")],
-            scenes=[scene(NASTY), scene("second")],
-            columns=["photo", "bytes"],
-            rows=[[NASTY, "1"], ["", "2"]],
-            caption="caption",
-            notes=["note one"],
-        )
-    )
+from laconic.viewer.charts import Chart, Line, svg
 
 
 def test_nothing_is_asked_of_a_network(text):
@@ -55,39 +13,29 @@ def test_nothing_is_asked_of_a_network(text):
     assert not re.search(r"https?://|@import|url\(|fetch\(|XMLHttpRequest", text)
 
 
-def test_names_cannot_break_the_page(text):
-    assert NASTY not in text
+def test_names_cannot_break_the_page(text, nasty):
+    assert nasty not in text
     assert text.count("</script>") == 2
     assert text.count("<script") == 2
     # What looks like a place to fill in stays as it is.
     assert "more {{ notes }}" in text
 
 
-def chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        if found := shutil.which(name):
-            return found
-    pytest.skip("no Chromium here")
-
-
-def test_a_browser_fills_the_page(text, tmp_path):
-    browser = chromium()
-    file = tmp_path / "report.html"
-    file.write_text(text, encoding="utf-8")
-    command = [
-        browser,
-        "--headless",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        f"--user-data-dir={tmp_path / 'user'}",
+def test_a_plot_names_published_lines_and_cuts_at_its_floor():
+    lines = [
+        Line("own", [0.1, 0.2, 0.4], [-30, 20, 60], 0),
+        Line("far", [5, 6], [99, 99]),
+        Line("thin", [0.2, 0.3], [9, 9]),
     ]
-    command += ["--virtual-time-budget=3000", "--dump-dom", file.as_uri()]
-    if os.geteuid() == 0:
-        command.insert(1, "--no-sandbox")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
-    assert done.returncode == 0, done.stderr
-    dom = done.stdout
-    assert '<div id="viewer">' in dom  # no longer hidden
-    assert dom.count('<button type="button" aria-pressed="true">') == 2  # one photo, one quality
-    assert "<strong>laconic</strong> · 321 bytes · 0.334 bits per pixel · 34.57 dB" in dom
-    assert dom.count("<canvas") == 3
+    drawn = svg(Chart("score", lines, floor=0.0))
+    assert ">thin</text>" in drawn
+    assert "far" not in drawn  # nothing of it lies inside the plot
+    assert "\N{MINUS SIGN}20" not in drawn
+    assert svg(Chart("nothing", [])) == ""
+
+
+def test_cells_carry_the_number_they_are_sorted_by(text):
+    assert '<td data-value="10">10</td>' in text
+    assert "<td>–</td>" in text
+    assert text.count('<table class="sortable">') == 2
+    assert text.count('<td class="prose">x</td>') == 2

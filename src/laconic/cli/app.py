@@ -23,7 +23,8 @@ COMMANDS = {
     "decompress": ".lac -> PNG, TIFF, JPEG, WebP, PPM, BMP",
     "info": "what a .lac file holds, without decoding it",
     "verify": "check .lac files to the last bit",
-    "bench": "measure against JPEG, WebP, AVIF and JPEG XL on your photos",
+    "bench": "measure against JPEG, WebP, AVIF, JPEG XL and others on your photos",
+    "report": "results of bench as one page: plots, tables, pictures side by side",
     "train": "fit the entropy model to your own photos",
     "export": "write a network of the model as ONNX, for other runtimes",
 }

@@ -25,10 +25,14 @@ class RateDelta:
         Mean difference in rate at equal quality; negative saves bytes; not a number where the curves do not meet.
     overlap
         Share of the smaller quality range that both curves reach, 0..1.
+    points, anchor_points
+        How many points of each curve lie in the qualities that both reach.
     """
 
     percent: float
     overlap: float
+    points: int = 0
+    anchor_points: int = 0
 
 
 def bd_rate(
@@ -71,7 +75,8 @@ def bd_rate(
             require_matching_points=False,
             min_overlap=0.0,
         )
-    return RateDelta(float(percent), (high - low) / smaller)
+    within = [sum(low <= q <= high for _, q in points) for points in (second, first)]
+    return RateDelta(float(percent), (high - low) / smaller, *within)
 
 
 def _rising(rate: Sequence[float], quality: Sequence[float]) -> list[tuple[float, float]]:

@@ -8,7 +8,6 @@ same PSNR, and shows them at the same number of bytes.
 from __future__ import annotations
 
 import argparse
-import io
 import math
 import sys
 import time
@@ -20,7 +19,7 @@ import numpy as np
 from PIL import Image, features
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Table as TextTable
 
 import laconic
 from laconic.errors import LaconicError
@@ -29,14 +28,14 @@ from laconic.measure.comparison import Picture, load_pictures
 from laconic.measure.ladder import Ladder, Rung
 from laconic.measure.metrics import ms_ssim, psnr
 from laconic.measure.peers import RGB, AbstractPillowPeer, Avif, Jpeg, WebP
-from laconic.viewer.report import Embedded, Level, Rendition, Report, Scene, page
+from laconic.measure.showing import BROWSER_TYPES, original, spent, without_loss
+from laconic.viewer.report import Embedded, Level, Rendition, Report, Scene, Table, page
 
 QUALITIES = (40, 60, 80)
 PEERS: dict[str, AbstractPillowPeer] = {"JPEG": Jpeg(), "WebP": WebP(), "AVIF": Avif()}
 LONGEST_SIDE = 1024
 """Larger photos are reduced to it, so that the page stays small."""
 REPEATS = 3
-BROWSER_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "AVIF": "image/avif"}
 
 COLUMNS = ("photo", "q", "bytes", "bpp", "PSNR", "MS-SSIM", "enc MP/s", "dec MP/s")
 TABLE_CAPTION = "q: quality · bpp: bits per pixel · PSNR in dB · JPEG, WebP, AVIF: bytes they need for the same PSNR"
@@ -102,9 +101,7 @@ def run(folder: Path, output: Path, console: Console, *, qualities: Sequence[int
         lead=f"{len(pictures)} photos at {len(qualities)} qualities, compressed and restored on this machine.",
         highlights=_highlights([outcome for one in outcomes.values() for outcome in one], tuple(peers)),
         scenes=scenes,
-        columns=columns,
-        rows=rows,
-        caption=TABLE_CAPTION,
+        tables=[Table("Figures", columns, rows, TABLE_CAPTION, sortable=False)],
         notes=_notes(peers),
     )
     target.write_text(page(report), encoding="utf-8")
@@ -202,44 +199,27 @@ def _scene(folder: Path, picture: Picture, outcomes: Sequence[Outcome], peers: d
         width=width,
         height=height,
         size=path.stat().st_size,
-        original=_original(path, picture.pixels),
+        original=original(path, picture.pixels),
         levels=[
             Level(
                 label=str(outcome.quality),
                 renditions=[
-                    Rendition("laconic", _without_loss(outcome.restored), outcome.size, outcome.psnr, outcome.ms_ssim),
+                    Rendition("laconic", without_loss(outcome.restored), outcome.size, outcome.psnr),
                     *(
                         Rendition(
                             name,
                             Embedded(rung.data, BROWSER_TYPES[peers[name].format]),
                             len(rung.data),
                             rung.psnr,
-                            ms_ssim(picture.pixels, rung.restored),
                         )
                         for name, rung in outcome.equal_bytes.items()
                     ),
                 ],
+                spent=spent(picture.pixels, outcome.quality),
             )
             for outcome in outcomes
         ],
     )
-
-
-def _original(path: Path, pixels: RGB) -> Embedded:
-    """The file itself where a browser shows the same pixels, else the pixels without loss."""
-    with Image.open(path) as image:
-        same_size = image.size == pixels.shape[1::-1]
-        plain = image.mode == "RGB" and same_size and not image.getexif() and "icc_profile" not in image.info
-        kind = BROWSER_TYPES.get(image.format or "")
-    return Embedded(path.read_bytes(), kind) if plain and kind else _without_loss(pixels)
-
-
-def _without_loss(pixels: RGB) -> Embedded:
-    lossless, kind = ("WEBP", "image/webp") if features.check("webp") else ("PNG", "image/png")
-    file = io.BytesIO()
-    options = {"lossless": True, "method": 4, "quality": 50} if lossless == "WEBP" else {}
-    Image.fromarray(pixels).save(file, lossless, **options)
-    return Embedded(file.getvalue(), kind)
 
 
 def _reduced(picture: Picture) -> Picture:
@@ -252,7 +232,7 @@ def _reduced(picture: Picture) -> Picture:
 
 
 def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
-    shown = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold", caption=TABLE_CAPTION)
+    shown = TextTable(box=None, pad_edge=False, collapse_padding=True, header_style="bold", caption=TABLE_CAPTION)
     for k, column in enumerate(columns):
         # The peers' cells may break before their percentage; nothing else may.
         shown.add_column(column, justify="left" if k == 0 else "right", no_wrap=k < len(COLUMNS) - 2)

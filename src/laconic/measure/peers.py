@@ -10,12 +10,13 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, features
 
+from laconic.errors import UsageError
 from laconic.measure.extras import need
 
 RGB = npt.NDArray[np.uint8]
@@ -31,6 +32,8 @@ class AbstractPeer(ABC):
     threads: str
     lossless: bool
     """Whether the pixels come back exactly."""
+    whole_qualities: ClassVar[bool] = True
+    """Whether only whole quality numbers make different files."""
 
     @abstractmethod
     def encode(self, pixels: RGB, quality: float) -> bytes:
@@ -42,7 +45,13 @@ class AbstractPeer(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """Version of the library behind it, for the record of a run."""
+        """Version of the library behind it, for the record of a run.
+
+        Raises
+        ------
+        UsageError
+            When it can not run here; the message says why.
+        """
 
 
 class AbstractPillowPeer(AbstractPeer):
@@ -68,6 +77,8 @@ class AbstractPillowPeer(AbstractPeer):
 
     def version(self) -> str:
         """Version of the library behind it, for the record of a run."""
+        if not features.check(self.feature):
+            raise UsageError(f"this Pillow was built without {self.feature}")
         return f"{self.feature} {features.version(self.feature)} (Pillow {Image.__version__})"
 
 
@@ -107,12 +118,13 @@ class WebP(AbstractPillowPeer):
 
 @dataclass(frozen=True)
 class Avif(AbstractPillowPeer):
-    """AVIF of libavif and libaom: 4:4:4, 8 bits, speed 6."""
+    """AVIF of libavif and libaom: 4:4:4, 8 bits."""
 
     name: str = "avif"
     description: str = "AVIF 4:4:4 speed 6, default tuning, libavif with libaom"
     qualities: Sequence[float] = (5, 15, 27, 40, 53, 66, 78, 88)
     tune: str | None = None
+    speed: int = 6
     threads: str = "1"
     lossless: bool = False
     feature: str = "avif"
@@ -120,7 +132,7 @@ class Avif(AbstractPillowPeer):
 
     def options(self, quality: float) -> dict[str, Any]:
         """Arguments of `PIL.Image.Image.save`."""
-        options: dict[str, Any] = {"quality": round(quality), "subsampling": "4:4:4", "speed": 6}
+        options: dict[str, Any] = {"quality": round(quality), "subsampling": "4:4:4", "speed": self.speed}
         options |= {"codec": "aom", "max_threads": 1}
         return options if self.tune is None else options | {"advanced": {"tune": self.tune}}
 
@@ -131,6 +143,18 @@ AVIF_PSNR = Avif(
     qualities=(5, 14, 25, 37, 50, 62, 74, 84),
     tune="psnr",
 )
+AVIF_SLOW = Avif(
+    name="avif-s3",
+    description="AVIF 4:4:4 speed 3, default tuning, libavif with libaom",
+    speed=3,
+)
+AVIF_SLOW_PSNR = Avif(
+    name="avif-s3-psnr",
+    description="AVIF 4:4:4 speed 3, tune=psnr, libavif with libaom",
+    qualities=AVIF_PSNR.qualities,
+    tune="psnr",
+    speed=3,
+)
 
 
 @dataclass(frozen=True)
@@ -140,6 +164,7 @@ class Jpeg2000(AbstractPillowPeer):
     name: str = "jpeg2000"
     description: str = "JPEG 2000, 9/7, color transform on, one layer at a given rate, OpenJPEG"
     qualities: Sequence[float] = (0.1, 0.2, 0.35, 0.6, 1.0, 1.5, 2.0, 3.0)
+    whole_qualities: ClassVar[bool] = False
     threads: str = "1"
     lossless: bool = False
     feature: str = "jpg_2000"
@@ -153,18 +178,20 @@ class Jpeg2000(AbstractPillowPeer):
 
 @dataclass(frozen=True)
 class Jxl(AbstractPeer):
-    """JPEG XL of libjxl, effort 7; quality is the negative Butteraugli distance, so that more is better."""
+    """JPEG XL of libjxl; quality is the negative Butteraugli distance, so that more is better."""
 
     name: str = "jxl"
     description: str = "JPEG XL effort 7, VarDCT by distance, libjxl"
     qualities: Sequence[float] = (-12, -8, -5, -3, -1.8, -1, -0.5, -0.25)
+    whole_qualities: ClassVar[bool] = False
+    effort: int = 7
     threads: str = "1"
     lossless: bool = False
 
     def encode(self, pixels: RGB, quality: float) -> bytes:
         """Compress (H, W, 3) uint8 pixels to the bytes of a whole file."""
         codec = need("imagecodecs", "to measure JPEG XL")
-        return codec.jpegxl_encode(pixels, distance=-quality, effort=7, numthreads=1)
+        return codec.jpegxl_encode(pixels, distance=-quality, effort=self.effort, numthreads=1)
 
     def decode(self, data: bytes) -> RGB:
         """Restore (H, W, 3) uint8 pixels from the bytes of a file."""
@@ -174,6 +201,9 @@ class Jxl(AbstractPeer):
         """Version of the library behind it, for the record of a run."""
         codec = need("imagecodecs", "to measure JPEG XL")
         return f"{codec.jpegxl_version()} (imagecodecs {codec.__version__})"
+
+
+JXL_SLOW = Jxl(name="jxl-e9", description="JPEG XL effort 9, VarDCT by distance, libjxl", effort=9)
 
 
 @dataclass(frozen=True)

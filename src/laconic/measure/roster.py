@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from laconic.errors import UsageError
+from laconic.measure.hevc import Hevc
+from laconic.measure.jpeg_peers import Jpegli, MozJpeg
 from laconic.measure.own import BY_NETWORK, Laconic, LosslessLaconic
 from laconic.measure.peers import (
     AVIF_PSNR,
+    AVIF_SLOW,
+    AVIF_SLOW_PSNR,
     JPEG2000_LOSSLESS,
+    JXL_SLOW,
     PNG,
     WEBP_LOSSLESS,
     AbstractPeer,
@@ -24,10 +29,16 @@ ROSTER: dict[str, AbstractPeer] = {
         Laconic(),
         *BY_NETWORK,
         Jpeg(),
+        MozJpeg(),
+        Jpegli(),
         WebP(),
         Avif(),
         AVIF_PSNR,
+        AVIF_SLOW,
+        AVIF_SLOW_PSNR,
         Jxl(),
+        JXL_SLOW,
+        Hevc(),
         Jpeg2000(),
         LosslessLaconic(),
         PNG,
@@ -40,8 +51,13 @@ LOSSY = tuple(name for name, peer in ROSTER.items() if not peer.lossless)
 LOSSLESS = tuple(name for name, peer in ROSTER.items() if peer.lossless)
 
 
+PEERS = tuple(name for name in LOSSY if not name.startswith("laconic"))
+
+
 def named(names: str) -> list[AbstractPeer]:
-    """Codecs by their names, separated by commas; ``avif`` stands for both of its tunings.
+    """Codecs by their names, separated by commas.
+
+    ``avif`` stands for both of its tunings at speed 6, ``all`` for every lossy codec but laconic.
 
     Raises
     ------
@@ -50,9 +66,21 @@ def named(names: str) -> list[AbstractPeer]:
     """
     chosen: list[AbstractPeer] = []
     for name in filter(None, (part.strip().lower() for part in names.split(","))):
-        if name not in ROSTER:
-            raise UsageError(f"unknown codec {name!r}: choose from {', '.join(ROSTER)}")
-        chosen.append(ROSTER[name])
-        if name == "avif":
-            chosen.append(AVIF_PSNR)
+        if name == "all":
+            chosen += [ROSTER[peer] for peer in PEERS]
+        elif name not in ROSTER:
+            raise UsageError(f"unknown codec {name!r}: choose from {', '.join(ROSTER)}, all")
+        else:
+            chosen.append(ROSTER[name])
+            if name == "avif":
+                chosen.append(AVIF_PSNR)
     return list(dict.fromkeys(chosen))
+
+
+def why_not(codec: AbstractPeer) -> str:
+    """Why a codec can not run here, in words; empty where it can."""
+    try:
+        codec.version()
+    except UsageError as error:
+        return str(error)
+    return ""
