@@ -9,6 +9,9 @@
 #include <cstdint>
 
 #include "model.h"
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -40,7 +43,14 @@ inline void learn_first(uint32_t& table, bool first) {
 
 inline void learn_token(uint32_t* bound, uint8_t& seen, unsigned token) {
   const unsigned rate = next_rate(seen);
+#if defined(__AVX512F__)
+  const __m512i target = _mm512_maskz_set1_epi32(__mmask16(0xfffeu << token), 1 << kBoundBits);
+  const __m512i now = _mm512_load_si512(bound);
+  const __m512i step = _mm512_sra_epi32(_mm512_sub_epi32(target, now), _mm_cvtsi32_si128(int(rate)));
+  _mm512_store_si512(bound, _mm512_add_epi32(now, step));
+#else
   for (unsigned i = 0; i < kTokens; ++i) bound[i] = moved(bound[i], i > token, rate);
+#endif
 }
 
 // -log2(freq / 2^14) in 1/256 bit for freq of 1 .. 16384.

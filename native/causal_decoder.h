@@ -8,13 +8,6 @@
 namespace laconic {
 namespace LACONIC_ISA {
 
-// The token of 1 .. 15 whose interval holds `slot`. Most are 1 or 2.
-inline unsigned find_token(const uint32_t* bound, uint32_t slot) {
-  unsigned token = 1;
-  while (token_start(bound, token + 1) <= slot) ++token;
-  return token;
-}
-
 // One of two letters; true for the first. Where one is likely a branch that is foretold keeps the comparison out of the
 // coder's chain of states; where both are, arithmetic does better.
 enum Likely { kEither, kOne };
@@ -38,9 +31,11 @@ LACONIC_INLINE bool pop_first(RansReader& r, uint32_t& table) {
 inline unsigned pop_token(RansReader& r, BandTables& t, unsigned row) {
   if (pop_first<kOne>(r, t.zero[row])) return 0;
   uint32_t* bound = t.rest[row];
-  const unsigned token = find_token(bound, r.slot());
-  const uint32_t start = token_start(bound, token);
-  r.take(start, token_start(bound, token + 1) - start);
+  // Most are 1 or 2, so that looking at one after the other is fast.
+  unsigned token = 1;
+  uint32_t start = 0, end = token_start(bound, 2);
+  while (end <= r.slot()) start = end, end = token_start(bound, ++token + 1);
+  r.take(start, end - start);
   learn_token(bound, t.rest_seen[row], token);
   return token;
 }

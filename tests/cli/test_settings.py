@@ -137,7 +137,7 @@ def test_networks_are_named_and_chosen(run: Any, photo: Path, two_networks: None
     sizes: set[int] = set()
     restored: dict[str, bytes] = {}
     for asked, named in {"auto": "fast", "off": "off", "fast": "fast", "best": "best"}.items():
-        record = run("compress", photo, "-f", "--network", asked, "--json").records[0]
+        record = run("compress", photo, "-f", "--enhance", asked, "--json").records[0]
         assert record["network"] == named == laconic.inspect("photo.lac").network
         assert f"network {named}\n" in run("info", "photo.lac").text
         sizes.add(Path("photo.lac").stat().st_size)
@@ -147,7 +147,7 @@ def test_networks_are_named_and_chosen(run: Any, photo: Path, two_networks: None
     assert restored["auto"] == restored["fast"]
     assert len(set(restored.values())) == 3
     for asked in ("off", "fast", "best"):
-        assert run("decompress", "photo.lac", "x.png", "-f", "--network", asked).code == 0
+        assert run("decompress", "photo.lac", "x.png", "-f", "--enhance", asked).code == 0
         assert Path("x.png").read_bytes() == restored[asked]
     assert run("compress", photo, "-f").code == 0
     assert laconic.inspect("photo.lac").network == "fast"
@@ -161,15 +161,15 @@ def test_networks_that_are_not_there_are_usage_errors(
         safetensors.save(arrays, {"kind": "laconic.image", "version": "1"})
     )
     monkeypatch.setattr(models, "PHOTO", models.PHOTO.with_name("one.safetensors"))
-    result = run("compress", photo, "--network", "best")
+    result = run("compress", photo, "--enhance", "best")
     assert (result.code, result.said) == (2, "error: the model has no network best; it has fast\n")
-    assert run("compress", photo, "--network", "slow").code == 2
-    assert run("compress", photo, "--network", "fast", "--lossless").code == 2
-    assert run("compress", photo, "--network", "off", "--lossless").code == 0
+    assert run("compress", photo, "--enhance", "slow").code == 2
+    assert run("compress", photo, "--enhance", "fast", "--lossless").code == 2
+    assert run("compress", photo, "--enhance", "off", "--lossless").code == 0
     assert run("compress", photo, "-f").code == 0
     assert laconic.inspect("photo.lac").network == "fast"
-    assert run("decompress", "photo.lac", "x.png", "--network", "best").code == 2
-    assert run("decompress", "photo.lac", "x.png", "--network", "auto").code == 2
+    assert run("decompress", "photo.lac", "x.png", "--enhance", "best").code == 2
+    assert run("decompress", "photo.lac", "x.png", "--enhance", "auto").code == 2
     assert not Path("x.png").exists()
 
 

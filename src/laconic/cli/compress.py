@@ -62,7 +62,8 @@ def configure(parser: options.CommandParser) -> None:
         "same today: higher ones are reserved for slower searches, never for worse files (default: 5)",
     )
     group.add_argument(
-        "--network",
+        "--enhance",
+        dest="network",
         choices=["auto", "off", "fast", "best"],
         default="auto",
         help="what decompress runs over the picture to take back a part of the loss: auto is fast where the model has "

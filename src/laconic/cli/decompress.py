@@ -47,7 +47,8 @@ def configure(parser: options.CommandParser) -> None:
         help="restore what a damaged file still holds and say what is missing; exit code 1 if anything is",
     )
     output.add_argument(
-        "--network",
+        "--enhance",
+        dest="network",
         choices=["off", "fast", "best"],
         help="restore through this network of the file's model; default: the one the file names. The file stays as it "
         "is, only the picture changes: it comes nearer to the original at about 4 (fast) or 10 (best) times the "

@@ -171,7 +171,7 @@ def check_network(name: str, *, lossless: bool) -> None:
     from laconic.models import default_model
 
     if lossless:
-        raise UsageError("--lossless and --network exclude each other: there is no loss to take back")
+        raise UsageError("--lossless and --enhance exclude each other: there is no loss to take back")
     known = default_model().networks
     if name not in known:
         raise UsageError(f"the model has no network {name}; it has {', '.join(known) or 'none'}")
