@@ -2,7 +2,8 @@
 //
 // Weights have no neighbors that look like them, but their rows and columns differ in energy. So the context of a level
 // is the quantizer it belongs to and a bucket of the magnitude to be expected, from running averages along its row
-// and down its column, of what was already coded. Magnitudes are counted in steps of the trellis.
+// (quick: in a convolution the neighbors in a row are those of one kernel) and down its column, of what was already
+// coded. Magnitudes are counted in steps of the trellis.
 //
 // A magnitude t = |k| - quantizer is a token; from 16 on a token stands for an eighth of an octave, followed by raw bits.
 // Then comes the sign, where k is not 0.
@@ -51,7 +52,7 @@ class Energies {
  public:
   Energies(const LevelLayout& layout) : contexts_(layout.contexts), columns_(layout.columns) {
     const uint32_t first = first_energy(layout.scale);
-    row_ = all_ = first;
+    row_ = first;
     if (contexts_ & kColumnEnergy) column_.assign(columns_, first);
   }
 
@@ -60,11 +61,10 @@ class Energies {
 
   LACONIC_INLINE uint32_t bucket() const {
     if (contexts_ == kNoEnergy) return 0;
-    int32_t log = 0;
-    if (contexts_ == kRowEnergy) log = log_energy(row_);
-    else if (contexts_ == kColumnEnergy) log = log_energy(column_[at_]);
-    else log = log_energy(row_) + log_energy(column_[at_]) - log_energy(all_);
-    const int32_t bucket = (log >> 3) - 8;
+    const uint32_t twice = contexts_ == kRowEnergy      ? 2 * row_
+                           : contexts_ == kColumnEnergy ? 2 * column_[at_]
+                                                        : row_ + column_[at_];
+    const int32_t bucket = (log_energy(twice) >> 3) - 10;
     return bucket < 0 ? 0 : bucket >= kEnergyBuckets ? uint32_t(kEnergyBuckets - 1) : uint32_t(bucket);
   }
 
@@ -73,18 +73,15 @@ class Energies {
     const auto toward = [scaled = int32_t((magnitude < 65536 ? magnitude : 65536) << 8)](uint32_t& average, int shift) {
       average = uint32_t(int32_t(average) + ((scaled - int32_t(average)) >> shift));
     };
-    toward(row_, 4);
-    if (contexts_ & kColumnEnergy) {
-      toward(column_[at_], 4);
-      toward(all_, 8);
-    }
+    toward(row_, 3);
+    if (contexts_ & kColumnEnergy) toward(column_[at_], 4);
     if (++at_ == columns_) at_ = 0;
   }
 
  private:
   unsigned contexts_;
   size_t columns_, at_ = 0;
-  uint32_t row_, all_;
+  uint32_t row_;
   std::vector<uint32_t> column_;
 };
 

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 CONTEXTS = 4
-"""0 none, 1 row, 2 column, 3 row times column over all."""
+"""0 none, 1 row, 2 column, 3 the mean of both."""
 SCALES = 24
 MAX_TRELLIS_TOKENS = 104
 MAX_SCALAR_TOKENS = 224
