@@ -21,17 +21,19 @@ using namespace nb::literals;
 namespace laconic {
 namespace {
 
-using LayoutTuple = std::tuple<size_t, unsigned, unsigned, int, unsigned>;  // columns, trellis bits, contexts, tokens, scale
+// Columns, trellis bits, contexts, tokens, scale, shared zero.
+using LayoutTuple = std::tuple<size_t, unsigned, unsigned, int, unsigned, bool>;
 using OffsetsTuple = std::vector<int>;                                     // six, quantizer 0 first
 
 LevelLayout level_layout(size_t count, const LayoutTuple& fields) {
-  const auto [columns, bits, contexts, tokens, scale] = fields;
+  const auto [columns, bits, contexts, tokens, scale, shared_zero] = fields;
   require(columns >= 1, "a row of at least one level is expected");
   require(bits == 0 || (bits >= kMinTrellisBits && bits <= kMaxTrellisBits), "a trellis of 0 or 2 to 8 bits is expected");
   require(contexts <= kRowAndColumn, "contexts out of range");
   require(tokens >= 2 && tokens <= (bits ? kTrellisTokens : kLevelTokens), "tokens out of range");
   require(scale < unsigned(kEnergyBuckets), "scale out of range");
-  return {count, columns, bits, contexts, tokens, scale};
+  require(bits > 0 || !shared_zero, "without a trellis there is one zero");
+  return {count, columns, bits, contexts, tokens, scale, shared_zero};
 }
 
 PointOffsets point_offsets(const OffsetsTuple& six) {
@@ -76,17 +78,17 @@ std::tuple<nb::object, OffsetsTuple, double, double> search(const Array<const fl
       const uint8_t* b = buckets.empty() ? nullptr : buckets.data();
       if (!kernels().search_trellis(layout.trellis_bits, x.data(), b, count, fit.model, levels)) throw std::bad_alloc();
       LevelCounts counts;
-      counts.add(x.data(), nullptr, levels, count, layout.trellis_bits, fit.offsets);
+      counts.add(x.data(), nullptr, levels, count, layout, fit.offsets);
       fit.offsets = counts.centroids();
     }
   }
   return {result, spelled(fit.offsets), fit.bits, fit.squares};
 }
 
-int tokens_of(const Array<const int32_t, nb::ndim<1>>& levels, unsigned trellis_bits) {
+int tokens_of(const Array<const int32_t, nb::ndim<1>>& levels, unsigned trellis_bits, bool shared_zero) {
   require(trellis_bits <= kMaxTrellisBits && trellis_bits != 1, "a trellis of 0 or 2 to 8 bits is expected");
   nb::gil_scoped_release release;
-  return count_tokens(levels.data(), levels.shape(0), trellis_bits);
+  return count_tokens(levels.data(), levels.shape(0), trellis_bits, shared_zero);
 }
 
 Bytes push_levels(const Array<const int32_t, nb::ndim<1>>& levels, const LayoutTuple& fields) {
@@ -177,7 +179,7 @@ void bind_words(nb::module_& m) {
 
 void bind_arrays(nb::module_& m) {
   m.def("search_trellis", &search, "x"_a.noconvert(), "layout"_a, "lagrangian"_a, "sample"_a, "rounds"_a, "whole"_a);
-  m.def("tokens_of", &tokens_of, "levels"_a.noconvert(), "trellis_bits"_a);
+  m.def("tokens_of", &tokens_of, "levels"_a.noconvert(), "trellis_bits"_a, "shared_zero"_a);
   m.def("push_levels", &push_levels, "levels"_a.noconvert(), "layout"_a);
   m.def("pop_levels", &pop_levels, "stream"_a, "count"_a, "layout"_a, "offsets"_a);
   m.def("push_plane", &push_plane, "plane"_a.noconvert(), "low"_a, "high"_a);

@@ -20,6 +20,7 @@ struct LevelLayout {
   unsigned contexts;      // LevelContexts
   int tokens;             // 1 + the largest token that occurs, at least 2
   unsigned scale;         // bucket of the mean magnitude, where everything starts
+  bool shared_zero;       // quantizer 1 has a zero too, see trellis.h
 };
 
 }  // namespace laconic

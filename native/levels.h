@@ -5,7 +5,7 @@
 // (quick: in a convolution the neighbors in a row are those of one kernel) and down its column, of what was already
 // coded. Magnitudes are counted in steps of the trellis.
 //
-// A magnitude t = |k| - quantizer is a token; from 16 on a token stands for an eighth of an octave, followed by raw bits.
+// A size t = |k|, less 1 in quantizer 1 without zero, is a token; from 16 on a token stands for an eighth of an octave, followed by raw bits.
 // Then comes the sign, where k is not 0.
 #pragma once
 #include <cstddef>
@@ -113,7 +113,7 @@ class LevelTables {
   // The prior is geometric with the mean that the bucket stands for, in the weight of 16 symbols.
   void start(uint32_t i, uint32_t set, uint32_t bucket) {
     const uint32_t energy = Energies::first_energy(layout_.contexts == kNoEnergy ? layout_.scale : bucket);
-    const uint32_t mean = set == 2 ? (energy > 256 + 32 ? energy - 256 : 32) : energy;  // of 2 t, in 1/256
+    const uint32_t mean = set == 2 && !layout_.shared_zero ? (energy > 256 + 32 ? energy - 256 : 32) : energy;  // of 2 t, in 1/256
     uint64_t theta = (uint64_t{mean} << 32) / (mean + 512), tail = uint64_t{1} << 32;   // P(t + 1) / P(t), P(.. >= t)
     uint32_t prior[kLevelTokens];
     for (int t = 0; t < layout_.tokens; ++t) {
@@ -138,14 +138,14 @@ class LevelTables {
 LACONIC_INLINE uint32_t token_set(uint32_t state) { return state & 1 ? 2 : state != 0; }
 
 // 1 + the largest token of these levels: what `LevelLayout::tokens` has to be. 0 where one is no level at all.
-inline int count_tokens(const int32_t* levels, size_t count, unsigned trellis_bits) {
-  Trellis trellis(trellis_bits);
+inline int count_tokens(const int32_t* levels, size_t count, unsigned trellis_bits, bool shared_zero) {
+  Trellis trellis(trellis_bits, shared_zero);
   uint32_t most = 1;
   for (size_t i = 0; i < count; ++i) {
     const int32_t k = levels[i];
-    const uint32_t q = trellis.quantizer(), size = uint32_t(k < 0 ? -int64_t{k} : int64_t{k});
-    if (size < q || size >= 1u << 30) return 0;
-    const uint32_t token = token_of(size - q).token;
+    const uint32_t least = trellis.least(), size = uint32_t(k < 0 ? -int64_t{k} : int64_t{k});
+    if (size < least || size >= 1u << 30) return 0;
+    const uint32_t token = token_of(size - least).token;
     most = token > most ? token : most;
     trellis.advance(k);
   }
@@ -158,14 +158,14 @@ inline bool code_levels(const int32_t* levels, const LevelLayout& layout, std::v
   LevelTables tables(layout);
   if (!tables.ok()) return false;
   Energies energies(layout);
-  Trellis trellis(layout.trellis_bits);
+  Trellis trellis(layout.trellis_bits, layout.shared_zero);
   ops.clear();
   ops.reserve(layout.count * 2 + 16);
   for (size_t i = 0; i < layout.count; ++i) {
     const int32_t k = levels[i];
-    const uint32_t q = trellis.quantizer(), size = uint32_t(k < 0 ? -int64_t{k} : int64_t{k});
-    if (size < q || size >= 1u << 30) return false;
-    const Token t = token_of(size - q);
+    const uint32_t least = trellis.least(), size = uint32_t(k < 0 ? -int64_t{k} : int64_t{k});
+    if (size < least || size >= 1u << 30) return false;
+    const Token t = token_of(size - least);
     if (int(t.token) >= layout.tokens) return false;
     auto& table = tables.of(token_set(trellis.state()), energies.bucket());
     ops.push_back(table.op(t.token));
@@ -179,7 +179,7 @@ inline bool code_levels(const int32_t* levels, const LevelLayout& layout, std::v
       ops.push_back(tables.sign().op(k < 0));
       tables.sign().count(k < 0);
     }
-    energies.add(2 * size - q);
+    energies.add(trellis_magnitude(trellis.quantizer(), size));
     trellis.advance(k);
   }
   return true;
@@ -193,7 +193,7 @@ inline bool parse_levels(const uint8_t* stream, size_t size, const LevelLayout& 
   LevelTables tables(layout);
   if (!tables.ok()) return false;
   Energies energies(layout);
-  Trellis trellis(layout.trellis_bits);
+  Trellis trellis(layout.trellis_bits, layout.shared_zero);
   RansReader reader(stream, size);
   for (size_t i = 0; i < layout.count; ++i) {
     const uint32_t q = trellis.quantizer();
@@ -207,7 +207,7 @@ inline bool parse_levels(const uint8_t* stream, size_t size, const LevelLayout& 
       left -= n;
       magnitude += reader.take_raw(n) << left;
     }
-    magnitude += q;
+    magnitude += trellis.least();
     int32_t k = int32_t(magnitude);
     if (k) {
       const uint32_t negative = tables.sign().take(reader);
@@ -215,7 +215,7 @@ inline bool parse_levels(const uint8_t* stream, size_t size, const LevelLayout& 
       k = negative ? -k : k;
     }
     out[i] = offsets ? trellis_point(q, k, *offsets) : k;
-    energies.add(2 * magnitude - q);
+    energies.add(trellis_magnitude(q, magnitude));
     trellis.advance(k);
   }
   return reader.finished();

@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const unsigned bits = data[0] % 9 == 1 ? 0 : data[0] % 9;
   const int most = bits ? kTrellisTokens : kLevelTokens;
   LevelLayout layout{size_t(data[1]) * 16 + data[2], size_t(data[3]) + 1, bits, unsigned(data[4] % 4),
-                     2 + int(data[5]) % (most - 1), unsigned(data[6] % kEnergyBuckets)};
+                     2 + int(data[5]) % (most - 1), unsigned(data[6] % kEnergyBuckets), bits && data[7] & 4};
   std::vector<int32_t> levels(layout.count + 1);
   PointOffsets offsets{};
   for (auto& row : offsets.offset)

@@ -15,11 +15,11 @@ using namespace laconic;
 namespace {
 
 // Levels as a search could choose them: no zero where the quantizer has none.
-std::vector<int32_t> random_levels(Random& random, size_t count, unsigned bits, uint32_t most) {
+std::vector<int32_t> random_levels(Random& random, size_t count, unsigned bits, bool shared_zero, uint32_t most) {
   std::vector<int32_t> levels(count);
-  Trellis trellis(bits);
+  Trellis trellis(bits, shared_zero);
   for (int32_t& k : levels) {
-    const uint32_t size = random.below(random.below(8) ? 4 : most) + trellis.quantizer();
+    const uint32_t size = random.below(random.below(8) ? 4 : most) + trellis.least();
     k = random.below(2) ? -int32_t(size) : int32_t(size);
     trellis.advance(k);
   }
@@ -39,9 +39,10 @@ void levels_come_back_under_every_layout() {
   for (unsigned bits : {0u, 2u, 3u, 4u, 5u, 6u, 7u, 8u})
     for (unsigned contexts = 0; contexts <= kRowAndColumn; ++contexts)
       for (size_t columns : {size_t{1}, size_t{7}, size_t{3000}}) {
-        const auto levels = random_levels(random, 3000, bits, bits ? 32767 : 1u << 29);
-        LevelLayout layout{levels.size(), columns, bits, contexts, 0, random.below(kEnergyBuckets)};
-        layout.tokens = count_tokens(levels.data(), levels.size(), bits);
+        const bool shared_zero = bits && random.below(2);
+        const auto levels = random_levels(random, 3000, bits, shared_zero, bits ? 32767 : 1u << 29);
+        LevelLayout layout{levels.size(), columns, bits, contexts, 0, random.below(kEnergyBuckets), shared_zero};
+        layout.tokens = count_tokens(levels.data(), levels.size(), bits, shared_zero);
         const auto stream = stream_of(levels, layout);
         std::vector<int32_t> found(levels.size());
         CHECK(parse_levels(stream.data(), stream.size(), layout, nullptr, found.data()));
@@ -57,13 +58,13 @@ void levels_come_back_under_every_layout() {
 
 void a_zero_where_there_is_none_is_refused() {
   // One step of quantizer 0 with a level that leads to quantizer 1 follows; a zero there cannot be coded.
-  Trellis trellis(3);
+  Trellis trellis(3, false);
   std::vector<int32_t> levels;
   while (!trellis.quantizer()) levels.push_back(1), trellis.advance(1);
   levels.push_back(0);
   std::vector<uint32_t> ops;
-  CHECK(!code_levels(levels.data(), {levels.size(), 1, 3, 0, 4, 8}, ops));
-  CHECK(count_tokens(levels.data(), levels.size(), 3) == 0);
+  CHECK(!code_levels(levels.data(), {levels.size(), 1, 3, 0, 4, 8, false}, ops));
+  CHECK(count_tokens(levels.data(), levels.size(), 3, false) == 0);
 }
 
 void every_magnitude_is_its_token_and_its_raw_bits() {
@@ -85,7 +86,7 @@ void the_two_quantizers_hold_every_multiple_of_the_step_once() {
       // The subsets are the classes modulo 4.
       const int32_t other = k + (k == -1 && q ? 3 : 2);
       CHECK(((trellis_point(q, other, none) / kPointUnit - steps) % 4 == 0) ==
-            (trellis_subset(q, k) == trellis_subset(q, other)));
+            (trellis_subset(q, k, false) == trellis_subset(q, other, false)));
     }
 }
 
@@ -101,7 +102,7 @@ void the_search_is_near_the_bound() {
     for (const float step : {1.2f, 0.7f, 0.25f}) {
       std::vector<float> scaled = x;
       for (float& v : scaled) v /= step;
-      LevelLayout layout{x.size(), 256, bits, kNoEnergy, kTrellisTokens, 8};
+      LevelLayout layout{x.size(), 256, bits, kNoEnergy, kTrellisTokens, 8, false};
       const auto* k = supported_kernels(0);
       TrellisFit fit = fit_trellis(k->search_trellis, scaled.data(), {}, layout, 0.35, 65536, 5);
       std::vector<int32_t> levels(x.size()), points(x.size()), again(x.size());
@@ -110,7 +111,7 @@ void the_search_is_near_the_bound() {
         CHECK(other->search_trellis(bits, scaled.data(), nullptr, x.size(), fit.model, again.data()));
         CHECK(again == levels);
       }
-      layout.tokens = count_tokens(levels.data(), levels.size(), bits);
+      layout.tokens = count_tokens(levels.data(), levels.size(), bits, false);
       const auto stream = stream_of(levels, layout);
       CHECK(parse_levels(stream.data(), stream.size(), layout, &fit.offsets, points.data()));
       double squares = 0, power = 0;

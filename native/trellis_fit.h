@@ -27,9 +27,9 @@ class LevelCounts {
  public:
   LevelCounts() : count_(size_t{kEnergyBuckets} * 2 * kPricedMagnitudes) {}
 
-  void add(const float* x, const uint8_t* buckets, const int32_t* levels, size_t count, unsigned trellis_bits,
+  void add(const float* x, const uint8_t* buckets, const int32_t* levels, size_t count, const LevelLayout& layout,
            const PointOffsets& offsets) {
-    Trellis trellis(trellis_bits);
+    Trellis trellis(layout.trellis_bits, layout.shared_zero);
     for (size_t i = 0; i < count; ++i) {
       const int32_t k = levels[i], size = std::abs(k);
       const uint32_t q = trellis.quantizer();
@@ -65,18 +65,19 @@ class LevelCounts {
     double bits = 0;
     for (int b = 0; b < kEnergyBuckets; ++b)
       for (int q = 0; q < 2; ++q) {
+        const int least = model.shared_zero ? 0 : q;
         double sum = 0, mean = 0;
-        for (int k = q; k < kPricedMagnitudes; ++k) sum += at(b, q, k), mean += double(k - q) * at(b, q, k);
+        for (int k = least; k < kPricedMagnitudes; ++k) sum += at(b, q, k), mean += double(k - least) * at(b, q, k);
         const double expected = sum > 0 ? (mean + 0.5) / (sum + 1) : double(Energies::first_energy(unsigned(b))) / 512;
         const double theta = expected / (1 + expected);
         double prior = kPrior * (1 - theta), last = 0, before = 0;
-        for (int k = q; k < kPricedMagnitudes; ++k, prior *= theta) {
+        for (int k = least; k < kPricedMagnitudes; ++k, prior *= theta) {
           const double price = std::log2((sum + kPrior) / (at(b, q, k) + prior + 1e-9)) + (k > 0);
           bits += at(b, q, k) * price;
           model.price[b][q][k] = float(lambda * price);
           before = last, last = price;
         }
-        model.price[b][1][0] = 1e30f;
+        if (!model.shared_zero) model.price[b][1][0] = 1e30f;
         model.slope[b][q] = float(lambda * std::max(last - before, 0.0));
       }
     return bits / total_;
@@ -120,11 +121,12 @@ inline TrellisFit fit_trellis(TrellisSearch search, const float* x, const std::v
   // Begin with what a geometric distribution of the mean that each bucket stands for would cost.
   LevelCounts first;
   SearchModel& model = fit.model;
+  model.shared_zero = layout.shared_zero;
   for (int b = 0; b < kEnergyBuckets; ++b)
     for (int q = 0; q < 2; ++q) {
       const double mean = double(Energies::first_energy(layout.contexts ? unsigned(b) : layout.scale)) / 512;
       const double slope = std::log2(1 + 1 / mean);
-      for (int k = 0; k < kPricedMagnitudes; ++k) model.price[b][q][k] = float(lambda * (0.5 + slope * (k - q) + (k > 0)));
+      for (int k = 0; k < kPricedMagnitudes; ++k) model.price[b][q][k] = float(lambda * (0.5 + slope * (layout.shared_zero ? k : k - q) + (k > 0)));
       model.slope[b][q] = float(lambda * slope);
     }
   for (int round = 0; round < rounds; ++round) {
@@ -133,7 +135,7 @@ inline TrellisFit fit_trellis(TrellisSearch search, const float* x, const std::v
     for (const auto& [begin, length] : runs) {
       const uint8_t* b = buckets.empty() ? nullptr : buckets.data() + begin;
       if (!search(layout.trellis_bits, x + begin, b, length, model, levels.data())) throw std::bad_alloc();
-      counts.add(x + begin, b, levels.data(), length, layout.trellis_bits, fit.offsets);
+      counts.add(x + begin, b, levels.data(), length, layout, fit.offsets);
     }
     fit.bits = counts.prices(lambda, model);
     fit.squares = counts.squares();

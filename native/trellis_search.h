@@ -19,11 +19,12 @@ constexpr int kPricedMagnitudes = 48;  // |k| up to 47 is priced one by one, wha
 constexpr size_t kSearchBlock = 4096, kLookAhead = 256;
 
 // What a search goes by: the price of |k| with its sign in squared steps, and the points, by quantizer. (A zero in
-// quantizer 1 does not exist and is never asked for.)
+// quantizer 1 is asked for only where it exists.)
 struct SearchModel {
   float price[kEnergyBuckets][2][kPricedMagnitudes];
   float slope[kEnergyBuckets][2];
   float point[2][kPricedMagnitudes];
+  bool shared_zero;
 
   void place(const PointOffsets& offsets) {
     for (uint32_t q = 0; q < 2; ++q)
@@ -48,15 +49,16 @@ class CandidateFinder {
       // |k| = m and m + 1 lie around a, in different subsets; of each subset the next one below may be cheaper.
       const float position = 0.5f * (a + float(q));
       int32_t m = position < float(kMaxLevel - 2) ? int32_t(position) : kMaxLevel - 2;
-      if (m < q) m = q;
+      const int32_t least = model_.shared_zero ? 0 : q;
+      if (m < least) m = least;
       float best[2] = {cost(q, m, a), cost(q, m + 1, a)};  // by whether k has the parity of m
       int32_t level[2] = {m, m + 1};
-      for (int32_t k = m - 1; k >= q && k >= m - 2; --k) {
+      for (int32_t k = m - 1; k >= least && k >= m - 2; --k) {
         const int slot = (k ^ m) & 1;
         const float c = cost(q, k, a);
         if (c < best[slot]) best[slot] = c, level[slot] = k;
       }
-      if (q == 1 && m <= 2) {
+      if (least == 1 && m <= 2) {
         // Across zero: -1 shares its subset with 2, not with 1.
         const int slot = m & 1;
         const float d = a + model_.point[1][1], c = d * d + model_.price[bucket_][1][1];
@@ -64,7 +66,7 @@ class CandidateFinder {
       }
       for (int slot = 0; slot < 2; ++slot) {
         const int32_t k = negative ? -level[slot] : level[slot];
-        const int at = 2 * q + int(trellis_subset(uint32_t(q), k));
+        const int at = 2 * q + int(trellis_subset(uint32_t(q), k, model_.shared_zero));
         out.level[at] = k, out.cost[at] = best[slot];
       }
     }

@@ -15,11 +15,11 @@ will, and every element that misses the bound by rounding, or is no number at al
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic import _native
 from laconic.codecs.array_lossless import decode_words, encode_words
 from laconic.container.cursor import Cursor, varint
 from laconic.entropy.levels import (
@@ -31,6 +31,7 @@ from laconic.entropy.levels import (
     pop_levels,
     push_levels,
     scale_of,
+    tokens_of,
 )
 from laconic.errors import CorruptStream
 
@@ -188,11 +189,12 @@ def _within(values: NDArray[Any], words: NDArray[Any], bound: float) -> NDArray[
 
 def _stream(steps: NDArray[np.int64], predictor: int, columns: int) -> tuple[LevelLayout, bytes]:
     levels = _predicted(steps, predictor, columns).astype(np.int32)
-    tokens = _native.tokens_of(levels, 0)
     scale = scale_of(2 * float(np.abs(levels).mean()))
+    plain = LevelLayout(columns, 0, 0, MAX_SCALAR_TOKENS, scale)
+    plain = replace(plain, tokens=tokens_of(levels, plain))
     trials: list[tuple[LevelLayout, bytes]] = []
     for contexts in (0, 1, 3):
-        layout = LevelLayout(columns, 0, contexts, tokens, scale)
+        layout = replace(plain, contexts=contexts)
         trials.append((layout, push_levels(levels, layout)))
     return min(trials, key=lambda trial: len(trial[1]))
 

@@ -1,6 +1,6 @@
 """The lossy coding of weights: trellis-coded quantization and adaptive entropy coding, for one tensor.
 
-payload:  flags    u8    bits 0-3 trellis bits, 4-5 contexts, 6 offsets follow, 7 zero
+payload:  flags    u8    bits 0-3 trellis bits, 4-5 contexts, 6 offsets follow, 7 shared zero
           tokens   u8
           scale    u8
           step     f32
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic import _native
 from laconic.container.cursor import Cursor
 from laconic.entropy.levels import (
     CONTEXTS,
@@ -26,6 +25,7 @@ from laconic.entropy.levels import (
     pop_levels,
     push_levels,
     scale_of,
+    tokens_of,
 )
 from laconic.errors import CorruptStream
 from laconic.quantize.trellis import MOST_OFFSET, OFFSETS, SLOPE, dequantize, estimate, quantize
@@ -45,6 +45,8 @@ MAGNITUDES = 65000
 """Most steps from zero to the largest value."""
 TRIAL = 1 << 17
 """Values on which the contexts are chosen."""
+SHARED_BELOW = scale_of(1.5)
+"""Of the scale: where values are two steps and more in the mean, a shared zero never pays."""
 CONTEXT_GAIN = 0.997
 """Contexts are used where they save this much at least: they cost decoding time."""
 
@@ -97,13 +99,13 @@ def encode_trellis(
     layout = LevelLayout(tensor.columns, trellis_bits, 0, MAX_TRELLIS_TOKENS, _scale(values, float(step32)))
     if contexts is None:
         contexts = _best_contexts(values, float(step32), layout, slope)
-    layout = replace(layout, contexts=contexts)
+    layout = replace(layout, contexts=contexts, shared_zero=_is_zero_shared(values, float(step32), slope))
     chosen = quantize(values, float(step32), layout.fields, slope=slope)
-    layout = replace(layout, tokens=_native.tokens_of(chosen.levels, layout.trellis_bits))
+    layout = replace(layout, tokens=tokens_of(chosen.levels, layout))
     stream = push_levels(chosen.levels, layout)
     # Six bytes of offsets are worth it only where there are values enough to gain from them.
     offsets = chosen.offsets if len(values) >= 1024 else (0,) * OFFSETS
-    flags = layout.trellis_bits | contexts << 4 | any(offsets) << 6
+    flags = layout.trellis_bits | contexts << 4 | any(offsets) << 6 | layout.shared_zero << 7
     payload = struct.pack("<BBBf", flags, layout.tokens, layout.scale, step32)
     if any(offsets):
         payload += struct.pack("<6b", *offsets)
@@ -124,7 +126,7 @@ def decode_trellis(payload: memoryview, kind: Kind, count: int, columns: int) ->
     flags, tokens, scale = (cursor.u8(field) for field in ("flags", "tokens", "scale"))
     [step] = struct.unpack("<f", cursor.take(4, "step"))
     bits, contexts, has_offsets = flags & 15, flags >> 4 & 3, flags >> 6 & 1
-    if not 2 <= bits <= 8 or contexts >= CONTEXTS or flags >> 7 or kind.group != "float":
+    if not 2 <= bits <= 8 or contexts >= CONTEXTS or kind.group != "float":
         raise CorruptStream("flags", None, "a trellis of 2 to 8 bits for floats", f"{flags:#04x}")
     if not 2 <= tokens <= MAX_TRELLIS_TOKENS or scale >= SCALES or not 0 < step < 1e38:
         raise CorruptStream("trellis parameters", None, "lawful ones", (tokens, scale, step))
@@ -133,15 +135,26 @@ def decode_trellis(payload: memoryview, kind: Kind, count: int, columns: int) ->
         offsets = struct.unpack("<6b", cursor.take(OFFSETS, "offsets"))
         if not any(offsets) or max(map(abs, offsets)) > MOST_OFFSET:
             raise CorruptStream("offsets", None, f"six from -{MOST_OFFSET} to {MOST_OFFSET}, not all 0", offsets)
-    layout = LevelLayout(columns, bits, contexts, tokens, scale)
+    layout = LevelLayout(columns, bits, contexts, tokens, scale, bool(flags >> 7))
     points = pop_levels(cursor.take(cursor.left, "levels"), count, layout, offsets)
     return narrowed(dequantize(points, np.float32(step)), kind)
 
 
 def estimate_trellis(values: NDArray[np.float32], step: float, slope: float) -> Estimate:
     """Bits per value and mean squared error at a step, from a sample, nearly the same for any trellis."""
+    return min(_both_ways(values, step, slope), key=lambda found: found.error + slope * step**2 * found.bits)
+
+
+def _both_ways(values: NDArray[np.float32], step: float, slope: float) -> list[Estimate]:
+    """Estimates without a shared zero and, where it could pay, with one."""
     layout = LevelLayout(len(values), FAST_BITS, 0, MAX_TRELLIS_TOKENS, _scale(values, step))
-    return estimate(values, step, layout.fields, slope=slope)
+    ways = [False, True] if _scale(values, step) < SHARED_BELOW else [False]
+    return [estimate(values, step, replace(layout, shared_zero=way).fields, slope=slope) for way in ways]
+
+
+def _is_zero_shared(values: NDArray[np.float32], step: float, slope: float) -> bool:
+    found = [one.error + slope * step**2 * one.bits for one in _both_ways(values, step, slope)]
+    return len(found) > 1 and found[1] < found[0]
 
 
 def _scale(values: NDArray[np.float32], step: float) -> int:
@@ -156,7 +169,7 @@ def _best_contexts(values: NDArray[np.float32], step: float, layout: LevelLayout
     trial = values[: max(rows * layout.columns, TRIAL)][: 4 * TRIAL]
     quick = replace(layout, trellis_bits=FAST_BITS)
     levels = quantize(trial, step, quick.fields, slope=slope, sample=16384).levels
-    quick = replace(quick, tokens=_native.tokens_of(levels, quick.trellis_bits))
+    quick = replace(quick, tokens=tokens_of(levels, quick))
     sizes = [len(push_levels(levels, replace(quick, contexts=contexts))) for contexts in range(CONTEXTS)]
     best = int(np.argmin(sizes))
     return best if sizes[best] < CONTEXT_GAIN * sizes[0] else 0

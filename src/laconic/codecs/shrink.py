@@ -41,7 +41,7 @@ AIM = 0.9985
 ATTEMPTS = 10
 LOWEST, HIGHEST = -200.0, 200.0
 """Of log2 lambda."""
-WIDEST = 1.2
+WIDEST = 1.0
 """The widest step, in root mean squares of a tensor."""
 FRAME_BYTES = 16
 """What a tensor takes beside its stream, nearly."""

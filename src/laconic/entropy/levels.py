@@ -30,6 +30,7 @@ __all__ = [
     "pop_levels",
     "push_levels",
     "scale_of",
+    "tokens_of",
 ]
 
 CONTEXTS = 4
@@ -55,6 +56,8 @@ class LevelLayout:
         1 + the largest token that occurs; at least 2.
     scale : int
         0 to 23: what the mean magnitude is near, two to an octave. Adaptation begins there.
+    shared_zero : bool
+        Quantizer 1 has a zero too, see `quantize/trellis.py`.
     """
 
     columns: int
@@ -62,11 +65,12 @@ class LevelLayout:
     contexts: int
     tokens: int
     scale: int
+    shared_zero: bool = False
 
     @property
-    def fields(self) -> tuple[int, int, int, int, int]:
+    def fields(self) -> tuple[int, int, int, int, int, bool]:
         """The same as the native core takes it."""
-        return (self.columns, self.trellis_bits, self.contexts, self.tokens, self.scale)
+        return (self.columns, self.trellis_bits, self.contexts, self.tokens, self.scale, self.shared_zero)
 
 
 def scale_of(mean: float) -> int:
@@ -80,6 +84,11 @@ def most_levels(size: int) -> int:
     A token under a table of at least two keeps at most 16383 of 16384 slots, so it costs 2^-13.5 bits or more.
     """
     return 8 * size << 14
+
+
+def tokens_of(levels: NDArray[np.int32], layout: LevelLayout) -> int:
+    """What `LevelLayout.tokens` must be at least for these levels."""
+    return max(2, _native.tokens_of(levels, layout.trellis_bits, layout.shared_zero))
 
 
 def push_levels(levels: NDArray[np.int32], layout: LevelLayout) -> bytes:

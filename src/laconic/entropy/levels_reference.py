@@ -66,8 +66,9 @@ class AdaptiveTable:
 class Trellis:
     """The state that says which quantizer comes next."""
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, *, shared_zero: bool = False) -> None:
         self.h0, self.h1 = POLYNOMIALS[bits]
+        self.shared_zero = shared_zero
         self.state = 0
 
     @property
@@ -75,10 +76,16 @@ class Trellis:
         """0 or 1."""
         return self.state & 1
 
+    @property
+    def least(self) -> int:
+        """The smallest size of the level that comes next."""
+        return 0 if self.shared_zero else self.quantizer
+
     def advance(self, level: int) -> None:
         """Go on by the subset of a level."""
-        # "The subset of a level is its lowest bit, turned over for negative levels of quantizer 1."
-        subset = (level + (self.quantizer and level < 0)) & 1
+        # "The subset of a level is its lowest bit, turned over for negative levels of quantizer 1 unless zero is
+        # shared."
+        subset = (level + (self.least and level < 0)) & 1
         self.state = self.state >> 1 ^ self.quantizer * (self.h0 >> 1) ^ subset * (self.h1 >> 1)
 
 
@@ -93,9 +100,9 @@ def log_energy(value: int) -> int:
     return 16 * octave + ((value << 4 >> octave) & 15)
 
 
-def prior_of(tokens: int, quantizer: int, energy: int) -> list[int]:
+def prior_of(tokens: int, least: int, energy: int) -> list[int]:
     """Counts of a geometric distribution in the weight of 16 symbols."""
-    mean = max(energy - 256, 32) if quantizer else energy
+    mean = max(energy - 256, 32) if least else energy
     theta, tail = (mean << 32) // (mean + 512), 1 << 32
     prior: list[int] = []
     for token in range(tokens):
@@ -125,7 +132,7 @@ def parse_levels(pop: Callable[[list[int]], int], count: int, layout: LevelLayou
     """
     tables: dict[tuple[int, int], AdaptiveTable] = {}
     sign = AdaptiveTable([256, 256])
-    trellis = Trellis(layout.trellis_bits)
+    trellis = Trellis(layout.trellis_bits, shared_zero=layout.shared_zero)
     row, column = first_energy(layout.scale), [first_energy(layout.scale)] * layout.columns
     levels: list[int] = []
     for index in range(count):
@@ -136,7 +143,7 @@ def parse_levels(pop: Callable[[list[int]], int], count: int, layout: LevelLayou
         token_set = 2 if quantizer else int(trellis.state != 0)
         if (token_set, bucket) not in tables:
             energy = first_energy(bucket if layout.contexts else layout.scale)
-            tables[token_set, bucket] = AdaptiveTable(prior_of(layout.tokens, quantizer, energy))
+            tables[token_set, bucket] = AdaptiveTable(prior_of(layout.tokens, trellis.least, energy))
         # "Each level is one token, its raw bits, and a sign unless the level is 0."
         magnitude = token = tables[token_set, bucket].take(pop)
         if token >= 16:
@@ -146,12 +153,12 @@ def parse_levels(pop: Callable[[list[int]], int], count: int, layout: LevelLayou
                 n = min(raw_bits, 8)
                 raw_bits -= n
                 magnitude += pop([v << 14 - n for v in range((1 << n) + 1)]) << raw_bits
-        size = magnitude + quantizer
+        size = magnitude + trellis.least
         level = -size if size and sign.take(pop) else size
         if size > 1 << 30:
             raise CorruptStream("level", None, "below 2^30", size)
         levels.append(level)
-        scaled = min(2 * size - quantizer, 65536) << 8
+        scaled = min(2 * size - quantizer if size else 0, 65536) << 8
         row += scaled - row >> 3
         column[at] += scaled - column[at] >> 4
         trellis.advance(level)

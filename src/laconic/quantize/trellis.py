@@ -5,6 +5,9 @@ the points of two interleaved quantizers along a path wins most of that back (Ma
 38(1), 1990; Fischer & Wang, IEEE Trans. Inf. Theory 38(2), 1992). The states and points are in `native/trellis.h`, the
 search in `native/trellis_search.h`, what it goes by in `native/trellis_fit.h`.
 
+Quantizer 1 has no zero, so that the points of the two interleave perfectly. Where most values become zero anyway, below
+about one bit per value, it is better to give it one: `LevelLayout.shared_zero`.
+
 The decoder multiplies whole numbers of 1/64 step with the step in float32: one rounding, the same on every machine.
 """
 
@@ -54,7 +57,7 @@ class Estimate:
 def quantize(
     values: NDArray[np.float32],
     step: float,
-    layout: tuple[int, int, int, int, int],
+    layout: tuple[int, int, int, int, int, bool],
     *,
     slope: float = SLOPE,
     sample: int = 65536,
@@ -82,7 +85,7 @@ def quantize(
 def estimate(
     values: NDArray[np.float32],
     step: float,
-    layout: tuple[int, int, int, int, int],
+    layout: tuple[int, int, int, int, int, bool],
     *,
     slope: float = SLOPE,
     sample: int = 32768,
