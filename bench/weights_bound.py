@@ -63,26 +63,27 @@ def laplace_bound() -> Callable[[float], float]:
 
 
 def draw(source: str, side: int) -> Any:
+    """Independent float32 values, (side, side)."""
     random = np.random.default_rng(side)
     values = random.standard_normal((side, side)) if source == "gauss" else random.laplace(size=(side, side))
     return (values * 0.02).astype(np.float32)
 
 
 def speed() -> dict[str, float]:
-    """Millions of weights per second of one thread at 2.5 bits: one encoding with a known step, and decoding."""
+    """Millions of weights per second of processor time at 2.5 bits: one encoding with a known step, and decoding."""
     values = draw("gauss", 2048)
     tensor = Tensor.of("w", values)
     found: dict[str, float] = {}
     for name, bits in (("fast, 8 states", 3), ("default, 64 states", 6), ("slow, 256 states", 8)):
-        start = time.perf_counter()
+        start = time.process_time()
         coded = encode_trellis(tensor, values.ravel(), 0.0072, trellis_bits=bits)
-        found[f"encode, {name}"] = values.size / 1e6 / (time.perf_counter() - start)
+        found[f"encode, {name}"] = values.size / 1e6 / (time.process_time() - start)
     one = packed(tensor, Coding.TRELLIS, coded.payload, coded.words)
     times: list[float] = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         decode_tensor(one.entry, memoryview(one.payload))
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     found["decode"] = values.size / 1e6 / min(times)
     return {name: round(value, 2) for name, value in found.items()}
 

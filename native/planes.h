@@ -37,8 +37,7 @@ class PlaneTable {
   uint32_t start(uint32_t s) const { return start_[s]; }
   uint32_t freq(uint32_t s) const { return freq_[s]; }
   const uint8_t* symbols() const { return symbol_; }
-  const uint16_t* starts() const { return start_; }
-  const uint16_t* freqs() const { return freq_; }
+  const uint32_t* intervals() const { return interval_; }  // start | freq << 16
 
   // Counts bytes that were coded since and makes the table anew. They lie within low .. high.
   void learn(const uint8_t* bytes, size_t count) {
@@ -72,6 +71,7 @@ class PlaneTable {
     uint32_t at = 0;
     for (uint32_t s = low_; s <= high_; ++s) {
       start_[s] = uint16_t(at);
+      interval_[s] = pack_op(at, freq_[s]);
       std::memset(symbol_ + at, int(s), freq_[s]);
       at += freq_[s];
     }
@@ -80,6 +80,7 @@ class PlaneTable {
   uint32_t low_, high_;
   uint32_t count_[256];
   uint16_t start_[256], freq_[256];
+  uint32_t interval_[256];
   uint8_t symbol_[kProbTotal];
 };
 
@@ -122,11 +123,11 @@ template <int Lanes>
 inline void take_run(const PlaneTable& table, uint8_t* out, size_t n, uint32_t* states, unsigned& lane,
                      const uint8_t* words, size_t count, size_t& at) {
   const uint8_t* symbols = table.symbols();
-  const uint16_t *starts = table.starts(), *freqs = table.freqs();
+  const uint32_t* intervals = table.intervals();
   const auto step = [&](uint32_t& x, size_t limit) {
     const uint32_t slot = x & (kProbTotal - 1);
     const uint8_t s = symbols[slot];
-    x = uint32_t{freqs[s]} * (x >> kProbBits) + slot - starts[s];
+    x = (intervals[s] >> 16) * (x >> kProbBits) + slot - (intervals[s] & 0xffff);
     if (x < kStateLow) {
       uint32_t word = 0;
       if (at < limit) word = uint32_t(words[2 * at]) | uint32_t(words[2 * at + 1]) << 8;
@@ -146,10 +147,11 @@ inline void take_run(const PlaneTable& table, uint8_t* out, size_t n, uint32_t* 
         const uint32_t slot = x[k] & (kProbTotal - 1);
         const uint8_t s = symbols[slot];
         out[i + size_t(k)] = s;
-        const uint32_t y = uint32_t{freqs[s]} * (x[k] >> kProbBits) + slot - starts[s];
+        const uint32_t interval = intervals[s];
+        const uint32_t y = (interval >> 16) * (x[k] >> kProbBits) + slot - (interval & 0xffff);
         const uint32_t word = uint32_t(words[2 * at]) | uint32_t(words[2 * at + 1]) << 8;
-        const bool more = y < kStateLow;
-        x[k] = more ? y << 16 | word : y;
+        const uint32_t more = y < kStateLow;
+        x[k] = y << (16 * more) | (word & (0u - more));
         at += more;
       }
     } else {
