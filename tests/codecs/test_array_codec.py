@@ -97,6 +97,17 @@ def test_a_file_lands_on_the_asked_size(bits: float):
     assert error < 0.1 * 2.0**-bits * 2
 
 
+@pytest.mark.parametrize("bits", [1.0, 2.0, 4.0])
+def test_variances_never_become_negative(bits: float):
+    random = np.random.default_rng(5)
+    variances = np.exp(3 * random.standard_normal(64)).astype(np.float32)
+    variances[::9] = 1e-12
+    arrays = {"w": random.standard_normal((64, 64)).astype(np.float32), "v": variances, "m": -variances}
+    found = weights.load(weights.shrink(arrays, bpw=bits))
+    assert found["v"].min() >= 0
+    assert found["m"].max() <= 0
+
+
 def test_more_bytes_are_never_more_error():
     arrays = {"w": np.random.default_rng(1).standard_normal((128, 128)).astype(np.float32)}
     errors = [

@@ -99,7 +99,11 @@ def encode_trellis(
     layout = LevelLayout(tensor.columns, trellis_bits, 0, MAX_TRELLIS_TOKENS, _scale(values, float(step32)))
     if contexts is None:
         contexts = _best_contexts(values, float(step32), layout, slope)
-    layout = replace(layout, contexts=contexts, shared_zero=_is_zero_shared(values, float(step32), slope))
+    # With a shared zero no level changes the sign of its value: what has no negative numbers, such as variances, must
+    # not get any.
+    one_sided = float(values.min()) >= 0 or float(values.max()) <= 0
+    is_shared = one_sided or _is_zero_shared(values, float(step32), slope)
+    layout = replace(layout, contexts=contexts, shared_zero=is_shared)
     chosen = quantize(values, float(step32), layout.fields, slope=slope)
     layout = replace(layout, tokens=tokens_of(chosen.levels, layout))
     stream = push_levels(chosen.levels, layout)

@@ -1,9 +1,10 @@
 """A whole model at a size: one lambda for all tensors, and landing on the asked bytes.
 
 Reverse water-filling: where every tensor is coded with the same price of a bit, lambda, no bit could do more good in
-another tensor (Shoham & Gersho, IEEE Trans. ASSP 36(9), 1988). The error of an element counts alike in all matrices;
-that of vectors (biases, gains, running means) counts `VECTOR_WEIGHT` times, because each of their elements acts on a
-whole channel and all of them together are a thousandth of the file.
+another tensor (Shoham & Gersho, IEEE Trans. ASSP 36(9), 1988). The error of an element counts alike in all matrices.
+Vectors (biases, gains, running variances) are few, each of their elements acts on a whole channel, and their units have
+nothing to do with those of the matrices. So their error counts in proportion to their own size, taken as the geometric
+mean because a variance that is far smaller than its neighbors must not drown, and `VECTOR_WEIGHT` times as much.
 
 A sample of each tensor tells how its size depends on lambda; that finds lambda nearly, and a few encodings of
 everything land on the size.
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_EFFORT", "TRELLIS_BITS", "shrink_to"]
 
-VECTOR_WEIGHT = 256.0
+VECTOR_WEIGHT = 4096.0
 TRELLIS_BITS = (3, 3, 3, 4, 6, 6, 7, 8, 8, 8)
 """By effort 1 .. 10: 8 to 256 states."""
 DEFAULT_EFFORT = 5
@@ -56,7 +57,7 @@ class _Candidate:
     values: NDArray[np.float32] | None
     """None where only exact words will do."""
     sample: NDArray[np.float32]
-    weight: float
+    weight: float = 1.0
     deviation: float = 0.0
     least: float = 1e-36
     contexts: int | None = None
@@ -74,11 +75,10 @@ class _Candidate:
                 sample = _runs(values)
             else:
                 values = None
-        weight = 1.0 if len(tensor.shape) > 1 else VECTOR_WEIGHT
         if values is None:
-            return cls(tensor, exact, None, sample, weight)
+            return cls(tensor, exact, None, sample)
         deviation = math.sqrt(float(np.mean(sample.astype(np.float64) ** 2)) or 1e-60)
-        return cls(tensor, exact, values, sample, weight, deviation, max(least_step(values), 1e-36))
+        return cls(tensor, exact, values, sample, 1.0, deviation, max(least_step(values), 1e-36))
 
     def step(self, price: float) -> float:
         """The step at a lambda, in units of the values: from half a bit down it stays, and only the price goes on."""
@@ -156,6 +156,7 @@ def shrink_to(arrays: Arrays, size: int, *, effort: int = DEFAULT_EFFORT, jobs: 
         raise UsageError("the file holds no numbers to shrink")
     bits = TRELLIS_BITS[effort - 1]
     candidates = in_parallel(_Candidate.of, arrays.tensors, jobs)
+    _weigh_vectors(candidates)
     lossless = written(arrays, [one.exact for one in candidates])
     if len(lossless) <= size:
         return lossless
@@ -185,6 +186,21 @@ def shrink_to(arrays: Arrays, size: int, *, effort: int = DEFAULT_EFFORT, jobs: 
         if not low < guess < high:
             guess = (max(low, high - 4) + min(high, low + 4)) / 2
     return best
+
+
+def _weigh_vectors(candidates: list[_Candidate]) -> None:
+    """Set the weights of vectors from their sizes and that of the matrices."""
+    coded = [one for one in candidates if one.values is not None]
+    vectors = [one for one in coded if len(one.tensor.shape) < 2]
+    if len(vectors) == len(coded):
+        return  # nothing to compare them with: a file of vectors is like a file of matrices
+    matrices = [one for one in coded if len(one.tensor.shape) > 1]
+    count = sum(one.tensor.count for one in matrices)
+    power = sum(one.deviation**2 * one.tensor.count for one in matrices) / count
+    for one in vectors:
+        sizes = np.abs(one.sample[one.sample != 0].astype(np.float64))
+        size = math.exp(float(np.log(sizes).mean()))
+        one.weight = VECTOR_WEIGHT * power / size**2
 
 
 def _first_guess(candidates: list[_Candidate], size: float) -> float:
