@@ -1,75 +1,88 @@
-// adaptive.h - frequency tables that learn: where the model's tables stand after what a band has coded so far.
+// adaptive.h - a frequency table that follows its symbols: counts are taken of what was coded, and from time to time
+// the intervals that rans.h needs are made from them anew. Encoder and decoder do this at the same symbols, in
+// integers, so nothing is transmitted.
 //
-// Each band of a tile begins with the tables of the model. With every letter coded, each interval bound moves a part
-// 2^-rate of the way to where that letter alone would have it; the rate grows with the times a table was used, so that
-// the first letters count most. Integers only, in the order of the letters: encoder and decoder stay alike.
-//
-// This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
+// Two horizons: early on the table is renewed every few symbols and the prior weighs little; later the counts are halved
+// whenever they pass a limit, so that a table remembers some thousand symbols and follows slow change.
 #pragma once
 #include <cstdint>
+#include <cstring>
 
-#include "model.h"
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
+#include "rans.h"
 
 namespace laconic {
-namespace LACONIC_ISA {
 
-// The frequency of the first of two letters, 1 .. 16383.
-inline uint32_t first_freq(uint32_t table) { return ((table >> 16) * (kProbTotal - 2) >> 16) + 1; }
+constexpr uint32_t kCountStep = 32;             // what one symbol adds
+constexpr uint32_t kCountLimit = 1u << 19;      // 16384 symbols
+constexpr uint32_t kFirstRenewal = 8, kLastRenewal = 512;  // symbols between two renewals
 
-// Where the interval of a token of 1 .. 15 begins in a table that knows it is not 0; every interval keeps at least 1.
-inline uint32_t token_start(const uint32_t* bound, unsigned token) {
-  constexpr unsigned kLetters = kTokens - 1;
-  if (token == kTokens) return kProbTotal;
-  return ((bound[token] >> (kBoundBits - 16)) * (kProbTotal - kLetters) >> 16) + token - 1;
-}
+template <int MaxTokens>
+class AdaptiveTable {
+ public:
+  // `prior` counts for each of `tokens` tokens, 2 <= tokens <= MaxTokens; their sum is above 0 and below 2^19.
+  void start(const uint32_t* prior, int tokens) {
+    tokens_ = tokens, interval_ = kFirstRenewal;
+    for (int i = 0; i < tokens; ++i) count_[i] = prior[i];
+    renew();
+  }
 
-inline unsigned next_rate(uint8_t& seen) {
-  const unsigned rate = kRates[seen >> 4];
-  seen = uint8_t(seen + (seen < 255));
-  return rate;
-}
+  LACONIC_INLINE uint32_t op(uint32_t token) const {
+    return pack_op(start_[token], uint32_t(start_[token + 1] - start_[token]));
+  }
 
-inline uint32_t moved(uint32_t bound, bool up, unsigned rate) {
-  return uint32_t(int32_t(bound) + (((up ? 1 << kBoundBits : 0) - int32_t(bound)) >> rate));
-}
+  LACONIC_INLINE uint32_t take(RansReader& reader) const {
+    const uint32_t slot = reader.slot();
+    uint32_t token = first_[slot >> kLookupShift];
+    while (start_[token + 1] <= slot) ++token;
+    reader.take(start_[token], uint32_t(start_[token + 1] - start_[token]));
+    return token;
+  }
 
-inline void learn_first(uint32_t& table, bool first) {
-  const uint32_t seen = table & 255;
-  table = moved(table >> 8, first, kRates[seen >> 4]) << 8 | (seen + (seen < 255));
-}
+  LACONIC_INLINE void count(uint32_t token) {
+    count_[token] += kCountStep;
+    if (--left_ == 0) renew();
+  }
 
-inline void learn_token(uint32_t* bound, uint8_t& seen, unsigned token) {
-  const unsigned rate = next_rate(seen);
-#if defined(__AVX512F__)
-  const __m512i target = _mm512_maskz_set1_epi32(__mmask16(0xfffeu << token), 1 << kBoundBits);
-  const __m512i now = _mm512_load_si512(bound);
-  const __m512i step = _mm512_sra_epi32(_mm512_sub_epi32(target, now), _mm_cvtsi32_si128(int(rate)));
-  _mm512_store_si512(bound, _mm512_add_epi32(now, step));
-#else
-  for (unsigned i = 0; i < kTokens; ++i) bound[i] = moved(bound[i], i > token, rate);
-#endif
-}
+ private:
+  static constexpr unsigned kLookupShift = 6;
 
-// -log2(freq / 2^14) in 1/256 bit for freq of 1 .. 16384.
-inline uint32_t cost_of(uint32_t freq) {
-  const unsigned e = 31u - unsigned(__builtin_clz(freq));
-  return ((kProbBits - e) << 8) - kLogarithms.fraction[(freq << (kProbBits - e) >> 6) & 255];
-}
+  void renew() {
+    uint32_t total = 0;
+    for (int i = 0; i < tokens_; ++i) total += count_[i];
+    if (total > kCountLimit) {
+      total = 0;
+      for (int i = 0; i < tokens_; ++i) total += count_[i] -= count_[i] / 2;
+    }
+    // Every token keeps one slot; the rest is shared out by the counts, and what rounding leaves over goes to the
+    // largest. count < 2^20 and scale <= 2^18 * 2^14 / 1: the product fits 64 bits.
+    const uint32_t share = kProbTotal - uint32_t(tokens_);
+    const uint64_t scale = (uint64_t{share} << 24) / total;
+    uint32_t sum = 0;
+    int largest = 0;
+    uint32_t freq[MaxTokens];
+    for (int i = 0; i < tokens_; ++i) {
+      freq[i] = 1 + uint32_t(count_[i] * scale >> 24);
+      sum += freq[i];
+      if (count_[i] > count_[largest]) largest = i;
+    }
+    freq[largest] += kProbTotal - sum;
+    uint32_t at = 0, cell = 0;
+    for (int i = 0; i < tokens_; ++i) {
+      start_[i] = uint16_t(at);
+      at += freq[i];
+      for (; cell << kLookupShift < at; ++cell) first_[cell] = uint8_t(i);
+    }
+    start_[tokens_] = uint16_t(at);
+    left_ = interval_;
+    interval_ += interval_ / 2;
+    if (interval_ > kLastRenewal) interval_ = kLastRenewal;
+  }
 
+  int tokens_ = 0;
+  uint32_t interval_ = 0, left_ = 0;
+  uint16_t start_[MaxTokens + 1];
+  uint8_t first_[kProbTotal >> kLookupShift];
+  uint32_t count_[MaxTokens];
+};
 
-inline uint32_t first_cost(uint32_t table, bool first) {
-  const uint32_t freq = first_freq(table);
-  return cost_of(first ? freq : kProbTotal - freq);
-}
-
-// Of a token: is it 0, and if not, which.
-inline uint32_t token_cost(const BandTables& t, unsigned row, unsigned token) {
-  const uint32_t cost = first_cost(t.zero[row], token == 0);
-  return token ? cost + cost_of(token_start(t.rest[row], token + 1) - token_start(t.rest[row], token)) : cost;
-}
-
-}  // namespace LACONIC_ISA
 }  // namespace laconic

@@ -1,7 +1,5 @@
 // bind.cpp - the border to Python. It only checks shapes, converts arrays and errors, and releases the interpreter's
 // lock; everything it calls knows no Python.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -16,7 +14,7 @@
 #include <tuple>
 #include <vector>
 
-#include "kernels.h"
+#include "bind.h"
 #include "model.h"
 #include "png_filter.h"
 #include "rans.h"
@@ -27,19 +25,10 @@ using namespace laconic;
 
 namespace {
 
-template <class T, class... Shape>
-using Array = nb::ndarray<T, nb::device::cpu, nb::c_contig, Shape...>;
-using Bytes = nb::bytes;
 using TileTuple = std::tuple<int, int, int, int>;
 using CodingTuple = std::tuple<const ParameterSet*, int, int>;
 
 std::atomic<const Kernels*> active{nullptr};
-
-const Kernels& kernels() { return *active.load(std::memory_order_relaxed); }
-
-void require(bool ok, const char* what) {
-  if (!ok) throw nb::value_error(what);
-}
 
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
@@ -55,12 +44,6 @@ void use_instruction_set(const std::string& name) {
       return;
     }
   throw nb::value_error("an instruction set that this processor or build lacks");
-}
-
-template <class T>
-nb::object owned_array(T* data, size_t size) {
-  nb::capsule owner(data, [](void* p) noexcept { std::free(p); });
-  return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner));
 }
 
 // ------------------------------------------------------------------------------------------------ rANS
@@ -418,6 +401,8 @@ void bind_samples(nb::module_& m) {
 
 }  // namespace
 
+const Kernels& laconic::kernels() { return *active.load(std::memory_order_relaxed); }
+
 NB_MODULE(_native, m) {
   for (int i = 0; i < kKernelTables; ++i)
     if (const Kernels* k = supported_kernels(i)) active = k;
@@ -437,4 +422,5 @@ NB_MODULE(_native, m) {
       .def(nb::new_(&network), "channels"_a, "expanded"_a, "dense"_a, "spread"_a);
   bind_samples<uint8_t, int16_t>(m);
   bind_samples<uint16_t, int32_t>(m);
+  bind_arrays(m);
 }

@@ -2,7 +2,7 @@
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
-#include "adaptive.h"
+#include "learning.h"
 #include "causal.h"
 
 namespace laconic {

@@ -8,7 +8,7 @@
 #pragma once
 #include <cstdlib>
 
-#include "adaptive.h"
+#include "learning.h"
 #include "causal.h"
 
 namespace laconic {

@@ -214,6 +214,11 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
   return kDecoded;
 }
 
+bool search_trellis_path(unsigned bits, const float* x, const uint8_t* buckets, size_t count, const SearchModel& model,
+                         int32_t* levels) {
+  return search_trellis(bits, x, buckets, count, model, levels);
+}
+
 template <class S, class T>
 constexpr SampleKernels<S, T> table() {
   return {analyze_color_rows<S, T>, synthesize_color_rows<S, T>, lift_row_range<T>,  lift_column_range<T>,
@@ -231,6 +236,7 @@ constexpr SampleKernels<S, T> table() {
 extern const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA);
 const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA) = {LACONIC_STRING(LACONIC_ISA),
                                                      LACONIC_ISA::table<uint8_t, int16_t>(),
-                                                     LACONIC_ISA::table<uint16_t, int32_t>()};
+                                                     LACONIC_ISA::table<uint16_t, int32_t>(),
+                                                     LACONIC_ISA::search_trellis_path};
 
 }  // namespace laconic

@@ -8,6 +8,7 @@
 
 #include "network_job.h"
 #include "tile.h"
+#include "trellis_search.h"
 
 namespace laconic {
 
@@ -45,6 +46,9 @@ struct Kernels {
   const char* name;
   SampleKernels<uint8_t, int16_t> narrow;
   SampleKernels<uint16_t, int32_t> wide;
+  // The best path through the trellis, see trellis_search.h. False: out of memory.
+  bool (*search_trellis)(unsigned bits, const float* x, const uint8_t* buckets, size_t count, const SearchModel&,
+                         int32_t* levels);
 };
 
 extern const Kernels kernels_baseline;

@@ -29,7 +29,7 @@ constexpr int kMaxShift = 8;
 // Where the taps of each source start (see causal.h for what they are).
 constexpr int kTapOwn = 0, kTapParent = 12, kTapSibling = 21, kTapColor = 39;
 
-// Frequency tables while a band is coded (adaptive.h): bounds in 2^-24, and how often each table was used, at most 255.
+// Frequency tables while a band is coded (learning.h): bounds in 2^-24, and how often each table was used, at most 255.
 constexpr unsigned kBoundBits = 24;
 constexpr uint8_t kRates[16] = {5,5,6,6,6,6,6,6,6,6,7,7,7,7,7,7};
 struct BandTables {

@@ -23,8 +23,9 @@ from laconic.transform.network import Network
 from laconic.transform.workers import Workers
 
 ROOT = Path(__file__).parents[1]
-CODER, ENTROPY, NETWORK, FORMAT = (
-    (ROOT / "spec" / f"{name}.md").read_text(encoding="utf-8") for name in ("coder", "entropy", "network", "format")
+CODER, ENTROPY, NETWORK, FORMAT, ARRAYS = (
+    (ROOT / "spec" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("coder", "entropy", "network", "format", "arrays")
 )
 REFERENCES = sorted((ROOT / "src" / "laconic").glob("*/*_reference.py"))
 Op = tuple[int, int]
@@ -108,7 +109,9 @@ def quotes() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("path", REFERENCES, ids=lambda path: path.stem)
 def test_the_sentences_of_the_reference_are_those_of_the_specification(path: Path):
-    plain = re.sub(r"\s+", " ", re.sub(r"\n\s*\*?\s*", " ", CODER + ENTROPY + NETWORK + FORMAT).replace("`", ""))
+    plain = re.sub(
+        r"\s+", " ", re.sub(r"\n\s*\*?\s*", " ", CODER + ENTROPY + NETWORK + FORMAT + ARRAYS).replace("`", "")
+    )
     sentences = [quote for name, quote in quotes() if name == path.name]
     assert sentences
     for sentence in sentences:

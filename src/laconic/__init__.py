@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from laconic import errors as errors
+    from laconic.codecs import weights as weights
     from laconic.codecs.files import compress_file, decompress_file, verify
     from laconic.codecs.image import ImageCodec, compress, decompress, restore
     from laconic.codecs.inspection import Info, inspect
@@ -44,6 +45,8 @@ _HOMES = {
     "verify": "laconic.codecs.files",
 }
 
+_MODULES = {"errors": "laconic.errors", "weights": "laconic.codecs.weights"}
+
 __all__ = [
     "ImageCodec",
     "Info",
@@ -58,12 +61,13 @@ __all__ = [
     "inspect",
     "restore",
     "verify",
+    "weights",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "errors":
-        return import_module("laconic.errors")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'laconic' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

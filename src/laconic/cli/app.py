@@ -21,6 +21,8 @@ __all__ = ["COMMANDS", "dispatch"]
 COMMANDS = {
     "compress": "photos -> .lac",
     "decompress": ".lac -> PNG, TIFF, JPEG, WebP, PPM, BMP",
+    "shrink": "model weights and arrays -> .lac",
+    "expand": ".lac -> .safetensors, .npz, .npy",
     "info": "what a .lac file holds, without decoding it",
     "verify": "check .lac files to the last bit",
     "bench": "measure against JPEG, WebP, AVIF, JPEG XL and others on your photos",
@@ -42,6 +44,8 @@ _SYNONYMS = {
     "check": "verify",
     "test": "verify",
     "benchmark": "bench",
+    "quantize": "shrink",
+    "dequantize": "expand",
 }
 
 

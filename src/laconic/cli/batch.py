@@ -253,7 +253,7 @@ def _summarize(console: Console, outcomes: list[Outcome], seconds: float) -> Non
     speed = sum(outcome.pixels for outcome in done) / 1e6 / max(seconds, 1e-9)
     left_out = len(outcomes) - len(done)
     note = f", {left_out} skipped" if left_out else ""
+    pace = f", {speed:.1f} MP/s with reading and writing" if speed else ""
     console.line(
-        f"{show_count(len(done), 'file')}{note}: {show_size(size_in)} -> {show_size(size_out)} "
-        f"in {seconds:.1f} s, {speed:.1f} MP/s with reading and writing"
+        f"{show_count(len(done), 'file')}{note}: {show_size(size_in)} -> {show_size(size_out)} in {seconds:.1f} s{pace}"
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from laconic.codecs.inspection import Info
+    from laconic.codecs.weights import WeightsInfo
 
 __all__ = ["configure", "run"]
 
@@ -21,7 +22,9 @@ __all__ = ["configure", "run"]
 def configure(parser: options.CommandParser) -> None:
     """Add the options of `laconic info`."""
     parser.example = "laconic info photo.lac"
-    parser.description = "Show size, settings and parts of .lac files. No pixel is decoded."
+    parser.description = (
+        "Show size, settings and parts of .lac files, of weights each tensor. No pixel and no weight is decoded."
+    )
     options.add_batch_options(parser, ".lac files")
     options.add_console_options(parser)
 
@@ -34,11 +37,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _describe(job: Job) -> Outcome:
     import laconic
+    from laconic.container.arrays import ARRAY_CODEC, codec_of
     from laconic.signals import locations
 
     data = sys.stdin.buffer.read() if job.source == STANDARD else locations.view_bytes(job.source)
-    info = laconic.inspect(data)
     name = "stdin" if job.source == STANDARD else job.source
+    if codec_of(data) == ARRAY_CODEC:
+        weights = laconic.weights.inspect(data if isinstance(data, bytes) else job.source)
+        return Outcome(_weights_page(name, weights), {"input": job.source, **weights.as_dict()}, len(data))
+    info = laconic.inspect(data)
     return Outcome(_page(name, info), {"input": job.source, **info.as_dict()}, len(data))
 
 
@@ -64,4 +71,30 @@ def _page(name: str, info: Info) -> str:
     for part, size in info.parts:
         share = 100 * size / info.bytes_total
         lines.append(f"    {part:{width}}  {show_size(size):>8}  {share:5.1f} %")
+    return "\n".join(lines)
+
+
+def _weights_page(name: str, info: WeightsInfo) -> str:
+    """Lay the tensors out for a person."""
+    held = f"{show_count(info.weights, 'weight')} in {show_count(len(info.tensors), 'tensor')}, from .{info.form}"
+    share = 100 * info.bytes_total / max(info.bytes_original, 1)
+    size = f"{info.bytes_total:,} bytes, {info.bits_per_weight:.3f} bits per weight"
+    of_original = f"{share:.1f} % of {show_size(info.bytes_original)}"
+    lines = [name, f"  holds    {held}", f"  file     {size}, {of_original}", "  tensors"]
+    rows = [
+        (
+            tensor.name or "(without a name)",
+            f"{tensor.kind} {' x '.join(map(str, tensor.shape)) or 'number'}",
+            tensor.coding,
+            f"{tensor.bits_per_weight:.2f} bits",
+            "exact" if tensor.snr is None else f"{tensor.snr:.1f} dB",
+            f"{100 * tensor.share:.1f} %",
+        )
+        for tensor in info.tensors
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        left = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
+        right = [cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True)]
+        lines.append("    " + "  ".join([*left, *right]))
     return "\n".join(lines)

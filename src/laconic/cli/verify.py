@@ -34,9 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _verify(job: Job) -> Outcome:
     import laconic
+    from laconic.container.arrays import ARRAY_CODEC, codec_of
     from laconic.signals import locations
 
     data = sys.stdin.buffer.read() if job.source == STANDARD else locations.view_bytes(job.source)
-    laconic.verify(data)
+    if codec_of(data) == ARRAY_CODEC:
+        laconic.weights.expand(data if isinstance(data, bytes) else job.source)
+    else:
+        laconic.verify(data)
     name = "stdin" if job.source == STANDARD else job.source
     return Outcome(f"{name}: intact", {"input": job.source, "bytes_in": len(data), "intact": True}, len(data))

@@ -16,14 +16,17 @@ from laconic.container.layout import TileGrid, groups
 from laconic.container.metadata import Metadata, read_metadata
 from laconic.container.segments import read_segments, salvage_segments
 from laconic.container.writer import MAGIC, VERSION
-from laconic.errors import CorruptStream, FormatError, NewerVersion, NotLaconic
+from laconic.errors import CorruptStream, FormatError, NewerVersion, NotLaconic, UnsupportedInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from laconic.container.fields import Header
 
-__all__ = ["Container", "Loss", "read"]
+__all__ = ["ARRAY_CODEC", "Container", "Loss", "read", "read_start"]
+
+ARRAY_CODEC = 2
+"""The codec whose files `container/arrays.py` reads."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,16 @@ def read(data: bytes | bytearray | memoryview, *, allow_partial: bool = False) -
     ------
     NotLaconic, NewerVersion, CorruptStream, TruncatedStream, LimitExceeded
         As their names say.
+    UnsupportedInput
+        The file holds arrays (codec 2).
     """
     cursor = Cursor(memoryview(data).cast("B"), whole_file=True)
-    _read_start(cursor)
+    read_start(cursor)
     first, wrong = unframe(cursor, Tag.HEADER, 0, "header")
     if wrong:
         raise wrong
+    if bytes(first.payload[:1]) == bytes([ARRAY_CODEC]):
+        raise UnsupportedInput("the file holds weights or arrays, not a picture: see `laconic expand` and lac.weights")
     header = read_header(first.payload, offset=first.payload_offset)
     parts = _read_partial(cursor, header) if allow_partial else _read_all(cursor, header)
     return Container(
@@ -153,7 +160,8 @@ def _read_partial(cursor: Cursor, header: Header) -> _Parts:
     return parts
 
 
-def _read_start(cursor: Cursor) -> None:
+def read_start(cursor: Cursor) -> None:
+    """Read magic number and version."""
     start = bytes(cursor.data[: len(MAGIC)])
     if start != MAGIC[: len(start)]:
         raise NotLaconic(bytes(cursor.data[:8]))

@@ -1,4 +1,4 @@
-"""How the frequency tables of a band learn, written to be read; the fast twin is `native/adaptive.h`."""
+"""How the frequency tables of a band learn, written to be read; the fast twin is `native/learning.h`."""
 
 from __future__ import annotations
 

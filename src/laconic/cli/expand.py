@@ -1,0 +1,114 @@
+"""`laconic expand`: .lac files of weights and arrays back to files other programs read."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from laconic.cli import options
+from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped
+from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
+from laconic.cli.units import show_count, show_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from laconic.signals.tensors import Arrays
+
+__all__ = ["configure", "run"]
+
+OUTPUTS = frozenset({".npy", ".npz", ".safetensors"})
+
+
+def configure(parser: options.CommandParser) -> None:
+    """Add the options of `laconic expand`."""
+    parser.example = "laconic expand model.lac -o model.safetensors"
+    parser.description = (
+        "Restore model weights and other arrays. The ending of the output chooses the format: .safetensors (default),\n"
+        ".npz or .npy. numpy has no bfloat16: such tensors need .safetensors."
+    )
+    options.add_batch_options(parser, ".lac files")
+    output = options.add_output_options(parser)
+    output.add_argument("--output-format", choices=["safetensors", "npz", "npy"], help="whatever the name says")
+    options.add_console_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Restore what the command line names and return the exit code."""
+    from laconic.signals import array
+
+    inputs: list[str] = arguments.inputs
+    output = split_second_positional(inputs, arguments.output, OUTPUTS)
+    wanted: str | None = arguments.output_format
+    naming = Naming(frozenset({".lac"}), f".{wanted or 'safetensors'}")
+    plan = make_plan(inputs, output, naming, recursive=arguments.recursive)
+    options.check_streams(arguments, plan)
+    if wanted is None:
+        for job in plan.jobs:  # before any work
+            if job.target not in {None, STANDARD}:
+                array.form_of(PurePath(str(job.target)).name)
+    work = _Expansion(wanted, options.jobs_of(arguments), arguments.force, arguments.no_clobber, arguments.rm)
+    return run_batch(plan, work.perform, options.console_of(arguments))
+
+
+@dataclass(frozen=True)
+class _Expansion:
+    """Everything the options say about each file."""
+
+    output_format: str | None
+    jobs: int | None
+    force: bool
+    no_clobber: bool
+    remove: bool
+
+    def perform(self, job: Job) -> Outcome:
+        """Restore one file."""
+        from laconic.codecs import weights
+        from laconic.signals import array, locations
+
+        assert job.target is not None
+        if not may_write(job, force=self.force, no_clobber=self.no_clobber):
+            return skipped(job)
+        start = time.perf_counter()
+        data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
+        arrays = weights.expand(data, jobs=self.jobs)
+        decoded = time.perf_counter()
+        if job.target == STANDARD:
+            with data_out(force=self.force) as stream:
+                array.save(stream, arrays, form=self.output_format or "safetensors")
+        else:
+            prepare_folder(job.target)
+            array.save(job.target, arrays, form=self.output_format, force=self.force)
+        info = weights.inspect(data)
+        speed = arrays.count / 1e6 / max(decoded - start, 1e-9)
+        record: dict[str, Any] = {
+            "input": job.source,
+            "output": job.target,
+            "bytes_in": len(data),
+            "bytes_out": arrays.nbytes,
+            "weights": arrays.count,
+            "tensors": len(arrays.tensors),
+            "bits_per_weight": round(info.bits_per_weight, 6),
+            "seconds": {"decode": round(decoded - start, 6)},
+            "codec": info.codec,
+        }
+        line = f"{job.source} -> {job.target}  {show_size(len(data))} -> {show_size(arrays.nbytes)}"
+        remarks = (f"{show_count(arrays.count, 'weight')}, {speed:.1f} M/s",)
+        outcome = Outcome(line, record, len(data), arrays.nbytes, remarks=remarks)
+        if not self.remove:
+            return outcome
+        _read_back(job.target, arrays)
+        return remove_input(outcome, job, ())
+
+
+def _read_back(target: str, arrays: Arrays) -> None:
+    """Raise unless the output on disk gives back every word."""
+    from laconic.signals import array
+
+    found = {tensor.name: tensor.words.tobytes() for tensor in array.load(target).tensors}
+    if list(found.values()) != [tensor.words.tobytes() for tensor in arrays.tensors]:
+        raise OSError(errno.EIO, "it does not hold what was written; the input is kept", target)

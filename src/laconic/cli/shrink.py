@@ -1,0 +1,151 @@
+"""`laconic shrink`: model weights and other arrays to .lac files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from laconic.cli import options
+from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped
+from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
+from laconic.cli.units import parse_size, show_count, show_size
+
+if TYPE_CHECKING:
+    from laconic.codecs.weights import WeightsInfo
+    from laconic.signals.tensors import Arrays
+
+__all__ = ["configure", "run"]
+
+SUFFIX = ".lac"
+INPUTS = frozenset({".npy", ".npz", ".safetensors"})
+_RELATIVE = "%"
+
+
+def configure(parser: options.CommandParser) -> None:
+    """Add the options of `laconic shrink`."""
+    parser.example = "laconic shrink model.safetensors --bpw 2.5"
+    parser.description = (
+        "Compress model weights and other arrays (.safetensors, .npz, .npy) to a size, without loss, or with a bound\n"
+        "on every element's error. `laconic expand` gives them back."
+    )
+    options.add_batch_options(parser, "array files")
+    group = parser.add_argument_group("how small (one is needed)")
+    target = group.add_mutually_exclusive_group(required=True)
+    target.add_argument(
+        "--bpw", metavar="BITS", type=_positive, help="bits per weight of the whole file: 4 is careful, 2 is bold"
+    )
+    target.add_argument("--size", metavar="BYTES", type=_size, help="size of the whole file, such as 5MB or 800kB")
+    target.add_argument("--lossless", action="store_true", help="every bit comes back")
+    target.add_argument(
+        "--max-error",
+        metavar="E",
+        type=_bound,
+        help="no element is off by more than E, such as 0.001, or 0.1%% of each tensor's range; NaN and infinities "
+        "come back exactly",
+    )
+    group.add_argument(
+        "-e",
+        "--effort",
+        metavar="N",
+        type=options.in_range(int, 1, 10),
+        default=5,
+        help="1 to 10: 1 searches 8 trellis states, 5 searches 64, 8 and more 256; decoding takes the same time "
+        "for all (default: 5)",
+    )
+    options.add_output_options(parser)
+    options.add_console_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compress what the command line names and return the exit code."""
+    inputs: list[str] = arguments.inputs
+    output = split_second_positional(inputs, arguments.output, frozenset({SUFFIX}))
+    plan = make_plan(inputs, output, Naming(INPUTS, SUFFIX), recursive=arguments.recursive)
+    options.check_streams(arguments, plan)
+    settings = {name: getattr(arguments, name) for name in ("bpw", "size", "max_error", "effort")}
+    settings |= {"lossless": arguments.lossless, "jobs": options.jobs_of(arguments)}
+    work = _Shrinking(settings, arguments.force, arguments.no_clobber, arguments.rm)
+    return run_batch(plan, work.perform, options.console_of(arguments))
+
+
+@dataclass(frozen=True)
+class _Shrinking:
+    """Everything the options say about each file."""
+
+    settings: dict[str, Any]
+    force: bool
+    no_clobber: bool
+    remove: bool
+
+    def perform(self, job: Job) -> Outcome:
+        """Compress one file."""
+        from laconic.codecs import weights
+        from laconic.signals import array, locations
+
+        assert job.target is not None
+        if not may_write(job, force=self.force, no_clobber=self.no_clobber):
+            return skipped(job)
+        arrays = array.load(sys.stdin.buffer.read() if job.source == STANDARD else job.source)
+        loaded = time.perf_counter()
+        data = weights.shrink(arrays, **self.settings)
+        encoded = time.perf_counter()
+        if job.target == STANDARD:
+            with data_out(force=self.force) as stream:
+                stream.write(data)
+        else:
+            prepare_folder(job.target)
+            locations.write_bytes(job.target, data, force=self.force)
+        outcome = _outcome(job, arrays, weights.inspect(data), encoded - loaded)
+        if not self.remove:
+            return outcome
+        weights.expand(job.target)  # checks every tensor before the only other copy goes
+        return remove_input(outcome, job, ())
+
+
+def _outcome(job: Job, arrays: Arrays, info: WeightsInfo, seconds: float) -> Outcome:
+    speed = arrays.count / 1e6 / max(seconds, 1e-9)
+    record: dict[str, Any] = {
+        "input": job.source,
+        "output": job.target,
+        "bytes_in": arrays.nbytes,
+        "bytes_out": info.bytes_total,
+        "weights": info.weights,
+        "tensors": len(info.tensors),
+        "bits_per_weight": round(info.bits_per_weight, 6),
+        "seconds": {"encode": round(seconds, 6)},
+        "codec": info.codec,
+    }
+    line = (
+        f"{job.source} -> {job.target}  {show_size(arrays.nbytes)} -> {show_size(info.bytes_total)}  "
+        f"{info.bits_per_weight:.3f} bits per weight"
+    )
+    remarks = (f"{show_count(info.weights, 'weight')} in {show_count(len(info.tensors), 'tensor')}, {speed:.1f} M/s",)
+    return Outcome(line, record, arrays.nbytes, info.bytes_total, remarks=remarks)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _bound(text: str) -> Any:
+    """From 0.001 or 0.1% to a bound."""
+    from laconic.codecs.array import Bound
+
+    value = _positive(text.removesuffix(_RELATIVE))
+    return Bound(value / 100, is_relative=True) if text.endswith(_RELATIVE) else Bound(value)

@@ -1,0 +1,179 @@
+"""The lossy coding of weights: trellis-coded quantization and adaptive entropy coding, for one tensor.
+
+payload:  flags    u8    bits 0-3 trellis bits, 4-5 contexts, 6 offsets follow, 7 shared zero
+          tokens   u8
+          scale    u8
+          step     f32
+          offsets  6 x i8, in 1/64 step, where flags say so
+          stream   up to the end
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from laconic.container.cursor import Cursor
+from laconic.entropy.levels import (
+    CONTEXTS,
+    MAX_TRELLIS_TOKENS,
+    SCALES,
+    LevelLayout,
+    pop_levels,
+    push_levels,
+    scale_of,
+    tokens_of,
+)
+from laconic.errors import CorruptStream
+from laconic.quantize.trellis import MOST_OFFSET, OFFSETS, SLOPE, dequantize, estimate, quantize
+from laconic.signals.tensors import narrowed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from laconic.quantize.trellis import Estimate
+    from laconic.signals.tensors import Kind, Tensor
+
+__all__ = ["TrellisTensor", "decode_trellis", "encode_trellis", "estimate_trellis", "least_step"]
+
+FAST_BITS = 3
+"""Of the trellis where only an estimate is wanted: 8 states."""
+MAGNITUDES = 65000
+"""Most steps from zero to the largest value."""
+TRIAL = 1 << 17
+"""Values on which the contexts are chosen."""
+SHARED_BELOW = scale_of(1.5)
+"""Of the scale: where values are two steps and more in the mean, a shared zero never pays."""
+CONTEXT_GAIN = 0.997
+"""Contexts are used where they save this much at least: they cost decoding time."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrellisTensor:
+    """An encoded tensor: its payload, the values a decoder gets as words, and the contexts that were chosen.
+
+    `is_zero` where every value became 0.
+    """
+
+    payload: bytes
+    words: NDArray[Any]
+    contexts: int
+    is_zero: bool
+
+
+def least_step(values: NDArray[np.float32]) -> float:
+    """The smallest step the levels can express."""
+    return float(np.abs(values).max(initial=0)) / MAGNITUDES
+
+
+def encode_trellis(
+    tensor: Tensor,
+    values: NDArray[np.float32],
+    step: float,
+    *,
+    slope: float = SLOPE,
+    trellis_bits: int = 6,
+    contexts: int | None = None,
+) -> TrellisTensor:
+    """Encode a float tensor with a step.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Finite values.
+    values : ndarray (n,) float32
+        Its numbers.
+    step : float
+        At least `least_step`.
+    slope : float
+        What a bit is worth, in squared steps.
+    trellis_bits : int
+        2 to 8. The decoder takes the same time for all.
+    contexts : int, optional
+        As chosen before; None chooses.
+    """
+    step32 = np.float32(step)
+    layout = LevelLayout(tensor.columns, trellis_bits, 0, MAX_TRELLIS_TOKENS, _scale(values, float(step32)))
+    if contexts is None:
+        contexts = _best_contexts(values, float(step32), layout, slope)
+    # With a shared zero no level changes the sign of its value: what has no negative numbers, such as variances, must
+    # not get any.
+    one_sided = float(values.min()) >= 0 or float(values.max()) <= 0
+    is_shared = one_sided or _is_zero_shared(values, float(step32), slope)
+    layout = replace(layout, contexts=contexts, shared_zero=is_shared)
+    chosen = quantize(values, float(step32), layout.fields, slope=slope)
+    layout = replace(layout, tokens=tokens_of(chosen.levels, layout))
+    stream = push_levels(chosen.levels, layout)
+    # Six bytes of offsets are worth it only where there are values enough to gain from them.
+    offsets = chosen.offsets if len(values) >= 1024 else (0,) * OFFSETS
+    flags = layout.trellis_bits | contexts << 4 | any(offsets) << 6 | layout.shared_zero << 7
+    payload = struct.pack("<BBBf", flags, layout.tokens, layout.scale, step32)
+    if any(offsets):
+        payload += struct.pack("<6b", *offsets)
+    payload += stream
+    words = decode_trellis(memoryview(payload), tensor.kind, tensor.count, tensor.columns)
+    return TrellisTensor(payload, words, contexts, not chosen.levels.any())
+
+
+def decode_trellis(payload: memoryview, kind: Kind, count: int, columns: int) -> NDArray[Any]:
+    """Decode the words of a tensor, the inverse of `encode_trellis`.
+
+    Raises
+    ------
+    CorruptStream
+        The payload is damaged.
+    """
+    cursor = Cursor(payload)
+    flags, tokens, scale = (cursor.u8(field) for field in ("flags", "tokens", "scale"))
+    [step] = struct.unpack("<f", cursor.take(4, "step"))
+    bits, contexts, has_offsets = flags & 15, flags >> 4 & 3, flags >> 6 & 1
+    if not 2 <= bits <= 8 or contexts >= CONTEXTS or kind.group != "float":
+        raise CorruptStream("flags", None, "a trellis of 2 to 8 bits for floats", f"{flags:#04x}")
+    if not 2 <= tokens <= MAX_TRELLIS_TOKENS or scale >= SCALES or not 0 < step < 1e38:
+        raise CorruptStream("trellis parameters", None, "lawful ones", (tokens, scale, step))
+    offsets: tuple[int, ...] = (0,) * OFFSETS
+    if has_offsets:
+        offsets = struct.unpack("<6b", cursor.take(OFFSETS, "offsets"))
+        if not any(offsets) or max(map(abs, offsets)) > MOST_OFFSET:
+            raise CorruptStream("offsets", None, f"six from -{MOST_OFFSET} to {MOST_OFFSET}, not all 0", offsets)
+    layout = LevelLayout(columns, bits, contexts, tokens, scale, bool(flags >> 7))
+    points = pop_levels(cursor.take(cursor.left, "levels"), count, layout, offsets)
+    return narrowed(dequantize(points, np.float32(step)), kind)
+
+
+def estimate_trellis(values: NDArray[np.float32], step: float, slope: float) -> Estimate:
+    """Bits per value and mean squared error at a step, from a sample, nearly the same for any trellis."""
+    return min(_both_ways(values, step, slope), key=lambda found: found.error + slope * step**2 * found.bits)
+
+
+def _both_ways(values: NDArray[np.float32], step: float, slope: float) -> list[Estimate]:
+    """Estimates without a shared zero and, where it could pay, with one."""
+    layout = LevelLayout(len(values), FAST_BITS, 0, MAX_TRELLIS_TOKENS, _scale(values, step))
+    ways = [False, True] if _scale(values, step) < SHARED_BELOW else [False]
+    return [estimate(values, step, replace(layout, shared_zero=way).fields, slope=slope) for way in ways]
+
+
+def _is_zero_shared(values: NDArray[np.float32], step: float, slope: float) -> bool:
+    found = [one.error + slope * step**2 * one.bits for one in _both_ways(values, step, slope)]
+    return len(found) > 1 and found[1] < found[0]
+
+
+def _scale(values: NDArray[np.float32], step: float) -> int:
+    return scale_of(float(np.abs(values).mean()) / step)
+
+
+def _best_contexts(values: NDArray[np.float32], step: float, layout: LevelLayout, slope: float) -> int:
+    """The contexts that make the fewest bytes on the first rows; 0 unless others gain clearly."""
+    if len(values) < 256:
+        return 0 if layout.columns >= len(values) else 1
+    rows = max(1, TRIAL // layout.columns)
+    trial = values[: max(rows * layout.columns, TRIAL)][: 4 * TRIAL]
+    quick = replace(layout, trellis_bits=FAST_BITS)
+    levels = quantize(trial, step, quick.fields, slope=slope, sample=16384).levels
+    quick = replace(quick, tokens=tokens_of(levels, quick))
+    sizes = [len(push_levels(levels, replace(quick, contexts=contexts))) for contexts in range(CONTEXTS)]
+    best = int(np.argmin(sizes))
+    return best if sizes[best] < CONTEXT_GAIN * sizes[0] else 0

@@ -1,0 +1,112 @@
+"""`laconic shrink`, `expand`, and what `info` and `verify` say about such files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from laconic.signals import array
+from laconic.signals.tensors import Arrays, Tensor
+
+from .conftest import leftovers
+
+
+@pytest.fixture
+def model(folder: Path) -> Path:
+    """`model.safetensors` in the working directory."""
+    random = np.random.default_rng(0)
+    tensors = [
+        Tensor.of("body.weight", random.standard_normal((64, 32, 3)).astype(np.float32)),
+        Tensor.of("body.bias", random.standard_normal(64).astype(np.float32)),
+    ]
+    array.save(folder / "model.safetensors", Arrays("safetensors", tuple(tensors), {"by": "test"}))
+    return Path("model.safetensors")
+
+
+def test_there_and_back(run: Any, model: Path):
+    assert run("shrink", model, "--bpw", "2.5").code == 0
+    assert 0.99 * 2.5 <= 8 * Path("model.lac").stat().st_size / 6208 <= 2.5
+    assert run("expand", "model.lac", "-o", "back.safetensors").code == 0
+    before, after = array.load(model), array.load("back.safetensors")
+    assert after.metadata == before.metadata
+    assert [tensor.shape for tensor in after.tensors] == [tensor.shape for tensor in before.tensors]
+    assert run("expand", "model.lac", "back.npz").code == 0
+    assert not leftovers(Path.cwd())
+
+
+def test_lossless_through_a_pipe(run: Any, model: Path):
+    packed = run("shrink", "-", "-o", "-", "--lossless", stdin=model.read_bytes())
+    assert packed.code == 0
+    assert run("expand", "-", "-o", "-", stdin=packed.data).data == model.read_bytes()
+
+
+def test_a_bound_in_units_and_in_percent(run: Any, model: Path):
+    before = array.load(model).tensors[0].array()
+    for bound, limit in (("0.01", 0.01), ("1%", 0.01 * float(before.max() - before.min()))):
+        assert run("shrink", model, "x.lac", "-f", "--max-error", bound).code == 0
+        assert run("expand", "x.lac", "x.npz", "-f").code == 0
+        assert np.abs(array.load("x.npz").tensors[0].array() - before).max() <= limit
+
+
+def test_info_lists_every_tensor(run: Any, model: Path):
+    run("shrink", model, "--size", "2kB")
+    page = run("info", "model.lac").text
+    assert "body.weight" in page
+    assert "dB" in page
+    [record] = run("info", "model.lac", "--json").records
+    assert record["codec"] == "array"
+    assert [tensor["name"] for tensor in record["tensors"]] == ["body.weight", "body.bias"]
+    assert run("verify", "model.lac").text == "model.lac: intact\n"
+
+
+def test_damage_has_its_exit_code(run: Any, model: Path):
+    run("shrink", model, "--bpw", "3")
+    data = bytearray(Path("model.lac").read_bytes())
+    data[-5] ^= 1
+    Path("model.lac").write_bytes(data)
+    assert run("verify", "model.lac").code == 5
+    Path("model.lac").write_bytes(data[:-5])
+    assert run("expand", "model.lac", "x.npz").code == 6
+    assert not Path("x.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["model.safetensors"], 2, "required"),
+        (["model.safetensors", "--bpw", "2", "--lossless"], 2, "not allowed"),
+        (["model.safetensors", "--max-error", "-1"], 2, "not a positive number"),
+        (["model.safetensors", "--bpw", "0.001"], 1, "the smallest file"),
+        (["none.safetensors", "--lossless"], 1, "No such file"),
+        (["model.pt", "--lossless"], 1, "weights_only=True"),
+    ],
+)
+@pytest.mark.usefixtures("model")
+def test_what_cannot_be_done_is_said(run: Any, words: list[str], code: int, said: str):
+    Path("model.pt").write_bytes(b"\x80")
+    found = run("shrink", *words)
+    assert found.code == code
+    assert said in found.said
+    assert not list(Path.cwd().glob("*.lac"))
+
+
+def test_an_existing_file_is_kept_and_rm_removes_only_what_came_back(run: Any, model: Path):
+    Path("model.lac").write_bytes(b"mine")
+    assert run("shrink", model, "--lossless").code == 1
+    assert Path("model.lac").read_bytes() == b"mine"
+    assert run("shrink", model, "--lossless", "-f", "--rm").code == 0
+    assert not model.exists()
+    assert run("expand", "model.lac", "--rm").code == 0
+    assert model.exists()
+    assert not Path("model.lac").exists()
+
+
+def test_a_picture_is_no_array_and_an_array_no_picture(run: Any, model: Path, lac: Path):
+    assert run("expand", lac).code == 5
+    run("shrink", model, "--lossless")
+    found = run("decompress", "model.lac")
+    assert found.code == 1
+    assert "laconic expand" in found.said
