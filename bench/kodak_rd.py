@@ -27,7 +27,7 @@ for codec in codecs:
     if why := roster.why_not(codec):
         print(f"{codec.name} is left out: {why}")
         continue
-    curves.append(curve := comparison.measure(codec, pictures))
+    curves.append(curve := comparison.measure(codec, pictures, metrics=("psnr-rgb", "ms-ssim-rgb")))
     speeds = [pictures[0].megapixels / seconds for seconds in curve.mean("encoding_time")]
     back = [pictures[0].megapixels / seconds for seconds in curve.mean("decoding_time")]
     print(f"{codec.name:10} {min(speeds):6.1f}-{max(speeds):.1f} MP/s encode, {min(back):.1f}-{max(back):.1f} decode")
