@@ -38,7 +38,7 @@ def kodak() -> list[Picture]:
 
 def claim(text: str, value: float, bound: float, *, at_most: bool) -> dict[str, Any]:
     """A claim with its figure and whether it holds; prints it."""
-    holds = value <= bound if at_most else value >= bound
+    holds = bool(value <= bound if at_most else value >= bound)
     print(f"{'holds' if holds else 'FAILS'}: {text}: {value:.4g} ({'at most' if at_most else 'at least'} {bound:g})")
     return {"claim": text, "value": float(f"{value:.6g}"), "at_most" if at_most else "at_least": bound, "holds": holds}
 

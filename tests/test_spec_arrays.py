@@ -55,6 +55,8 @@ def test_the_table_of_polynomials_is_the_reference():
 def test_the_limits_are_the_program():
     assert f"at most {arrays.MAX_INDEX} bytes" in TEXT
     assert f"{arrays.MAX_TENSOR} bytes (16 GiB)" in TEXT
+    assert f"{arrays.FREE_BYTES} bytes (1 GiB)" in TEXT
+    assert f"{arrays.BYTES_EACH}\nbytes for each byte" in TEXT
     assert f"0 to {arrays.MAX_AXES}\n" in TEXT
     assert f"2 to {levels.MAX_TRELLIS_TOKENS}\n" in TEXT
     assert f"2 to {levels.MAX_SCALAR_TOKENS}\n" in TEXT

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 from laconic.codecs import weights
 from laconic.codecs.array import Bound
 from laconic.container import arrays as container
-from laconic.errors import FormatError, LimitExceeded, UsageError
+from laconic.errors import FormatError, LimitExceeded, UnsupportedInput, UsageError
 
 TYPES = [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)] + ["float16", "float32", "float64"]
 
@@ -194,10 +194,18 @@ def test_an_index_that_lies_is_a_named_error_or_other_arrays(file: bytes, data: 
             return
 
 
-def test_a_tensor_beyond_the_limit_is_refused_before_memory_is_taken():
-    entry = container.Entry("x", 11, (2**40,), container.Coding.CONSTANT, 4, 0)
-    data = container.write_arrays(2, [entry], [bytes(4)])
-    with pytest.raises(LimitExceeded):
+@pytest.mark.parametrize(("sides", "what"), [([2**40], "tensor 'x0'"), ([2**28, 2**27], "all tensors")])
+def test_more_than_the_limits_is_refused_before_memory_is_taken(
+    sides: list[int], what: str, monkeypatch: pytest.MonkeyPatch
+):
+    entries = [container.Entry(f"x{i}", 11, (side,), container.Coding.CONSTANT, 4, 0) for i, side in enumerate(sides)]
+    payloads = [bytes(4)] * len(entries)
+    with pytest.raises(UnsupportedInput):
+        container.write_arrays(2, entries, payloads)
+    with monkeypatch.context() as patch:
+        patch.setattr(container, "FREE_BYTES", 2**50)
+        data = container.write_arrays(2, entries, payloads)
+    with pytest.raises(LimitExceeded, match=what):
         weights.load(data)
 
 

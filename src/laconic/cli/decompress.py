@@ -51,7 +51,7 @@ def configure(parser: options.CommandParser) -> None:
         dest="network",
         choices=["off", "fast", "best"],
         help="restore through this network of the file's model; default: the one the file names. The file stays as it "
-        "is, only the picture changes: it comes nearer to the original at about 4 (fast) or 10 (best) times the "
+        "is, only the picture changes: it comes nearer to the original at about 3 (fast) or 7 (best) times the "
         "computing time of off",
     )
     output.add_argument(

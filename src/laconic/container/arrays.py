@@ -41,6 +41,8 @@ MAX_INDEX = 64 * 2**20
 """Bytes of the largest index, unpacked: a decompression bomb ends here."""
 MAX_TENSOR = 2**34
 """Bytes of the largest tensor, decoded."""
+FREE_BYTES, BYTES_EACH = 2**30, 2**16
+"""All tensors of a file decode to FREE_BYTES at most, or to BYTES_EACH for each byte of the file."""
 MAX_AXES = 32
 HEAD_BYTES = 15
 """Magic, version and frame of the header: what must be read to know how long the index is."""
@@ -128,11 +130,15 @@ def write_arrays(
     Raises
     ------
     UnsupportedInput
-        An index beyond the limit.
+        An index beyond the limit, or arrays so empty that a reader would not believe the file.
     """
     assert [entry.size for entry in entries] == [len(payload) for payload in payloads]
     head = frame(Tag.HEADER, 0, write_index(form, entries, metadata or {}))
-    return b"".join([MAGIC, bytes([VERSION]), head, *payloads])
+    data = b"".join([MAGIC, bytes([VERSION]), head, *payloads])
+    decoded, allowed = sum(entry.nbytes for entry in entries), _allowed(len(data))
+    if decoded > allowed:
+        raise UnsupportedInput(f"{decoded} bytes of arrays would make {len(data)}, and decode to {allowed} at most")
+    return data
 
 
 def write_index(form: int, entries: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
@@ -222,7 +228,14 @@ def read_index(data: bytes | memoryview, *, file_size: int) -> Index:
         raise TruncatedStream("tensors", start, f"{offsets[-1] - start} bytes", file_size - start)
     if offsets[-1] < file_size:
         raise CorruptStream("end of file", offsets[-1], "the end", f"{file_size - offsets[-1]} more bytes")
+    if (decoded := sum(entry.nbytes for entry in entries)) > _allowed(file_size):
+        raise LimitExceeded("bytes of all tensors", _allowed(file_size), decoded)
     return Index(form, entries, metadata, offsets)
+
+
+def _allowed(file_size: int) -> int:
+    """How many bytes a file may decode to: what a small hostile one can make a reader do ends here."""
+    return max(FREE_BYTES, BYTES_EACH * file_size)
 
 
 def _text(text: str) -> bytes:
