@@ -153,13 +153,6 @@ class Tensor:
         native = self.kind.native or np.dtype(np.uint8)
         return self.words.view(native.newbyteorder("<")).astype(native, copy=False).reshape(self.shape)
 
-    def with_numbers(self, values: NDArray[Any]) -> Tensor:
-        """The same tensor with other values (n,), rounded to its kind: to nearest, ties to even, and never to infinity.
-
-        For float kinds.
-        """
-        return Tensor(self.name, self.kind, self.shape, narrowed(values, self.kind))
-
 
 def narrowed(values: NDArray[Any], kind: Kind) -> NDArray[Any]:
     """Finite values (n,) float32 or float64 -> words of a float kind; what is too large becomes the largest."""
