@@ -121,13 +121,15 @@ std::unique_ptr<ParameterSet> parameter_set(
   shaped(weights, {kBands, kTaps});
   shaped(bias, {kBands});
   shaped(group_limit, {kBands});
-  shaped(freq, {kBands, kKinds, kBuckets, kTokens});
+  const size_t kinds = freq.shape(2), quantizers = kinds / kKinds;
+  require(kinds == kKinds || kinds == kKinds * kQuantizers, "tables of one quantizer or of two");
+  shaped(freq, {kBands, kinds, kBuckets, kTokens});
   shaped(shift, {kBands, kBuckets});
   shaped(group_freq, {kBands, kBuckets});
   shaped(sign_freq, {kBands, kSigns});
-  shaped(recon, {kBands, kKinds, kBuckets, 3});
+  shaped(recon, {kBands, kinds, kBuckets, 3});
   shaped(ll_pred, {4});
-  return build_parameter_set(int(planes), {weights.data(), bias.data(), group_limit.data(), freq.data(), shift.data(),
+  return build_parameter_set(int(planes), {int(quantizers), weights.data(), bias.data(), group_limit.data(), freq.data(), shift.data(),
                                            group_freq.data(), sign_freq.data(), recon.data(), ll_pred.data()});
 }
 

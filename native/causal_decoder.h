@@ -4,6 +4,7 @@
 #pragma once
 #include "learning.h"
 #include "causal.h"
+#include "dependent.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -63,7 +64,7 @@ inline uint32_t pop_rest(RansReader& r, unsigned token, unsigned shift) {
   return shift ? m << shift | r.take_raw(shift) : m;
 }
 
-template <class T, bool kLowest>
+template <class T, bool kLowest, bool kTrellis>
 inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const int16_t* ll_pred, Context& own,
                                 const Sources& src, uint16_t* base, int32_t* lowest, T* out, ptrdiff_t out_stride,
                                 uint32_t step) {
@@ -75,6 +76,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
     uint8_t* sign = own.sign + ptrdiff_t(y) * own.stride;
     T* to = out + y * out_stride;
     uint8_t busy = 0;
+    unsigned state = 0;
     row_base(base, m, own, src, y);
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
@@ -90,16 +92,18 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
                 *q = predict_lowest(q, y, x, own.w, ll_pred);
                 to[x] = saturate<T>(*q < 0 ? -dequantize(-int64_t(*q), 0, step) : dequantize(*q, 0, step));
               }
+            state = 0;
             continue;
           }
           kind = kBuckets;
         }
       }
       for (int x = x0; x < x1; ++x) {
-        const unsigned row = kind + bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
+        const unsigned bucket = bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
+        const unsigned row = (kTrellis ? first_row(state) : 0) + kind + bucket;
         int32_t value = 0;
         uint32_t magnitude = 0;
-        const unsigned shift = m.shift[row - kind];
+        const unsigned shift = m.shift[bucket];
         const unsigned token = pop_token(r, tables, row);
         if (token | shift) {
           magnitude = pop_rest(r, token, shift);
@@ -118,6 +122,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
             kind = 0;
           }
         }
+        if constexpr (kTrellis) state = next_state(state, magnitude);
         if constexpr (kLowest) {
           int32_t* q = lowest + ptrdiff_t(y) * own.w + x;
           *q = clamp_lowest(int64_t(predict_lowest(q, y, x, own.w, ll_pred)) + value);

@@ -3,6 +3,7 @@
 
 #include "causal_decoder.h"
 #include "causal_encoder.h"
+#include "dependent_encoder.h"
 #include "color.h"
 #include "lifting.h"
 #include "network.h"
@@ -66,7 +67,7 @@ class TileMemory {
     const int row = padded(job.tile.w) + 2 * kPad;
     up_bytes_ = largest;
     const size_t lowest = size_t(full.h) * size_t(full.w) * sizeof(int32_t);
-    const size_t total = bytes + largest + lowest + size_t(row) * (sizeof(uint16_t) + sizeof(uint32_t)) +
+    const size_t total = bytes + largest + lowest + size_t(row) * (sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing)) +
                          size_t(job.planes) * kBands * sizeof(Context) + 256;
     block_ = static_cast<uint8_t*>(std::calloc(1, total));
     if (!block_) return;
@@ -79,6 +80,7 @@ class TileMemory {
     contexts_ = reinterpret_cast<Context*>(take(size_t(job.planes) * kBands * sizeof(Context)));
     lowest_ = reinterpret_cast<int32_t*>(take(lowest));
     base_ = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
+    trace_ = reinterpret_cast<Crossing*>(take(size_t(row) * sizeof(Crossing)));
     scaled_ = reinterpret_cast<uint32_t*>(at);
     at += size_t(row) * sizeof(uint32_t);
     up_ = at;
@@ -100,6 +102,7 @@ class TileMemory {
   Context& context(int plane, int j) { return contexts_[plane * kBands + j]; }
   uint16_t* base() { return base_; }
   uint32_t* scaled() { return scaled_; }
+  Crossing* trace() { return trace_; }
   int32_t* lowest() { return lowest_; }
 
   // The sources of band j of a plane; the parent is upsampled into the shared scratch.
@@ -128,6 +131,7 @@ class TileMemory {
   Context upsampled_ = {};
   uint16_t* base_ = nullptr;
   uint32_t* scaled_ = nullptr;
+  Crossing* trace_ = nullptr;
   int32_t* lowest_ = nullptr;
 };
 
@@ -150,6 +154,9 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, OpList* 
     if (j == 0)
       return encode_lowest<T>(ops, m, coding.set->ll_pred[coding.index], own, src, memory.base(), memory.lowest(),
                               planes + at, job.row_stride, coding.step[j], out, job.row_stride);
+    if (coding.set->trellis)
+      return encode_dependent<T>(ops, m, own, src, memory.base(), memory.scaled(), memory.trace(), planes + at,
+                                 job.row_stride, coding.step[j], coding.lambda[j], out, job.row_stride);
     return encode_band<T>(ops, m, own, src, memory.base(), memory.scaled(), planes + at, job.row_stride, coding.step[j],
                           coding.lambda[j], coding.step[j] ? job.rounding : 0, out, job.row_stride);
   };
@@ -189,10 +196,10 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
     const Sources src = memory.sources(job, p, j);
     Context& own = memory.context(p, j);
     if (j == 0)
-      return decode_band<T, true>(reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride,
+      return decode_band<T, true, false>(reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride,
                                   coding.step[j]);
-    return decode_band<T, false>(reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride,
-                                 coding.step[j]);
+    return (coding.set->trellis ? decode_band<T, false, true> : decode_band<T, false, false>)(
+        reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride, coding.step[j]);
   };
   int level = kLevels;
   for (int group = 0; group == 0 || level >= 1; ++group) {

@@ -20,7 +20,9 @@ constexpr int kBuckets = 48;
 constexpr int kTokens = 16;  // 0 .. 14 and the escape
 constexpr int kEscape = 15;
 constexpr int kKinds = 2;  // 0 ordinary, 1 before the first nonzero of a group known to hold one
-constexpr int kRows = kKinds * kBuckets;
+constexpr int kQuantizers = 2;  // of a trellis; a set without one uses the first alone
+constexpr int kRowsEach = kKinds * kBuckets;
+constexpr int kRows = kQuantizers * kRowsEach;
 constexpr int kSigns = 27;
 constexpr int kGroup = 16;
 constexpr int kMaxCompanded = 127;
@@ -54,6 +56,7 @@ constexpr int kMaxPlanes = 4;
 
 struct ParameterSet {
   int planes;
+  bool trellis;  // whether symbols take turns between two quantizers (dependent.h)
   int16_t ll_pred[kMaxPlanes][4];
   BandModel bands[kMaxPlanes * kBands];
 };
@@ -75,6 +78,7 @@ struct Logarithms {
 inline constexpr Logarithms kLogarithms{};
 
 struct ParameterArrays {  // all C-contiguous, shapes as in spec/entropy.md
+  int quantizers;  // 1 or 2
   const uint8_t* weights;
   const uint16_t *bias, *group_limit, *freq;
   const uint8_t* shift;
@@ -90,6 +94,8 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
   };
   auto set = std::make_unique<ParameterSet>();
   set->planes = planes;
+  set->trellis = a.quantizers == kQuantizers;
+  const size_t rows = size_t(a.quantizers) * kRowsEach;
   for (size_t k = 0; k < size_t(planes) * kBands; ++k) {
     BandModel& b = set->bands[k];
     const int plane = int(k / kBands), j = int(k % kBands);
@@ -111,8 +117,8 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
     if ((b.uses_parent && j < 4) || (b.uses_sibling[0] && orientation < 1) || (b.uses_sibling[1] && orientation < 2) ||
         (b.uses_color[0] && (plane < 1 || alpha)) || (b.uses_color[1] && (plane < 2 || alpha)))
       refuse("a weight on a source that does not exist", k);
-    for (int r = 0; r < kRows; ++r) {
-      const uint16_t* freq = a.freq + (k * kRows + size_t(r)) * kTokens;
+    for (size_t r = 0; r < rows; ++r) {
+      const uint16_t* freq = a.freq + (k * rows + r) * kTokens;
       uint32_t total = 0;
       for (int t = 0; t < kTokens; ++t) {
         total += freq[t];
@@ -123,7 +129,7 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
       for (uint32_t t = 1, sum = 0; t < kTokens; sum += freq[t++])
         b.tables.rest[r][t] = uint32_t((uint64_t(sum) << kBoundBits) / (kProbTotal - freq[0]));
       for (int i = 0; i < 3; ++i) {
-        b.recon[r][i] = a.recon[(k * kRows + size_t(r)) * 3 + size_t(i)];
+        b.recon[r][i] = a.recon[(k * rows + r) * 3 + size_t(i)];
         if (b.recon[r][i] < -63 || b.recon[r][i] > 63) refuse("a reconstruction offset of a step or more", k);
       }
     }

@@ -23,11 +23,12 @@ inline void sample_row(Random& random, uint16_t* freq, int flavor) {
 
 // flavor 0: ordinary; 1: tables with gaps; 2: nearly everything is zero; 3: the heaviest weights; 4: no weights,
 // large shifts; 5: flags everywhere.
-inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, int flavor) {
+inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, int flavor, bool trellis = false) {
+  const size_t rows = size_t(kRowsEach) * (trellis ? kQuantizers : 1);
   const size_t bands = size_t(planes) * kBands;
   std::vector<uint8_t> weights(bands * kTaps), shift(bands * kBuckets);
-  std::vector<uint16_t> bias(bands), limit(bands), freq(bands * kRows * kTokens), group(bands * kBuckets), sign(bands * kSigns);
-  std::vector<int8_t> recon(bands * kRows * 3);
+  std::vector<uint16_t> bias(bands), limit(bands), freq(bands * rows * kTokens), group(bands * kBuckets), sign(bands * kSigns);
+  std::vector<int8_t> recon(bands * rows * 3);
   std::vector<int16_t> predictor(size_t(planes) * 4);
   for (size_t k = 0; k < bands; ++k) {
     const int plane = int(k / kBands), j = int(k % kBands), orientation = j == 0 ? 0 : (j - 1) % 3;
@@ -44,16 +45,16 @@ inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, in
       weights[k * kTaps + size_t(i)] = uint8_t(w), budget -= w;
     }
     limit[k] = flavor == 5 ? 65535 : uint16_t(random.below(300));
-    for (size_t r = 0; r < kRows; ++r) sample_row(random, &freq[(k * kRows + r) * kTokens], flavor);
+    for (size_t r = 0; r < rows; ++r) sample_row(random, &freq[(k * rows + r) * kTokens], flavor);
     for (size_t c = 0; c < kBuckets; ++c) {
       shift[k * kBuckets + c] = uint8_t(random.below(flavor == 4 ? kMaxShift + 1 : 3));
       group[k * kBuckets + c] = uint16_t(1 + random.below(kProbTotal - 1));
     }
     for (size_t c = 0; c < kSigns; ++c) sign[k * kSigns + c] = uint16_t(1 + random.below(kProbTotal - 1));
-    for (size_t r = 0; r < kRows * 3; ++r) recon[k * kRows * 3 + r] = int8_t(int(random.below(127)) - 63);
+    for (size_t r = 0; r < rows * 3; ++r) recon[k * rows * 3 + r] = int8_t(int(random.below(127)) - 63);
   }
   for (int16_t& w : predictor) w = int16_t(int(random.below(1025)) - 512);
-  return build_parameter_set(planes, {weights.data(), bias.data(), limit.data(), freq.data(), shift.data(), group.data(),
+  return build_parameter_set(planes, {trellis ? kQuantizers : 1, weights.data(), bias.data(), limit.data(), freq.data(), shift.data(), group.data(),
                                       sign.data(), recon.data(), predictor.data()});
 }
 

@@ -80,7 +80,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const auto models = [] {
     Random random{99};
     std::vector<std::unique_ptr<ParameterSet>> sets;
-    for (int flavor = 0; flavor < 6; ++flavor) sets.push_back(sample_model(random, 4, flavor));
+    for (int flavor = 0; flavor < 6; ++flavor)
+      for (const bool trellis : {false, true}) sets.push_back(sample_model(random, 4, flavor, trellis));
     return sets;
   }();
   const ParameterSet& set = *models[data[6] % models.size()];

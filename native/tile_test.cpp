@@ -152,8 +152,9 @@ void damage_ends_alike_everywhere(Random& random, const ParameterSet& set) {
 
 int main() {
   Random random{5};
-  for (int model = 0; model < 6; ++model) {
-    const auto set = sample_model(random, 4, model);
+  for (int model = 0; model < 12; ++model) {
+    const bool trellis = model >= 6;
+    const auto set = sample_model(random, 4, model % 6, trellis);
     for (int round = 0; round < 60; ++round) {
       Case c;
       c.height = 1 + int(random.below(150)), c.width = 1 + int(random.below(150));
@@ -166,7 +167,7 @@ int main() {
       const int densities[] = {0, 1, 10, 60, 100};
       c.density = densities[random.below(5)];
       c.top = random.below(2) ? 200 : 32000;
-      c.step = random.below(2) ? 0 : 16 + random.below(3000);
+      c.step = !trellis && random.below(2) ? 0 : 16 + random.below(3000);
       c.lambda = c.step == 0 || random.below(2) ? 0 : random.below(2000);  // lossless knows no trade
       one_case<int16_t>(random, *set, c);
       // 16-bit pictures: larger coefficients, and steps larger by the same 257.

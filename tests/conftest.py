@@ -60,11 +60,13 @@ def random_arrays() -> Callable[..., dict[str, NDArray[Any]]]:
 
 @pytest.fixture(scope="session")
 def random_parameters() -> Callable[..., ParameterSet]:
-    """Return (seed, planes) -> such a parameter set."""
-    return lambda seed, planes: ParameterSet.of(_random_arrays(seed, planes))
+    """Return (seed, planes, trellis=False) -> such a parameter set."""
+    return lambda seed, planes, *, trellis=False: ParameterSet.of(
+        _random_arrays(seed, planes, 2 * KINDS if trellis else KINDS)
+    )
 
 
-def _random_arrays(seed: int, planes: int) -> dict[str, NDArray[Any]]:
+def _random_arrays(seed: int, planes: int, kinds: int = KINDS) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 14, (planes, BANDS, TAPS)).astype(np.uint8)
     weights[rng.random(weights.shape) < 0.3] = 0
@@ -74,7 +76,7 @@ def _random_arrays(seed: int, planes: int) -> dict[str, NDArray[Any]]:
         weights[:, band, 21 + 9 * orientation : 39] = 0
     for plane in range(planes):
         weights[plane, :, 39 + 9 * (plane if plane < 3 else 0) :] = 0
-    freq = rng.exponential(1.0, (planes, BANDS, KINDS, BUCKETS, TOKENS)) ** 3
+    freq = rng.exponential(1.0, (planes, BANDS, kinds, BUCKETS, TOKENS)) ** 3
     freq = np.floor(freq / freq.sum(axis=-1, keepdims=True) * 16000).astype(np.uint16)
     freq[..., TOKENS - 1] += 1
     freq[..., 0] += (16384 - freq.sum(axis=-1)).astype(np.uint16)
@@ -86,7 +88,7 @@ def _random_arrays(seed: int, planes: int) -> dict[str, NDArray[Any]]:
         "shift": rng.integers(0, 4, (planes, BANDS, BUCKETS)).astype(np.uint8),
         "group_freq": rng.integers(1, 16384, (planes, BANDS, BUCKETS)).astype(np.uint16),
         "sign_freq": rng.integers(1, 16384, (planes, BANDS, SIGNS)).astype(np.uint16),
-        "recon": rng.integers(-63, 64, (planes, BANDS, KINDS, BUCKETS, 3)).astype(np.int8),
+        "recon": rng.integers(-63, 64, (planes, BANDS, kinds, BUCKETS, 3)).astype(np.int8),
         "ll_pred": rng.integers(-512, 513, (planes, 4)).astype(np.int16),
         "ratio": rng.integers(200, 6000, (planes, BANDS)).astype(np.uint16),
     }

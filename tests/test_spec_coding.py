@@ -17,6 +17,7 @@ from laconic.entropy import causal, causal_reference, tables
 from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.entropy.learning_reference import RATES, Learning
 from laconic.errors import CorruptStream
+from laconic.quantize.dependent import NEXT_STATE
 from laconic.quantize.steps import EXP2, band_steps
 from laconic.transform import color, color_reference, lifting_reference
 from laconic.transform.network import Network
@@ -124,7 +125,8 @@ def test_the_table_of_arrays_is_the_program():
     rows = table(ENTROPY, "array")
     assert [row[0] for row in rows] == list(shapes)
     for name, kind, shape, *_ in rows:
-        assert (kind, shape) == (shapes[name][0], ", ".join(["P", *map(str, shapes[name][1])]))
+        sides = ["K" if name in {"freq", "recon"} and side == tables.KINDS else str(side) for side in shapes[name][1]]
+        assert (kind, shape) == (shapes[name][0], ", ".join(["P", *sides]))
     assert f"0 .. {tables.MAX_RATIO}" in {row[0]: row[3] for row in rows}["ratio"]
 
 
@@ -226,6 +228,11 @@ def test_the_rates_of_learning():
     for times, rate in table(ENTROPY, "times learned"):
         first, last = (int(part or 255) for part in re.fullmatch(r"(\d+) \.\. ?(\d*)", times).groups())  # type: ignore[union-attr]
         assert {RATES[u >> 4] for u in range(first, last + 1)} == {int(rate)}
+
+
+def test_the_states_of_the_trellis_are_the_program():
+    rows = [tuple(int(cell) for cell in row) for row in table(ENTROPY, "state")]
+    assert rows == [(state, *following) for state, following in enumerate(NEXT_STATE)]
 
 
 def test_tables_learn_as_in_the_example():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from laconic.quantize import rdo
+from laconic.quantize.dependent import NEXT_STATE, quantizers
 from laconic.quantize.steps import CODES, EXP2, band_steps, base_step, ideal_ratio
 from laconic.quantize.uniform import dequantize, quantize
 from laconic.transform import lifting
@@ -83,12 +84,18 @@ def test_ideal_ratios_are_the_norms_of_the_synthesis():
         assert ideal_ratio(1)[0, band] * norm == pytest.approx(1, abs=0.002)
 
 
-def test_the_weight_of_a_bit_scales_with_the_square_of_the_step():
-    ideal = ideal_ratio(3)
-    ratio = np.rint(ideal * 4096).astype(np.uint16)
-    same = rdo.lambdas(rdo.Rdo(0.1), ratio, ideal)
-    assert np.all(np.abs(same.astype(int) - round(0.1 * 4096)) <= 9)  # the ratios are rounded
-    half = rdo.lambdas(rdo.Rdo(0.1), ratio // 2, ideal)
-    assert np.allclose(half / same, 4, rtol=0.07)
-    assert not rdo.lambdas(rdo.Rdo(0.0), ratio, ideal).any()
-    assert rdo.for_effort(1).weight == 0 < rdo.for_effort(2).weight <= rdo.for_effort(10).weight
+def test_higher_efforts_weigh_bits_and_then_take_the_trellis():
+    assert np.array_equal(rdo.lambdas(rdo.Rdo(0.1), 2), np.full((2, 19), 410))
+    assert not rdo.lambdas(rdo.PLAIN, 3).any()
+    efforts = [rdo.for_effort(effort) for effort in range(1, 11)]
+    assert [effort.weight > 0 for effort in efforts] == [False] + [True] * 9
+    assert [effort.trellis for effort in efforts] == [False] * 3 + [True] * 7
+
+
+def test_the_second_quantizer_follows_the_parities_in_each_row():
+    magnitudes = np.array([[1, 0, 0, 0, 0, 0, 0, 0], [0, 1, 1, 0, 2, 0, 0, 0]])
+    dropped = np.zeros(magnitudes.shape, bool)
+    dropped[1, 5] = True
+    # State 0 takes an odd magnitude to 2, zeros from there to 1, 5, 7, 6, 3, 4 and back to 2.
+    assert quantizers(magnitudes, dropped).tolist() == [[0, 0, 1, 1, 1, 0, 1, 0], [0, 0, 0, 1, 0, 0, 0, 0]]
+    assert sorted(state for pair in NEXT_STATE for state in pair) == sorted([*range(8), *range(8)])

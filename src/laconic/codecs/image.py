@@ -6,7 +6,7 @@ the same pixels, on every machine and with any number of threads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ __all__ = [
 
 DEFAULT_QUALITY = 75
 DEFAULT_EFFORT = 5
+BEST_NETWORK_EFFORT = 8
+LATENTS_EFFORT = 3
 MAX_DECODED_PIXELS = 1 << 29
 """Pictures above 512 megapixels are not held whole; to a file they may go row by row (`stream`)."""
 FREE_PIXELS, MAX_PIXELS_PER_BYTE = 1 << 24, 1 << 16
@@ -83,12 +85,13 @@ class ImageCodec:
     lossless : bool
         Every pixel comes back exactly.
     effort : int
-        1 .. 10, higher is slower and never worse: 1 rounds, 2 and 3 onward weigh every symbol's error against its bits.
+        1 .. 10, higher is slower and smaller for the same quality: 1 rounds, 2 and 3 weigh every symbol's error against
+        its bits, 4 and more search the best path of dependent quantization, 8 and more ask for the better network.
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
     network : str
-        The decoder-side network the file asks for: "off", "fast", "best", or "auto", "fast" where the model has it.
-        It removes what quantization did; the coefficients are the same, and a decoder may choose another one.
+        The decoder-side network the file asks for: "off", "fast", "best", or "auto", "best" for efforts of 8 and more, else
+        "fast", where the model has it. It removes what quantization did; the coefficients are the same, and a decoder may choose another one.
     tile : int, optional
         Side in pixels of the squares that are coded on their own, a multiple of 64. None is 512, and 1024 for pictures
         of up to a megapixel, where each further stream would cost bytes that count.
@@ -169,7 +172,7 @@ class ImageCodec:
         self, analysis: Analysis, header: Header, workers: Workers, symbols: NDArray[np.int32] | None = None
     ) -> tuple[list[tuple[bytes, ...]], causal.TileCoding]:
         """Quantize and code an analyzed picture as a header says; returns streams by group and tile, and how."""
-        coding = tile_coding(header, analysis.model, rdo.for_effort(self.effort))
+        coding = tile_coding(header, analysis.model, self.decisions)
         grid = TileGrid.of(header)
 
         def code(tile: int) -> list[bytes]:
@@ -198,15 +201,21 @@ class ImageCodec:
             lossless=self.lossless,
             quality=self.target.header_quality,
             step_code=code,
-            parameter_set=0 if self.lossless else model.set_for(code),
+            parameter_set=0 if self.lossless else model.set_for(code, trellis=self.decisions.trellis),
             tile=self.tile or (SMALL_TILE if small else LARGE_TILE),
             cuts=SMALL_CUTS if small else LARGE_CUTS,
             network=0 if self.lossless else NETWORKS.index(self._network_of(model)),
         )
 
+    @property
+    def decisions(self) -> rdo.Rdo:
+        """How the quantizer decides at this effort."""
+        return rdo.for_effort(self.effort)
+
     def _network_of(self, model: ImageModel) -> str:
         if self.network == "auto":
-            return "fast" if "fast" in model.networks else "off"
+            asked = "best" if self.effort >= BEST_NETWORK_EFFORT else "fast"
+            return asked if asked in model.networks else "off"
         if self.network != "off" and self.network not in model.networks:
             raise UsageError(f"the model has no network {self.network!r}")
         return self.network
@@ -216,7 +225,9 @@ class ImageCodec:
         return decompress(data, jobs=self.jobs)
 
     def latents(self, picture: Any) -> Latents:
-        """Return the quantized coefficients that a file of this picture would hold: what a model can learn on.
+        """Return the quantized coefficients of a picture: what a model can learn on.
+
+        They are those of a file of effort 3 at most: beyond it, what a symbol stands for depends on those before it.
 
         Raises
         ------
@@ -231,7 +242,8 @@ class ImageCodec:
             analysis = Analysis.of(as_pixels(picture), lossless=self.lossless, workers=workers)
             code = 0 if self.target.quality is None else int(analysis.model.quality_codes[self.target.quality])
             symbols = np.zeros(analysis.planes.shape, np.int32)
-            _, coding = self.code_tiles(analysis, self.header_at(analysis, code), workers, symbols)
+            scalar = replace(self, effort=min(self.effort, LATENTS_EFFORT))
+            _, coding = scalar.code_tiles(analysis, scalar.header_at(analysis, code), workers, symbols)
             return Latents(symbols, coding.steps)
 
 

@@ -18,7 +18,7 @@ __all__ = ["Latents"]
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """Symbols of all bands, exactly those that the file holds.
+    """Symbols of all bands, those of a file of effort 3 at most.
 
     Attributes
     ----------

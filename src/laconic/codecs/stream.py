@@ -23,7 +23,6 @@ from laconic.container.mapped import forget
 from laconic.entropy import causal
 from laconic.errors import CorruptStream, LimitExceeded
 from laconic.models import default_model, find_model
-from laconic.quantize import rdo
 from laconic.quantize.steps import base_step_units
 from laconic.transform import color
 from laconic.transform.network import synthesize as synthesize_through
@@ -146,7 +145,7 @@ def _strip_rows(width: int) -> int:
 def _code(codec: ImageCodec, source: RowSource, model: ImageModel, spool: Spool, workers: Workers) -> None:
     """Code all tiles of a picture into a spool."""
     header = spool.header
-    coding = tile_coding(header, model, rdo.for_effort(codec.effort))
+    coding = tile_coding(header, model, codec.decisions)
     through = passage(header)
     analysis = RollingAnalysis(through, workers)
 

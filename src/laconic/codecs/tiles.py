@@ -11,7 +11,7 @@ from laconic.container.layout import BANDS, TileGrid, band_place, low_size
 from laconic.entropy import causal
 from laconic.errors import CorruptStream, UsageError
 from laconic.quantize import rdo
-from laconic.quantize.steps import band_steps, ideal_ratio
+from laconic.quantize.steps import band_steps
 from laconic.transform.lifting import Wavelet
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = N
     else:
         ratio = parameters.ratio[:color_planes]
         steps = band_steps(header.step_code, ratio, depth=header.depth)
-        weights = rdo.lambdas(decisions, ratio, ideal_ratio(color_planes))
+        weights = rdo.lambdas(decisions, color_planes)
     planes = [causal.PlaneCoding(parameters, p, p, steps[p], weights[p]) for p in range(color_planes)]
     if header.channels in (2, 4):
         planes.append(causal.PlaneCoding(model.lossless, ALPHA, 0, zeros, zeros))

@@ -14,6 +14,7 @@ import numpy as np
 
 from laconic.entropy.learning_reference import Learning, Table
 from laconic.errors import CorruptStream
+from laconic.quantize.dependent import NEXT_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -206,15 +207,26 @@ class TileReader:
                 dy, dx = tap // 5 - 2, tap % 5 - 2
                 base += weights[OWN + tap] * shifted(context, dy, dx, (height, width))[y]
             # "Each row is cut in groups of 16 from the tile's left edge; the last may be shorter."
+            # "Every row begins in state 0."
+            state = 0
             for left in range(0, width, GROUP):
-                self.pop_group_of_16(reader, plane, band, y, left, base, tables)
+                state = self.pop_group_of_16(reader, plane, band, y, left, base, tables, state)
 
     def pop_group_of_16(
-        self, reader: AbstractReader, plane: int, band: int, y: int, left: int, base: NDArray[Any], tables: Learning
-    ) -> None:
-        """Read up to 16 symbols of a row."""
+        self,
+        reader: AbstractReader,
+        plane: int,
+        band: int,
+        y: int,
+        left: int,
+        base: NDArray[Any],
+        tables: Learning,
+        state: int,
+    ) -> int:
+        """Read up to 16 symbols of a row; returns the state of the trellis after them."""
         model = self.planes[plane]
         parameters, index = model.parameters, model.index
+        trellis = parameters.trellis and band > 0
         context = self.contexts[plane][band]
         right = min(left + GROUP, context.shape[1])
         pending = zeros = False
@@ -237,7 +249,8 @@ class TileReader:
                 for tap in (10, 11):
                     if x >= 12 - tap:
                         activity += int(parameters.weights[index, band, tap]) * int(context[y, x - 12 + tap])
-                kind, scale = int(pending), bucket(activity)
+                # "In a set with a trellis, kinds 2 and 3 take the place of 0 and 1 in odd states."
+                kind, scale = int(pending) + 2 * (state & 1), bucket(activity)
                 # "The first letter of its first table stands for token 0, the second for another, ..."
                 token = self.pop_letter(reader, tables, ("zero", kind, scale))
                 if token:
@@ -256,6 +269,9 @@ class TileReader:
                 # "In the lowest band all of this codes residuals: the symbol is the prediction plus the residual."
                 value = clamp_lowest(predicted(self.symbols[plane][0], y, x, parameters.ll_pred[index]) + value)
             self.symbols[plane][band][y, x] = value
+            # "After a symbol the state follows the table below; after a group that is all zero it is 0."
+            state = NEXT_STATE[state][magnitude & 1] if trellis and not zeros else 0
+        return state
 
     def sign_context(self, plane: int, band: int, y: int, x: int) -> int:
         """Return the context of a sign, 0 .. 26."""

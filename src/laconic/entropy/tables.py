@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BANDS", "BUCKETS", "KINDS", "SIGNS", "TAPS", "TOKENS", "ParameterSet"]
 
 BANDS, TAPS, KINDS, BUCKETS, TOKENS, SIGNS = 19, 57, 2, 48, 16, 27
+QUANTIZERS = 2
 MAX_RATIO = 1 << 14  # at the largest step code of a 16-bit picture the step is then just below 2^32
 
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -97,6 +98,8 @@ class ParameterSet:
             if array is None:
                 raise ModelError(f"the model has no array {prefix + field.name}")
             planes = planes or (array.shape[0] if array.ndim else 0)
+            if field.name in ("freq", "recon") and array.ndim == 5 and array.shape[2] == KINDS * QUANTIZERS:
+                shape = (BANDS, KINDS * QUANTIZERS, *shape[2:])
             if array.dtype.name != kind or array.shape != (planes, *shape) or not 1 <= planes <= 4:
                 found, expected = f"{array.dtype.name}{array.shape}", f"{kind}{(planes, *shape)}"
                 raise ModelError(f"{prefix + field.name} is {found}, expected {expected}")
@@ -109,6 +112,11 @@ class ParameterSet:
     def planes(self) -> int:
         """Number of planes P."""
         return self.weights.shape[0]
+
+    @property
+    def trellis(self) -> bool:
+        """Whether symbols take turns between two quantizers; kinds 2 and 3 are those of the second."""
+        return self.freq.shape[2] > KINDS
 
     @cached_property
     def native(self) -> _native.ParameterSet:

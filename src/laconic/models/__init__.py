@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ImageModel", "default_model", "find_model", "load_model"]
 
 PHOTO = Path(__file__).with_name("photo.safetensors")
-KIND, VERSION = "laconic.image", "1"
+KIND, VERSIONS = "laconic.image", ("1", "2")
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
 NETWORKS = ("fast", "best")
@@ -40,11 +40,11 @@ class ImageModel:
     fingerprint : bytes
         8 bytes.
     lossy : tuple of ParameterSet
-        Planes Y, Cb, Cr; one set for each range of rates.
+        Planes Y, Cb, Cr; one set for each range of rates, then, in a model that has them, as many for the trellis.
     lossless : ParameterSet
         Planes Y, Co, Cg and alpha.
     set_codes : ndarray (S,) uint16
-        The first step code of each lossy set, ascending from 0.
+        The first step code of each range of rates, ascending from 0.
     quality_codes : ndarray (101,) uint16
         The step code of each quality.
     networks : dict of str to Network
@@ -58,9 +58,10 @@ class ImageModel:
     quality_codes: NDArray[np.uint16]
     networks: dict[str, Network]
 
-    def set_for(self, code: int) -> int:
-        """Return the number of the lossy set for a step code."""
-        return int(np.searchsorted(self.set_codes, code, side="right")) - 1
+    def set_for(self, code: int, *, trellis: bool = False) -> int:
+        """Return the number of the lossy set for a step code; of one without trellis if the model has no other."""
+        number = int(np.searchsorted(self.set_codes, code, side="right")) - 1
+        return number + len(self.set_codes) if trellis and len(self.lossy) > len(self.set_codes) else number
 
 
 def load_model(data: bytes) -> ImageModel:
@@ -74,7 +75,9 @@ def load_model(data: bytes) -> ImageModel:
     if len(data) > MAX_MODEL:
         raise ModelError(f"a model of {len(data)} bytes, at most {MAX_MODEL} are read")
     arrays = _arrays(data)
-    count = sum(name.endswith(".weights") and name.startswith("lossy") for name in arrays)
+    count, trellises = (
+        sum(name.endswith(".weights") and name.startswith(kind) for name in arrays) for kind in ("lossy", "trellis")
+    )
     codes = arrays.get("set_codes")
     qualities = arrays.get("quality_code")
     if (
@@ -86,11 +89,17 @@ def load_model(data: bytes) -> ImageModel:
         or np.any(np.diff(codes.astype(int)) <= 0)
     ):
         raise ModelError("set_codes must rise from 0, one for each lossy set")
+    if trellises not in {0, count}:
+        raise ModelError(f"{count} lossy sets and {trellises} for the trellis")
     if qualities is None or qualities.dtype != np.uint16 or qualities.shape != (101,) or qualities.max() > 767:
         raise ModelError("quality_code must hold 101 step codes")
     model = ImageModel(
         fingerprint=hashlib.sha256(data).digest()[:FINGERPRINT_BYTES],
-        lossy=tuple(ParameterSet.of(arrays, f"lossy{number}.") for number in range(count)),
+        lossy=tuple(
+            ParameterSet.of(arrays, f"{kind}{number}.")
+            for kind, numbers in (("lossy", count), ("trellis", trellises))
+            for number in range(numbers)
+        ),
         lossless=ParameterSet.of(arrays, "lossless."),
         set_codes=codes,
         quality_codes=qualities,
@@ -102,6 +111,10 @@ def load_model(data: bytes) -> ImageModel:
     )
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:
         raise ModelError("lossy sets have planes Y, Cb, Cr; the lossless set Y, Co, Cg and alpha")
+    if any(parameters.trellis != (number >= count) for number, parameters in enumerate(model.lossy)):
+        raise ModelError("sets for the trellis, and only they, have tables of two quantizers")
+    if model.lossless.trellis:
+        raise ModelError("the lossless set has no trellis")
     if any(not parameters.ratio.all() for parameters in model.lossy):
         raise ModelError("a lossy set has a step ratio of 0")
     return model
@@ -121,8 +134,8 @@ def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
     about = header.get("__metadata__", {})
     if about.get("kind") != KIND:
         raise ModelError(f"a model of kind {about.get('kind')!r}, expected {KIND!r}")
-    if about.get("version") != VERSION:
-        raise ModelError(f"a model of version {about.get('version')!r}, this program reads {VERSION!r}")
+    if about.get("version") not in VERSIONS:
+        raise ModelError(f"a model of version {about.get('version')!r}, this program reads {' and '.join(VERSIONS)}")
     return arrays
 
 

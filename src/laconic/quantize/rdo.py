@@ -1,9 +1,9 @@
 """Rate-distortion optimized quantization: how many bits a squared error is worth.
 
-The encoder chooses each symbol among its neighbors so that distortion + lambda * bits is least, with the true context
-and tables, and drops a whole quiet group when that is the better deal (`native/causal.h`). Distortion is counted in
-squared steps, so one lambda serves every rate; a band whose step training made coarser or finer than its share of the
-error asks for has its lambda scaled back, so that a bit costs the same squared error of the picture everywhere.
+The encoder chooses symbols so that distortion + lambda * bits is least, with the true contexts and tables, and drops a
+whole quiet group when that is the better deal (`native/causal_encoder.h`, `native/dependent_encoder.h`). Distortion is
+counted in squared steps of the band, so one lambda serves every rate, and every band whatever an error in it weighs:
+its step says that.
 """
 
 from __future__ import annotations
@@ -29,37 +29,32 @@ class Rdo:
         Squared steps a bit may cost; 0 rounds with a plain dead zone instead.
     rounding : int
         Of the plain quantizer, in 1/64 step: 32 rounds to nearest, less widens the dead zone.
+    trellis : bool
+        Dependent quantization, see `dependent.py`, where the model has parameter sets for it.
     """
 
     weight: float
     rounding: int = 24
+    trellis: bool = False
 
 
-PLAIN, FULL = Rdo(0.0), Rdo(0.09)
+PLAIN, SCALAR, TRELLIS = Rdo(0.0), Rdo(0.09), Rdo(0.078, trellis=True)
 
+BANDS = 19
+TRELLIS_EFFORT = 4
 UNITS = 4096  # lambda and distortion are in 1/4096 of a squared step
 
 
 def for_effort(effort: int) -> Rdo:
     """Return what an effort of 1 .. 10 stands for."""
-    return PLAIN if effort == 1 else FULL
+    return PLAIN if effort == 1 else SCALAR if effort < TRELLIS_EFFORT else TRELLIS
 
 
-def lambdas(rdo: Rdo, ratio: NDArray[np.uint16], ideal: NDArray[np.float64]) -> NDArray[np.uint32]:
+def lambdas(rdo: Rdo, planes: int) -> NDArray[np.uint32]:
     """Return the weight of a bit for every band.
-
-    Parameters
-    ----------
-    ratio : ndarray (P, 19) uint16
-        As in `steps.band_steps`.
-    ideal : ndarray (P, 19) float64
-        The ratio at which all bands contribute alike to the error of the picture.
 
     Returns
     -------
-    ndarray (P, 19) uint32, in 1/4096 of a squared step of the band for each bit
+    ndarray (planes, 19) uint32, in 1/4096 of a squared step of the band for each bit; 0 for plain rounding
     """
-    if rdo.weight == 0.0:
-        return np.zeros(ratio.shape, np.uint32)
-    scale = (ideal * 4096.0 / np.maximum(ratio, 1)) ** 2
-    return np.clip(np.rint(UNITS * rdo.weight * scale), 1, 1 << 20).astype(np.uint32)
+    return np.full((planes, BANDS), round(UNITS * rdo.weight), np.uint32)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from laconic.entropy.tables import BUCKETS, KINDS, SIGNS
+from laconic.entropy.tables import BUCKETS, KINDS, QUANTIZERS, SIGNS
+from laconic.quantize.dependent import quantizers
 from laconic.train.taps import Sources, bucket, weighted_sum
 
 __all__ = ["BINS", "BIN_LOW", "GROUP", "Counts", "bin_of", "count_band", "group_flags", "sign_index"]
@@ -43,11 +44,11 @@ class Counts:
 
     Attributes
     ----------
-    magnitudes : (P, 19, 2, 48, BINS) by kind, bucket and bin of the magnitude
+    magnitudes : (P, 19, K, 48, BINS) by kind, bucket and bin of the magnitude; K is 2 for each quantizer
     flags : (P, 19, 48, 2) by bucket and whether a flagged group was all zero
     groups : (P, 19, 48, 2) the same of all groups that a flag would be possible for
     signs : (P, 19, 27, 2) by sign context and whether negative
-    gaps : (P, 19, 2, 48, 3, 2) by kind, bucket and magnitude 1, 2, more: count, and the summed distance from the
+    gaps : (P, 19, K, 48, 3, 2) by kind, bucket and magnitude 1, 2, more: count, and the summed distance from the
         coefficient up to the whole step
     """
 
@@ -58,15 +59,16 @@ class Counts:
     gaps: np.ndarray
 
     @classmethod
-    def zeros(cls, planes: int, bands: int = 19) -> Counts:
+    def zeros(cls, planes: int, bands: int = 19, *, trellis: bool = False) -> Counts:
         """Counts of nothing."""
         head = (planes, bands)
+        kinds = KINDS * QUANTIZERS if trellis else KINDS
         return cls(
-            np.zeros((*head, KINDS, BUCKETS, BINS), np.float32),
+            np.zeros((*head, kinds, BUCKETS, BINS), np.float32),
             np.zeros((*head, BUCKETS, 2)),
             np.zeros((*head, BUCKETS, 2)),
             np.zeros((*head, SIGNS, 2)),
-            np.zeros((*head, KINDS, BUCKETS, 3, 2)),
+            np.zeros((*head, kinds, BUCKETS, 3, 2)),
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -148,6 +150,9 @@ def count_band(
         cells = np.bincount(g[where] * 2 + empty[where], minlength=2 * BUCKETS).reshape(BUCKETS, 2)
         getattr(into, name)[place] += weight * cells
     coded = kind >= 0
+    kinds = into.magnitudes.shape[2]
+    if kinds > KINDS and place[1] > 0:  # the lowest band has no trellis
+        kind = np.where(coded, kind + KINDS * quantizers(m, kind < 0).astype(np.int8), kind)
     cell = (kind[coded].astype(np.int64) * BUCKETS + k[coded]) * BINS + bin_of(m[coded])
     if cell.size:
         target = into.magnitudes[place].reshape(-1)
@@ -158,8 +163,8 @@ def count_band(
     into.signs[place] += weight * np.bincount(index * 2 + (q[nonzero] < 0), minlength=2 * SIGNS).reshape(SIGNS, 2)
     if values is not None:
         where = (kind[nonzero].astype(np.int64) * BUCKETS + k[nonzero]) * 3 + np.minimum(m[nonzero], 3) - 1
-        size = KINDS * BUCKETS * 3
-        shape = (KINDS, BUCKETS, 3)
+        size = kinds * BUCKETS * 3
+        shape = (kinds, BUCKETS, 3)
         into.gaps[place][..., 0] += weight * np.bincount(where, minlength=size).reshape(shape)
         gap = np.clip(m[nonzero] - values[nonzero], -1, 1)
         into.gaps[place][..., 1] += weight * np.bincount(where, gap, minlength=size).reshape(shape)

@@ -100,27 +100,32 @@ def magnitude_tables(magnitudes: np.ndarray, weights: np.ndarray, bias: int) -> 
 
     Parameters
     ----------
-    magnitudes : (2, 48, BINS) counts
+    magnitudes : (2, 48, BINS) counts, or (4, 48, BINS) of two quantizers
     weights : (57,), bias
         Of the band's context, for rows without samples.
 
     Returns
     -------
-    freq (2, 48, 16) uint16, shift (48,) uint8
+    freq (2, 48, 16) uint16 or (4, 48, 16), shift (48,) uint8
     """
-    counts = magnitudes.astype(np.float64)
+    counts = magnitudes.astype(np.float64).reshape(-1, KINDS, BUCKETS, magnitudes.shape[-1])
+    each = [_smoothed(of_quantizer, weights, bias) for of_quantizer in counts]
+    shift = np.maximum.accumulate([_choose_shift(row) for row in sum(rows[0] for rows in each)]).astype(np.uint8)
+    freq = np.zeros((len(each), KINDS, BUCKETS, TOKENS), np.uint16)
+    for b in range(BUCKETS):
+        token = np.minimum(BIN_LOW >> shift[b], ESCAPE)
+        for quantizer, kind in np.ndindex(freq.shape[:2]):
+            freq[quantizer, kind, b] = to_frequencies(np.bincount(token, each[quantizer][kind, b], TOKENS))
+    return freq.reshape(-1, BUCKETS, TOKENS), shift
+
+
+def _smoothed(counts: np.ndarray, weights: np.ndarray, bias: int) -> np.ndarray:
     means = _expected_means(counts[0], weights, bias)
     rows = np.stack([_smooth(counts[0], means), _smooth(counts[1], means)])
     known = rows[0] / rows[0].sum(1, keepdims=True)
     few = 200 / (200 + counts[1].sum(1))
     rows[1] += (few * 200)[:, None] * known
-    shift = np.maximum.accumulate([_choose_shift(row) for row in rows[0]]).astype(np.uint8)
-    freq = np.zeros((KINDS, BUCKETS, TOKENS), np.uint16)
-    for b in range(BUCKETS):
-        token = np.minimum(BIN_LOW >> shift[b], ESCAPE)
-        for kind in range(KINDS):
-            freq[kind, b] = to_frequencies(np.bincount(token, rows[kind, b], TOKENS))
-    return freq, shift
+    return rows
 
 
 def binary_frequency(counts: np.ndarray, prior: np.ndarray, strength: float) -> np.ndarray:
@@ -160,7 +165,9 @@ def sign_table(signs: np.ndarray) -> np.ndarray:
 
 
 def reconstruction_table(gaps: np.ndarray) -> np.ndarray:
-    """(2, 48, 3) int8 distance of the mean coefficient below its whole step, in 1/64 step, from (count, summed gap)."""
+    """(K, 48, 3) int8 distance of the mean coefficient below its whole step, in 1/64 step, from (count, summed gap)."""
+    if len(gaps) > KINDS:
+        return np.concatenate([reconstruction_table(gaps[:KINDS]), reconstruction_table(gaps[KINDS:])])
     count, gap = gaps[..., 0], gaps[..., 1]
     overall = gap.sum((0, 1)) / np.maximum(count.sum((0, 1)), 1e-9)
     near_count, near_gap = count.copy(), gap.copy()
@@ -169,4 +176,4 @@ def reconstruction_table(gaps: np.ndarray) -> np.ndarray:
         array[:, :-1] += source[:, 1:]
     base = (near_gap + 50 * overall) / (near_count + 50)
     mean = (gap + 50 * base) / (count + 50)
-    return np.clip(np.rint(mean * 64), -40, 60).astype(np.int8)
+    return np.clip(np.rint(mean * 64), -40, 63).astype(np.int8)

@@ -21,7 +21,7 @@ from laconic.transform.network import SCALE_BITS, Network
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["add_network", "to_integers"]
+__all__ = ["add_network", "from_integers", "to_integers"]
 
 LARGEST = 32000  # a little below 2^15, so that rounding never reaches it
 MOST_BITS = 20
@@ -52,6 +52,29 @@ def to_integers(arrays: dict[str, np.ndarray], about: dict[str, str]) -> dict[st
     integers["exponents"] = np.array(exponents, np.uint8)
     integers["codes"] = np.array([int(about["first_code"]), int(about["last_code"])], np.uint16)
     return integers
+
+
+def from_integers(network: Network) -> dict[str, np.ndarray]:
+    """Return the float arrays that `to_integers` would make a network of: training goes on from a model file.
+
+    Parameters
+    ----------
+    network : laconic.transform.network.Network
+
+    Returns
+    -------
+    dict of str to ndarray float32
+        As `network_model.Network.export` returns them.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for name, exponent in zip((*DENSE, "spread"), network.exponents.tolist(), strict=True):
+        weight = getattr(network, f"{name}_weight").astype(np.float32) * np.float32(2.0**-exponent)
+        arrays[f"{name}.weight"] = weight.reshape(*weight.shape[:2], 3, 3) if name == "spread" else weight
+    for name in SCALED:
+        for part in ("scale", "bias"):
+            integers = getattr(network, f"{name}_{part}")
+            arrays[f"{name}.{part}"] = (integers / (1 << SCALE_BITS)).astype(np.float32)
+    return arrays
 
 
 def add_network(model: Path, weights: Path, name: str, output: Path) -> None:

@@ -35,6 +35,7 @@ import torch
 from laconic.models import default_model
 from laconic.train.decoded_crops import BLOCK, UNIT, Photos, Pool, code_range, codes_to_train, through_codec, to_blocks
 from laconic.train.muon import Optimizer
+from laconic.train.network_export import from_integers
 from laconic.train.network_model import DECAYED, MATRICES, SIZES, Network, Shape, unit_step
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Plan:
     warm_up: int = 100
     seed: int = 0
     limit: float = 16.0
+    shipped: bool = False
+    """Start from the network of this size in the shipped model."""
     limit_from: float = 0.85
     """Share of the time after which activations are clamped as the integer runtime will clamp them."""
 
@@ -200,7 +203,8 @@ class Run:
         self.optimizer = Optimizer(
             network, DECAYED, MATRICES if plan.muon_rate else (), rate=plan.rate, muon_rate=plan.muon_rate
         )
-        self.theta = network.start(plan.seed)
+        shipped = default_model().networks[plan.size] if plan.shipped else None
+        self.theta = network.resumed(from_integers(shipped)) if shipped else network.start(plan.seed)
         self.average = self.theta.clone()
         self.step, self.seconds, self.recent = 0, 0.0, np.zeros((2, plan.batch))
         self.gains: dict[str, float] = {}
@@ -399,6 +403,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=Plan.rate)
     parser.add_argument("--muon-rate", type=float, default=Plan.muon_rate, help="0: AdamW alone")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--shipped", action="store_true", help="start from the shipped network of this size")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args(arguments)
@@ -412,6 +417,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rate=given.rate,
         muon_rate=given.muon_rate,
         seed=given.seed,
+        shipped=given.shipped,
     )
     size = SIZES[given.size]
     shape = Shape(given.channels or size.channels, given.blocks or size.blocks)

@@ -143,6 +143,21 @@ class Network:
         values["contract.weight"][:] = normal((n, c, EXPANSION * c), EXPANSION * c, 0.5 / math.sqrt(n))
         return torch.from_numpy(np.concatenate([v.ravel() for v in values.values()]))
 
+    def resumed(self, arrays: dict[str, np.ndarray]) -> torch.Tensor:
+        """Return the flat vector of exported arrays: the inverse of `export`.
+
+        Raises
+        ------
+        ValueError
+            Arrays of another shape.
+        """
+        parts: list[np.ndarray] = []
+        for name, dims in self.layout.items():
+            if arrays[name].shape != dims:
+                raise ValueError(f"{name} has shape {arrays[name].shape}, not {dims}")
+            parts.append(np.log(np.maximum(arrays[name], 1e-6)) if name.endswith(".scale") else arrays[name])
+        return torch.from_numpy(np.concatenate([part.ravel() for part in parts]).astype(np.float32))
+
     def at(self, theta: torch.Tensor, code: int, dtype: torch.dtype) -> dict[str, Any]:
         """Fold the scales and shifts of a step code: what a forward pass over a crop of that code needs."""
         v = self.views(theta)

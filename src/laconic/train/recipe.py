@@ -3,9 +3,10 @@
 Each round goes through the parameter sets; for each set it draws photos, quantizes them as the encoder would with the
 set as it stands (in the first round with a plain dead zone), and then
     weights   fits the context weights of each band on samples of neighbors and magnitudes,
-    limits    counts some photos to see where "all zero" flags pay,
+    limits    counts some photos to see where "all zero" flags pay (a set for the trellis keeps those it began with),
     counts    counts photos with those weights and limits and turns the counts into tables.
-The lossless set needs one round only, for its symbols do not depend on any table. A task is a pure function of the
+The lossless set needs one round only, for its symbols do not depend on any table. Sets for the trellis come last; each
+begins as the lossy set of its rates, its second quantizer as the first. A task is a pure function of the
 checkpoint and the seed, so a run that was stopped and resumed ends with the same bytes.
 """
 
@@ -92,6 +93,10 @@ class Plan:
         out = [(0, "lossless", stage) for stage in ("weights", "limits", "counts")]
         for number in range(self.rounds):
             out += [(number, name, stage) for name in names for stage in ("weights", "limits", "counts")]
+        trellises = [f"trellis{s}" for s in range(len(self.set_codes))]
+        out += [(0, name, "counts") for name in trellises]
+        for number in range(1, 1 + self.rounds):
+            out += [(number, name, stage) for name in trellises for stage in ("weights", "counts")]
         return out
 
 
@@ -120,6 +125,22 @@ class State:
         for name in ("set_codes", "steps"):
             about["plan"][name] = tuple(about["plan"][name])
         return cls(Plan(**about.pop("plan")), **about, arrays=arrays)
+
+
+TRELLIS_RATIO = 1.2
+"""Steps with a trellis over those without at equal quality, so that a step code and a network fit both."""
+
+
+def with_trellis(arrays: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
+    """Return the first arrays of a set for the trellis: those of the lossy set of its rates."""
+    new = {k: arrays[f"lossy{number}.{k}"].copy() for k in ("weights", "bias", "group_limit", "shift", "group_freq")}
+    new |= {k: arrays[f"lossy{number}.{k}"].copy() for k in ("sign_freq", "ll_pred")}
+    freq, recon, ratio = (arrays[f"lossy{number}.{k}"] for k in ("freq", "recon", "ratio"))
+    new["freq"] = np.concatenate([freq, freq], 2)
+    new["recon"] = np.concatenate([recon // 2, np.minimum(recon // 2 + 32, 63)], 2).astype(np.int8)
+    new["ratio"] = np.rint(ratio * TRELLIS_RATIO).astype(np.uint16)
+    new["ratio"][:, 0] = ratio[:, 0]  # the lowest band has no trellis
+    return {f"trellis{number}.{k}": v for k, v in new.items()}
 
 
 def step_ratio() -> np.ndarray:
@@ -173,12 +194,13 @@ class Trainer:
 
     def usable(self) -> bool:
         """Whether every set has tables, so that a model can be exported."""
-        names = ["lossless", *(f"lossy{s}" for s in range(len(self.state.plan.set_codes)))]
+        count = len(self.state.plan.set_codes)
+        names = ["lossless", *(f"{kind}{s}" for kind in ("lossy", "trellis") for s in range(count))]
         return all(f"{name}.freq" in self.state.arrays for name in names)
 
     def model(self) -> dict[str, np.ndarray]:
         """The arrays of the model file."""
-        out = {k: v for k, v in self.state.arrays.items() if k.startswith(("lossy", "lossless."))}
+        out = {k: v for k, v in self.state.arrays.items() if k.startswith(("lossy", "lossless.", "trellis"))}
         out["set_codes"] = np.asarray(self.state.plan.set_codes, np.uint16)
         out["quality_code"] = quality_codes()
         return out
@@ -205,10 +227,11 @@ class Trainer:
             planes = analyze(deepen(pixels, rng) if deep else pixels, lossless=True)
             symbols = code(planes, self._current(name), None, rdo.Rdo(0.0))
             return symbols, DEEP_WEIGHT if deep else 1.0, rng
-        low, high = self._codes(int(name[5:]))
+        trellis = name.startswith("trellis")
+        low, high = self._codes(int(name.removeprefix("trellis" if trellis else "lossy")))
+        first = f"{name}.freq" not in self.state.arrays and not trellis
         parameters = self._current(name)
-        first = f"{name}.freq" not in self.state.arrays
-        decisions = rdo.Rdo(0.0) if first else rdo.for_effort(5)
+        decisions = rdo.PLAIN if first else rdo.TRELLIS if trellis else rdo.SCALAR
         symbols = code(analyze(pixels, lossless=False), parameters, int(rng.integers(low, high)), decisions)
         return symbols, picture_weight(symbols), rng
 
@@ -221,6 +244,8 @@ class Trainer:
 
     def _current(self, name: str) -> ParameterSet:
         """The set as the round before left it."""
+        if name.startswith("trellis") and f"{name}.freq" not in self.state.arrays:
+            self.state.arrays |= with_trellis(self.state.arrays, int(name.removeprefix("trellis")))
         if f"{name}.freq" in self.state.arrays:
             return ParameterSet.of(self.state.arrays, f"{name}.")
         if f"{name}.ll_pred" not in self.state.arrays:
@@ -274,8 +299,11 @@ class Trainer:
     def _count(self, number: int, name: str, stage: str, total: int, deadline: float) -> Counts | None:
         """Count `total` photos, keeping the counts in the checkpoint; None if the deadline came first."""
         arrays = self.state.arrays
+        trellis = name.startswith("trellis")
+        if trellis:
+            self._keep(name)
         planes = len(arrays["next.weights"])
-        counts = Counts.zeros(planes)
+        counts = Counts.zeros(planes, trellis=trellis)
         if self.state.item:
             counts = Counts(**{k: arrays[f"counts.{k}"] for k in counts.arrays()})
         arrays.update({f"counts.{k}": v for k, v in counts.arrays().items()})
@@ -297,6 +325,12 @@ class Trainer:
         for k in counts.arrays():
             del arrays[f"counts.{k}"]
         return counts
+
+    def _keep(self, name: str) -> None:
+        """Keep of a set what no stage of this round has fitted anew."""
+        self._current(name)
+        for k in ("weights", "bias", "group_limit"):
+            self.state.arrays.setdefault(f"next.{k}", self.state.arrays[f"{name}.{k}"])
 
     def _limits(self, number: int, name: str, deadline: float) -> bool:
         counts = self._count(number, name, "limits", max(2, self.state.plan.photos // 6), deadline)
@@ -329,6 +363,6 @@ class Trainer:
             arrays[f"{name}.{k}"] = array if array.shape[:2] == counts.signs.shape[:2] else array.reshape(
                 *counts.signs.shape[:2], *array.shape[1:]
             )  # fmt: skip
-        if not lossless:
+        if name.startswith("lossy"):
             arrays[f"{name}.ratio"] = step_ratio()
         return True

@@ -11,7 +11,7 @@ from laconic.container.layout import BANDS, band_place, band_shape, low_size
 from laconic.entropy import causal
 from laconic.entropy.tables import BUCKETS, KINDS, SIGNS, TAPS, TOKENS, ParameterSet
 from laconic.quantize import rdo
-from laconic.quantize.steps import band_steps, ideal_ratio
+from laconic.quantize.steps import band_steps
 from laconic.transform import color, lifting
 from laconic.transform.workers import Workers
 
@@ -101,7 +101,7 @@ def code(
     else:
         ratio = parameters.ratio[:count]
         steps = band_steps(step_code, ratio, depth=depth)
-        weights = rdo.lambdas(decisions, ratio, ideal_ratio(count))
+        weights = rdo.lambdas(decisions, count)
     coding = causal.TileCoding(
         [causal.PlaneCoding(parameters, p, p if p < ALPHA else 0, steps[p], weights[p]) for p in range(count)],
         0,
