@@ -59,16 +59,16 @@ def configure(parser: options.CommandParser) -> None:
         metavar="1..10",
         type=options.in_range(int, 1, 10),
         help="higher is slower and smaller at the same quality. 1 rounds plainly; 2 and 3 weigh the error of each "
-        "symbol against its bits; 4 to 7 search the best path of dependent quantization; 8 to 10 also ask for the better "
-        "network, which takes more than twice the time to decompress (default: 5)",
+        "symbol against its bits; 4 to 7 search the best path of dependent quantization; 8 to 10 also ask for the "
+        "better network, which takes more than twice the time to decompress (default: 5)",
     )
     group.add_argument(
         "--enhance",
         dest="network",
         choices=["auto", "off", "fast", "best"],
         default="auto",
-        help="what decompress runs over the picture to take back a part of the loss: auto is fast, and best from effort "
-        "8 on. The size is the same; `laconic decompress -h` says what each costs (default: auto)",
+        help="what decompress runs over the picture to take back a part of the loss: auto is fast, and best from "
+        "effort 8 on. The size is the same; `laconic decompress -h` says what each costs (default: auto)",
     )
     output = options.add_output_options(parser)
     output.add_argument("--input-format", metavar="NAME", help="refuse inputs of another format (png, jpeg, tiff, ...)")

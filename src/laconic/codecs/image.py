@@ -90,8 +90,9 @@ class ImageCodec:
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
     network : str
-        The decoder-side network the file asks for: "off", "fast", "best", or "auto", "best" for efforts of 8 and more, else
-        "fast", where the model has it. It removes what quantization did; the coefficients are the same, and a decoder may choose another one.
+        The decoder-side network the file asks for: "off", "fast", "best", or "auto", "best" for efforts of 8 and more,
+        else "fast", where the model has it. It removes what quantization did; the coefficients are the same, and a
+        decoder may choose another one.
     tile : int, optional
         Side in pixels of the squares that are coded on their own, a multiple of 64. None is 512, and 1024 for pictures
         of up to a megapixel, where each further stream would cost bytes that count.
