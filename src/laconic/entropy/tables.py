@@ -91,6 +91,8 @@ class ParameterSet:
         taken: dict[str, Any] = {}
         planes = 0
         for field in fields(cls):
+            kind: str
+            shape: tuple[int, ...]
             kind, shape = _SHAPES[field.name]
             array = arrays.get(prefix + field.name)
             if array is None and field.name == "ratio":
