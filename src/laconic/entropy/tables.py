@@ -91,9 +91,7 @@ class ParameterSet:
         taken: dict[str, Any] = {}
         planes = 0
         for field in fields(cls):
-            kind: str
-            shape: tuple[int, ...]
-            kind, shape = _SHAPES[field.name]
+            kind, sides = _SHAPES[field.name]
             array = arrays.get(prefix + field.name)
             if array is None and field.name == "ratio":
                 array = np.zeros((planes, BANDS), np.uint16)
@@ -101,9 +99,9 @@ class ParameterSet:
                 raise ModelError(f"the model has no array {prefix + field.name}")
             planes = planes or (array.shape[0] if array.ndim else 0)
             if field.name in ("freq", "recon") and array.ndim == 5 and array.shape[2] == KINDS * QUANTIZERS:
-                shape = (BANDS, KINDS * QUANTIZERS, *shape[2:])
-            if array.dtype.name != kind or array.shape != (planes, *shape) or not 1 <= planes <= 4:
-                found, expected = f"{array.dtype.name}{array.shape}", f"{kind}{(planes, *shape)}"
+                sides = (BANDS, KINDS * QUANTIZERS, *sides[2:])
+            if array.dtype.name != kind or array.shape != (planes, *sides) or not 1 <= planes <= 4:
+                found, expected = f"{array.dtype.name}{array.shape}", f"{kind}{(planes, *sides)}"
                 raise ModelError(f"{prefix + field.name} is {found}, expected {expected}")
             taken[field.name] = np.ascontiguousarray(array)
         if taken["ratio"].max() > MAX_RATIO:
