@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import random
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from safetensors.numpy import load, save
 
 import laconic as lac
 from laconic import models
-from laconic.errors import MissingModel, ModelError
+from laconic.entropy.tables import ParameterSet
+from laconic.errors import MissingModel, ModelError, UsageError
 from laconic.models import default_model, find_model, load_model
 
 if TYPE_CHECKING:
@@ -51,7 +53,10 @@ def test_the_shipped_model_is_lawful():
     # A higher quality is a finer step.
     assert np.all(np.diff(model.quality_codes.astype(int)) < 0)
     assert all(model.set_for(int(code)) == number for number, code in enumerate(model.set_codes))
-    assert model.set_for(767) == len(model.lossy) - 1
+    assert model.set_for(767, "ssim") == len(model.lossy) - 1
+    numbers = [model.set_for(300, kind) for kind in models.SETS]
+    assert [model.kind_of(number) for number in numbers] == ["lossy", "trellis", "ssim"]
+    assert [model.lossy[number].trellis for number in numbers] == [False, True, True]
 
 
 def test_every_file_may_hold_whole_numbers_only():
@@ -63,6 +68,8 @@ def test_a_lawful_model_is_read(arrays: Arrays):
     model = load_model(save(arrays, ABOUT))
     assert len(model.lossy) == 2
     assert (model.set_for(299), model.set_for(300)) == (0, 1)
+    with pytest.raises(UsageError, match="trellis"):
+        model.set_for(0, "trellis")
     assert pickle.loads(pickle.dumps(model)).fingerprint == model.fingerprint
 
 
@@ -100,8 +107,26 @@ def test_missing_arrays_and_other_numbers_of_planes_are_refused(
             load_model(save({**arrays, **other}, ABOUT))
 
 
+def test_sets_with_a_trellis_come_in_full_numbers_and_have_two_quantizers(
+    arrays: Arrays, random_parameters: Callable[..., ParameterSet]
+):
+    def of(kind: str, numbers: int, *, trellis: bool) -> Arrays:
+        return {
+            f"{kind}{number}.{field.name}": getattr(random_parameters(number, 3, trellis=trellis), field.name)
+            for number in range(numbers)
+            for field in fields(ParameterSet)
+        }
+
+    model = load_model(save(arrays | of("trellis", 2, trellis=True), ABOUT))
+    assert [parameters.trellis for parameters in model.lossy] == [False, False, True, True]
+    assert (model.set_for(299, "trellis"), model.set_for(300, "trellis")) == (2, 3)
+    for wrong in (of("trellis", 1, trellis=True), of("trellis", 2, trellis=False), of("ssim", 2, trellis=True)):
+        with pytest.raises(ModelError):
+            load_model(save(arrays | wrong, ABOUT))
+
+
 @pytest.mark.parametrize(
-    "about", [{}, {"kind": "laconic.audio", "version": "1"}, {"kind": "laconic.image", "version": "2"}], ids=str
+    "about", [{}, {"kind": "laconic.audio", "version": "1"}, {"kind": "laconic.image", "version": "3"}], ids=str
 )
 def test_other_kinds_and_versions_are_refused(about: dict[str, str], arrays: Arrays):
     with pytest.raises(ModelError):

@@ -70,6 +70,12 @@ def configure(parser: options.CommandParser) -> None:
         help="what decompress runs over the picture to take back a part of the loss: auto is fast, and best from "
         "effort 8 on. The size is the same; `laconic decompress -h` says what each costs (default: auto)",
     )
+    group.add_argument(
+        "--tune",
+        choices=["psnr", "ssim"],
+        help="what errors are weighed by: psnr, or ssim for MS-SSIM, where coarse structure counts more than the "
+        "finest detail (default: psnr)",
+    )
     output = options.add_output_options(parser)
     output.add_argument("--input-format", metavar="NAME", help="refuse inputs of another format (png, jpeg, tiff, ...)")
     output.add_argument("--output-format", choices=["lac"], help="there is one; lets an output have any name")
@@ -251,7 +257,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """
     if arguments.network in {"fast", "best"}:
         options.check_network(arguments.network, lossless=arguments.lossless)
-    names = ("quality", "bpp", "psnr", "size", "effort", "network")
+    names = ("quality", "bpp", "psnr", "size", "effort", "network", "tune")
     settings = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     if arguments.lossless:
         settings["lossless"] = True

@@ -93,6 +93,9 @@ class ImageCodec:
         The decoder-side network the file asks for: "off", "fast", "best", or "auto", "best" for efforts of 8 and more,
         else "fast", where the model has it. It removes what quantization did; the coefficients are the same, and a
         decoder may choose another one.
+    tune : str
+        What errors are weighed by: "psnr", or "ssim" for MS-SSIM, where coarse structure counts more and the finest
+        detail less. It chooses the steps of the bands, and always takes the trellis.
     tile : int, optional
         Side in pixels of the squares that are coded on their own, a multiple of 64. None is 512, and 1024 for pictures
         of up to a megapixel, where each further stream would cost bytes that count.
@@ -111,6 +114,7 @@ class ImageCodec:
     effort: int = DEFAULT_EFFORT
     jobs: int | None = None
     network: str = "auto"
+    tune: str = "psnr"
     tile: int | None = None
     target: Target = field(init=False, repr=False, compare=False)
 
@@ -129,6 +133,10 @@ class ImageCodec:
             raise UsageError(f"effort is {self.effort}, expected 1 .. 10")
         if self.network not in {"auto", *NETWORKS}:
             raise UsageError(f"network is {self.network!r}, expected auto, off, fast or best")
+        if self.tune not in {"psnr", "ssim"}:
+            raise UsageError(f"tune is {self.tune!r}, expected psnr or ssim")
+        if self.lossless and self.tune != "psnr":
+            raise UsageError("a lossless file has no errors to tune")
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"jobs is {self.jobs}, expected at least 1")
         if self.tile is not None and (self.tile % 64 or not 64 <= self.tile <= 255 * 64):
@@ -202,7 +210,7 @@ class ImageCodec:
             lossless=self.lossless,
             quality=self.target.header_quality,
             step_code=code,
-            parameter_set=0 if self.lossless else model.set_for(code, trellis=self.decisions.trellis),
+            parameter_set=0 if self.lossless else model.set_for(code, self._kind_of(model)),
             tile=self.tile or (SMALL_TILE if small else LARGE_TILE),
             cuts=SMALL_CUTS if small else LARGE_CUTS,
             network=0 if self.lossless else NETWORKS.index(self._network_of(model)),
@@ -212,6 +220,11 @@ class ImageCodec:
     def decisions(self) -> rdo.Rdo:
         """How the quantizer decides at this effort."""
         return rdo.for_effort(self.effort)
+
+    def _kind_of(self, model: ImageModel) -> str:
+        if self.tune == "ssim":
+            return "ssim"
+        return "trellis" if self.decisions.trellis and model.has("trellis") else "lossy"
 
     def _network_of(self, model: ImageModel) -> str:
         if self.network == "auto":
@@ -243,7 +256,7 @@ class ImageCodec:
             analysis = Analysis.of(as_pixels(picture), lossless=self.lossless, workers=workers)
             code = 0 if self.target.quality is None else int(analysis.model.quality_codes[self.target.quality])
             symbols = np.zeros(analysis.planes.shape, np.int32)
-            scalar = replace(self, effort=min(self.effort, LATENTS_EFFORT))
+            scalar = replace(self, effort=min(self.effort, LATENTS_EFFORT), tune="psnr")
             _, coding = scalar.code_tiles(analysis, scalar.header_at(analysis, code), workers, symbols)
             return Latents(symbols, coding.steps)
 
@@ -273,6 +286,7 @@ def compress(
     lossless: bool = False,
     effort: int = DEFAULT_EFFORT,
     network: str = "auto",
+    tune: str = "psnr",
     jobs: int | None = None,
     icc: bytes | None = None,
     exif: bytes | None = None,
@@ -284,7 +298,7 @@ def compress(
     ----------
     picture : ndarray (H, W) or (H, W, C) uint8 or uint16, path, or PIL image
         A path brings its own metadata; `icc`, `exif`, `xmp` replace them.
-    quality, bpp, psnr, size, lossless, effort, network, jobs
+    quality, bpp, psnr, size, lossless, effort, network, tune, jobs
         See `ImageCodec`.
 
     Returns
@@ -297,8 +311,9 @@ def compress(
         As their names say.
     """
     codec = ImageCodec(
-        quality=quality, bpp=bpp, psnr=psnr, size=size, lossless=lossless, effort=effort, network=network, jobs=jobs
-    )
+        quality=quality, bpp=bpp, psnr=psnr, size=size, lossless=lossless, effort=effort, network=network, tune=tune,
+        jobs=jobs,
+    )  # fmt: skip
     if not isinstance(picture, np.ndarray):
         from laconic.codecs.pixels import load_picture
 

@@ -98,7 +98,7 @@ class ParameterSet:
             if array is None:
                 raise ModelError(f"the model has no array {prefix + field.name}")
             planes = planes or (array.shape[0] if array.ndim else 0)
-            if field.name in ("freq", "recon") and array.ndim == 5 and array.shape[2] == KINDS * QUANTIZERS:
+            if field.name in ("freq", "recon") and array.shape[2:3] == (KINDS * QUANTIZERS,):
                 sides = (BANDS, KINDS * QUANTIZERS, *sides[2:])
             if array.dtype.name != kind or array.shape != (planes, *sides) or not 1 <= planes <= 4:
                 found, expected = f"{array.dtype.name}{array.shape}", f"{kind}{(planes, *sides)}"

@@ -16,19 +16,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from laconic.entropy.tables import ParameterSet
-from laconic.errors import MissingModel, ModelError
+from laconic.errors import MissingModel, ModelError, UsageError
 from laconic.transform.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ImageModel", "default_model", "find_model", "load_model"]
+__all__ = ["SETS", "ImageModel", "default_model", "find_model", "load_model"]
 
 PHOTO = Path(__file__).with_name("photo.safetensors")
 KIND, VERSIONS = "laconic.image", ("1", "2")
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
 NETWORKS = ("fast", "best")
+SETS = ("lossy", "trellis", "ssim")
+"""Without a trellis; with one; with one, and steps that serve MS-SSIM."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class ImageModel:
     fingerprint : bytes
         8 bytes.
     lossy : tuple of ParameterSet
-        Planes Y, Cb, Cr; one set for each range of rates, then, in a model that has them, as many for the trellis.
+        Planes Y, Cb, Cr; one set for each range of rates, of each of `SETS` that the model has, in this order.
     lossless : ParameterSet
         Planes Y, Co, Cg and alpha.
     set_codes : ndarray (S,) uint16
@@ -58,10 +60,25 @@ class ImageModel:
     quality_codes: NDArray[np.uint16]
     networks: dict[str, Network]
 
-    def set_for(self, code: int, *, trellis: bool = False) -> int:
-        """Return the number of the lossy set for a step code; of one without trellis if the model has no other."""
-        number = int(np.searchsorted(self.set_codes, code, side="right")) - 1
-        return number + len(self.set_codes) if trellis and len(self.lossy) > len(self.set_codes) else number
+    def set_for(self, code: int, kind: str = "lossy") -> int:
+        """Return the number of the lossy set of a kind of `SETS` for a step code.
+
+        Raises
+        ------
+        UsageError
+            The model has no such sets.
+        """
+        if not self.has(kind):
+            raise UsageError(f"the model has no sets {kind!r}")
+        return SETS.index(kind) * len(self.set_codes) + int(np.searchsorted(self.set_codes, code, side="right")) - 1
+
+    def has(self, kind: str) -> bool:
+        """Tell whether the model has sets of a kind of `SETS`."""
+        return len(self.lossy) > SETS.index(kind) * len(self.set_codes)
+
+    def kind_of(self, number: int) -> str:
+        """Return which of `SETS` a lossy set belongs to."""
+        return SETS[number // len(self.set_codes)]
 
 
 def load_model(data: bytes) -> ImageModel:
@@ -75,9 +92,8 @@ def load_model(data: bytes) -> ImageModel:
     if len(data) > MAX_MODEL:
         raise ModelError(f"a model of {len(data)} bytes, at most {MAX_MODEL} are read")
     arrays = _arrays(data)
-    count, trellises = (
-        sum(name.endswith(".weights") and name.startswith(kind) for name in arrays) for kind in ("lossy", "trellis")
-    )
+    counts = [sum(name.endswith(".weights") and name.startswith(kind) for name in arrays) for kind in SETS]
+    count = counts[0]
     codes = arrays.get("set_codes")
     qualities = arrays.get("quality_code")
     if (
@@ -89,15 +105,16 @@ def load_model(data: bytes) -> ImageModel:
         or np.any(np.diff(codes.astype(int)) <= 0)
     ):
         raise ModelError("set_codes must rise from 0, one for each lossy set")
-    if trellises not in {0, count}:
-        raise ModelError(f"{count} lossy sets and {trellises} for the trellis")
+    if sorted(counts, reverse=True) != counts or not set(counts) <= {0, count}:
+        found = ", ".join(f"{number} {kind}" for kind, number in zip(SETS, counts, strict=True))
+        raise ModelError(f"as many sets of each kind are expected, or none of the last: {found}")
     if qualities is None or qualities.dtype != np.uint16 or qualities.shape != (101,) or qualities.max() > 767:
         raise ModelError("quality_code must hold 101 step codes")
     model = ImageModel(
         fingerprint=hashlib.sha256(data).digest()[:FINGERPRINT_BYTES],
         lossy=tuple(
             ParameterSet.of(arrays, f"{kind}{number}.")
-            for kind, numbers in (("lossy", count), ("trellis", trellises))
+            for kind, numbers in zip(SETS, counts, strict=True)
             for number in range(numbers)
         ),
         lossless=ParameterSet.of(arrays, "lossless."),
@@ -111,10 +128,10 @@ def load_model(data: bytes) -> ImageModel:
     )
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:
         raise ModelError("lossy sets have planes Y, Cb, Cr; the lossless set Y, Co, Cg and alpha")
-    if any(parameters.trellis != (number >= count) for number, parameters in enumerate(model.lossy)):
-        raise ModelError("sets for the trellis, and only they, have tables of two quantizers")
-    if model.lossless.trellis:
-        raise ModelError("the lossless set has no trellis")
+    if model.lossless.trellis or any(
+        parameters.trellis != (number >= count) for number, parameters in enumerate(model.lossy)
+    ):
+        raise ModelError("sets with a trellis, and only they, have tables of two quantizers")
     if any(not parameters.ratio.all() for parameters in model.lossy):
         raise ModelError("a lossy set has a step ratio of 0")
     return model

@@ -34,6 +34,9 @@ BLOCK = 4
 UNIT = 4096.0
 """Planes are in 1/16 pixel units; divided by this, 8-bit pictures lie in -0.5 .. 0.5."""
 
+SSIM_SHARE = 0.2
+"""Of the regions, those coded with the steps of ``tune="ssim"``."""
+
 REGION = 320
 USES = 3
 """Regions of this many pixels a side are coded at once and cut about this often, each time at another place."""
@@ -77,9 +80,9 @@ def codes_to_train(model: ImageModel) -> np.ndarray:
     return np.sort(np.concatenate([np.linspace(first, last, 1000), by_quality]))
 
 
-def through_codec(pixels: np.ndarray, code: int, effort: int = 5) -> Pair:
+def through_codec(pixels: np.ndarray, code: int, effort: int = 5, tune: str = "psnr") -> Pair:
     """Encode and decode pixels (H, W, 3) uint8 at a step code, stopping before color synthesis."""
-    codec = ImageCodec(effort=effort, jobs=1, tile=64 * -(-max(pixels.shape[:2]) // 64))
+    codec = ImageCodec(effort=effort, tune=tune, jobs=1, tile=64 * -(-max(pixels.shape[:2]) // 64))
     with Workers(1) as workers:
         original = color.analyze(pixels, lossless=False, workers=workers)
         planes = original.copy()
@@ -137,7 +140,8 @@ class Photos:
             region = region[::-1]
         if rng.random() < 0.5:
             region = region.swapaxes(0, 1)
-        return through_codec(np.ascontiguousarray(region), code)
+        tune = "ssim" if rng.random() < SSIM_SHARE and default_model().has("ssim") else "psnr"
+        return through_codec(np.ascontiguousarray(region), code, tune=tune)
 
     def held_out(self, count: int, side: int) -> list[np.ndarray]:
         """Return the middle `side` x `side` pixels of `count` held-out photos."""

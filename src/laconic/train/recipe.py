@@ -6,7 +6,8 @@ set as it stands (in the first round with a plain dead zone), and then
     limits    counts some photos to see where "all zero" flags pay (a set for the trellis keeps those it began with),
     counts    counts photos with those weights and limits and turns the counts into tables.
 The lossless set needs one round only, for its symbols do not depend on any table. Sets for the trellis come last; each
-begins as the lossy set of its rates, its second quantizer as the first. A task is a pure function of the
+begins as the lossy set of its rates, its second quantizer as the first. Those for MS-SSIM take from them all but the
+tables and the steps. A task is a pure function of the
 checkpoint and the seed, so a run that was stopped and resumed ends with the same bytes.
 """
 
@@ -21,7 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from laconic.entropy.tables import BANDS, ParameterSet
+from laconic.container.layout import band_place
+from laconic.entropy.tables import BANDS, MAX_RATIO, ParameterSet
+from laconic.models import SETS
 from laconic.quantize import rdo
 from laconic.quantize.steps import CODES, ideal_ratio
 from laconic.signals.atomic import replacing
@@ -97,7 +100,7 @@ class Plan:
         out += [(0, name, "counts") for name in trellises]
         for number in range(1, 1 + self.rounds):
             out += [(number, name, stage) for name in trellises for stage in ("weights", "counts")]
-        return out
+        return out + [(0, f"ssim{s}", "counts") for s in range(len(self.set_codes))]
 
 
 @dataclass
@@ -130,6 +133,34 @@ class State:
 TRELLIS_RATIO = 1.2
 """Steps with a trellis over those without at equal quality, so that a step code and a network fit both."""
 
+SSIM_RATIO = {0: 0.74, 6: 0.77, 5: 0.66, 4: 0.57, 3: 0.65, 2: 0.95, 1: 1.96}
+SSIM_DIAGONAL = {3: 0.78, 2: 1.27, 1: 3.18}
+"""Steps of HL and LH, and of HH where it differs, over those that serve PSNR, by level; 0 is the lowest band. What
+noise in each band costs of MS-SSIM over what it costs of the squared error was measured on held-out photos, at three
+rates; the square roots of these ratios, to the power of 1.3, did best (bench/results/training.json)."""
+
+
+def ssim_ratio(ratio: np.ndarray) -> np.ndarray:
+    """Turn steps (P, 19) uint16 that serve PSNR into those that serve MS-SSIM."""
+
+    def factor(band: int) -> float:
+        level, orientation = band_place(band)
+        diagonal = orientation == 2 and level in SSIM_DIAGONAL
+        return SSIM_DIAGONAL[level] if diagonal else SSIM_RATIO[level if orientation >= 0 else 0]
+
+    factors = [factor(band) for band in range(BANDS)]
+    return np.minimum(np.rint(ratio * np.array(factors)), MAX_RATIO).astype(np.uint16)
+
+
+def number_of(name: str) -> int:
+    """Return the number at the end of the name of a set."""
+    return int(name.lstrip("abcdefghijklmnopqrstuvwxyz"))
+
+
+def has_trellis(name: str) -> bool:
+    """Tell whether the set of this name codes with a trellis."""
+    return name.startswith(("trellis", "ssim"))
+
 
 def with_trellis(arrays: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
     """Return the first arrays of a set for the trellis: those of the lossy set of its rates."""
@@ -141,6 +172,13 @@ def with_trellis(arrays: dict[str, np.ndarray], number: int) -> dict[str, np.nda
     new["ratio"] = np.rint(ratio * TRELLIS_RATIO).astype(np.uint16)
     new["ratio"][:, 0] = ratio[:, 0]  # the lowest band has no trellis
     return {f"trellis{number}.{k}": v for k, v in new.items()}
+
+
+def for_ssim(arrays: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
+    """Return the first arrays of a set for MS-SSIM: those of the trellis set of its rates, but for the steps."""
+    prefix = f"trellis{number}."
+    new = {k.replace("trellis", "ssim"): v.copy() for k, v in arrays.items() if k.startswith(prefix)}
+    return new | {f"ssim{number}.ratio": ssim_ratio(arrays[f"{prefix}ratio"])}
 
 
 def step_ratio() -> np.ndarray:
@@ -195,12 +233,12 @@ class Trainer:
     def usable(self) -> bool:
         """Whether every set has tables, so that a model can be exported."""
         count = len(self.state.plan.set_codes)
-        names = ["lossless", *(f"{kind}{s}" for kind in ("lossy", "trellis") for s in range(count))]
+        names = ["lossless", *(f"{kind}{s}" for kind in SETS for s in range(count))]
         return all(f"{name}.freq" in self.state.arrays for name in names)
 
     def model(self) -> dict[str, np.ndarray]:
         """The arrays of the model file."""
-        out = {k: v for k, v in self.state.arrays.items() if k.startswith(("lossy", "lossless.", "trellis"))}
+        out = {k: v for k, v in self.state.arrays.items() if k.startswith((*SETS, "lossless."))}
         out["set_codes"] = np.asarray(self.state.plan.set_codes, np.uint16)
         out["quality_code"] = quality_codes()
         return out
@@ -227,8 +265,8 @@ class Trainer:
             planes = analyze(deepen(pixels, rng) if deep else pixels, lossless=True)
             symbols = code(planes, self._current(name), None, rdo.Rdo(0.0))
             return symbols, DEEP_WEIGHT if deep else 1.0, rng
-        trellis = name.startswith("trellis")
-        low, high = self._codes(int(name.removeprefix("trellis" if trellis else "lossy")))
+        trellis = has_trellis(name)
+        low, high = self._codes(number_of(name))
         first = f"{name}.freq" not in self.state.arrays and not trellis
         parameters = self._current(name)
         decisions = rdo.PLAIN if first else rdo.TRELLIS if trellis else rdo.SCALAR
@@ -244,8 +282,9 @@ class Trainer:
 
     def _current(self, name: str) -> ParameterSet:
         """The set as the round before left it."""
-        if name.startswith("trellis") and f"{name}.freq" not in self.state.arrays:
-            self.state.arrays |= with_trellis(self.state.arrays, int(name.removeprefix("trellis")))
+        if has_trellis(name) and f"{name}.freq" not in self.state.arrays:
+            first = with_trellis if name.startswith("trellis") else for_ssim
+            self.state.arrays |= first(self.state.arrays, number_of(name))
         if f"{name}.freq" in self.state.arrays:
             return ParameterSet.of(self.state.arrays, f"{name}.")
         if f"{name}.ll_pred" not in self.state.arrays:
@@ -299,7 +338,7 @@ class Trainer:
     def _count(self, number: int, name: str, stage: str, total: int, deadline: float) -> Counts | None:
         """Count `total` photos, keeping the counts in the checkpoint; None if the deadline came first."""
         arrays = self.state.arrays
-        trellis = name.startswith("trellis")
+        trellis = has_trellis(name)
         if trellis:
             self._keep(name)
         planes = len(arrays["next.weights"])
