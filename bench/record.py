@@ -30,10 +30,15 @@ def data(*parts: str) -> Path:
     return path
 
 
-def kodak() -> list[Picture]:
-    """The Kodak photos; LACONIC_LIMIT=3 takes the first three, for a quick trial that is not written."""
+def photos(folder: str) -> list[Picture]:
+    """The photos of a folder; LACONIC_LIMIT=3 takes the first three, for a quick trial that is not written."""
     limit = os.environ.get("LACONIC_LIMIT")
-    return load_pictures(data("kodak"))[: int(limit) if limit else None]
+    return load_pictures(data(folder))[: int(limit) if limit else None]
+
+
+def kodak() -> list[Picture]:
+    """The Kodak photos."""
+    return photos("kodak")
 
 
 def claim(text: str, value: float, bound: float, *, at_most: bool) -> dict[str, Any]:

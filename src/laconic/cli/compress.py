@@ -65,10 +65,11 @@ def configure(parser: options.CommandParser) -> None:
     group.add_argument(
         "--enhance",
         dest="network",
-        choices=["auto", "off", "fast", "best"],
+        choices=["auto", "off", "fast", "best", "ssim"],
         default="auto",
-        help="what decompress runs over the picture to take back a part of the loss: auto is fast, and best from "
-        "effort 8 on. The size is the same; `laconic decompress -h` says what each costs (default: auto)",
+        help="what decompress runs over the picture to take back a part of the loss: auto is fast, best from "
+        "effort 8 on, and ssim with --tune ssim. The size is the same; `laconic decompress -h` says what each "
+        "costs (default: auto)",
     )
     group.add_argument(
         "--tune",
@@ -255,7 +256,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     UsageError
         A network that does not exist; asked before any work is done.
     """
-    if arguments.network in {"fast", "best"}:
+    if arguments.network in {"fast", "best", "ssim"}:
         options.check_network(arguments.network, lossless=arguments.lossless)
     names = ("quality", "bpp", "psnr", "size", "effort", "network", "tune")
     settings = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

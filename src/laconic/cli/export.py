@@ -23,7 +23,7 @@ def configure(parser: options.CommandParser) -> None:
         "the corrected planes. It computes in floating point: near to what laconic shows, not equal to the bit.\n"
         'Needs onnx: pip install "laconic[onnx]"'
     )
-    parser.add_argument("network", choices=["fast", "best"], help="which network of the model")
+    parser.add_argument("network", choices=["fast", "best", "ssim"], help="which network of the model")
     parser.add_argument("--onnx", action="store_true", required=True, help="the format; there is one so far")
     parser.add_argument("--model", metavar="FILE", help="take the network of this model (default: the installed one)")
     parser.add_argument("-o", "--output", metavar="FILE", help="default: NETWORK.onnx; - is stdout")

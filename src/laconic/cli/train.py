@@ -45,7 +45,7 @@ def configure(parser: options.CommandParser) -> None:
         type=_codes,
         help="first step code of each lossy parameter set, such as 0,256,384",
     )
-    parser.add_argument("--size", choices=["fast", "best"], help="which network to train (default: best)")
+    parser.add_argument("--size", choices=["fast", "best", "ssim"], help="which network to train (default: best)")
     parser.add_argument("--log", metavar="FILE", type=Path, help="append the run and its held-out figures to this JSON")
     parser.add_argument("-f", "--force", action="store_true", help="replace an existing model")
     options.add_console_options(parser)

@@ -90,9 +90,9 @@ class ImageCodec:
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
     network : str
-        The decoder-side network the file asks for: "off", "fast", "best", or "auto", "best" for efforts of 8 and more,
-        else "fast", where the model has it. It removes what quantization did; the coefficients are the same, and a
-        decoder may choose another one.
+        The decoder-side network the file asks for: "off", "fast", "best", "ssim", or "auto": "ssim" for files tuned so,
+        else "best" for efforts of 8 and more, else "fast". It removes what quantization did; the coefficients are the
+        same, and a decoder may choose another one.
     tune : str
         What errors are weighed by: "psnr", or "ssim" for MS-SSIM, where coarse structure counts more and the finest
         detail less. It chooses the steps of the bands, and always takes the trellis.
@@ -132,7 +132,7 @@ class ImageCodec:
         if not 1 <= self.effort <= 10:
             raise UsageError(f"effort is {self.effort}, expected 1 .. 10")
         if self.network not in {"auto", *NETWORKS}:
-            raise UsageError(f"network is {self.network!r}, expected auto, off, fast or best")
+            raise UsageError(f"network is {self.network!r}, expected auto, {', '.join(NETWORKS)}")
         if self.tune not in {"psnr", "ssim"}:
             raise UsageError(f"tune is {self.tune!r}, expected psnr or ssim")
         if self.lossless and self.tune != "psnr":
@@ -228,8 +228,10 @@ class ImageCodec:
 
     def _network_of(self, model: ImageModel) -> str:
         if self.network == "auto":
-            asked = "best" if self.effort >= BEST_NETWORK_EFFORT else "fast"
-            return asked if asked in model.networks else "off"
+            wanted = ("best", "fast") if self.effort >= BEST_NETWORK_EFFORT else ("fast",)
+            if self.tune == "ssim":
+                wanted = ("ssim", *wanted)
+            return next((name for name in wanted if name in model.networks), "off")
         if self.network != "off" and self.network not in model.networks:
             raise UsageError(f"the model has no network {self.network!r}")
         return self.network
@@ -366,7 +368,7 @@ def restore(
     ----------
     data : bytes-like, or path
     network : str, optional
-        The decoder-side network to use in place of the one the file names: "off", "fast" or "best".
+        The decoder-side network to use in place of the one the file names: "off", "fast", "best" or "ssim".
     region : (x, y, width, height), optional
         Only this part, in pixels of the full size; only the tiles it needs are decoded. It equals the same crop of the
         whole picture exactly.

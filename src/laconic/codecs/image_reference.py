@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Decoded", "decode"]
 
 ALPHA = 3
-NETWORKS = (None, "fast", "best")
+NETWORKS = (None, "fast", "best", "ssim")
 
 
 class Decoded(NamedTuple):

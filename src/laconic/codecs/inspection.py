@@ -38,7 +38,7 @@ class Info:
     step : float or None
         Base step in 8-bit pixel units; None for lossless.
     network : str
-        The decoder-side network the file names: "off", "fast" or "best".
+        The decoder-side network the file names: "off", "fast", "best" or "ssim".
     parameter_set, tile, tiles : int
         Number of the model's parameter set, side of a tile in pixels, number of tiles.
     bytes_total : int

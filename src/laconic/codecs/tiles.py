@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NETWORKS", "blank_tile", "code_tile", "network_of", "pixel_window", "tile_coding", "wavelets"]
 
-NETWORKS = ("off", "fast", "best")
+NETWORKS = ("off", "fast", "best", "ssim")
 """The decoder-side networks by their number in the header."""
 
 ALPHA = 3  # the plane of the lossless parameter set that alpha uses
@@ -101,7 +101,7 @@ def network_of(header: Header, model: ImageModel, asked: str | None) -> Network 
         The file names a network that its model does not have.
     """
     if asked is not None and asked not in NETWORKS:
-        raise UsageError(f"network is {asked!r}, expected off, fast or best")
+        raise UsageError(f"network is {asked!r}, expected one of {', '.join(NETWORKS)}")
     name = "off" if header.lossless else asked or NETWORKS[header.network]
     if name == "off":
         return None

@@ -118,7 +118,15 @@ class Header:
     ] = 0
     network: Annotated[
         int,
-        Field(BITS, 0, 2, "decoder-side network: 0 none, 1 fast, 2 best", byte="structure", first_bit=6, bit_count=2),
+        Field(
+            BITS,
+            0,
+            3,
+            "decoder-side network: 0 none, 1 fast, 2 best, 3 ssim",
+            byte="structure",
+            first_bit=6,
+            bit_count=2,
+        ),
     ] = 0
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import laconic
+from laconic.codecs.image import DEFAULT_EFFORT
 from laconic.measure.machine import laconic_version
 from laconic.measure.peers import RGB, AbstractPeer
 
@@ -24,10 +25,12 @@ class Laconic(AbstractPeer):
     jobs: int = 1
     network: str | None = None
     """Decoder-side network in place of the one that the file names."""
+    effort: int = DEFAULT_EFFORT
+    tune: str = "psnr"
 
     def encode(self, pixels: RGB, quality: float) -> bytes:
         """Compress (H, W, 3) uint8 pixels to the bytes of a whole file."""
-        return laconic.compress(pixels, quality=round(quality), jobs=self.jobs)
+        return laconic.compress(pixels, quality=round(quality), effort=self.effort, tune=self.tune, jobs=self.jobs)
 
     def decode(self, data: bytes) -> RGB:
         """Restore (H, W, 3) uint8 pixels from the bytes of a file."""
@@ -65,4 +68,11 @@ class LosslessLaconic(AbstractPeer):
 BY_NETWORK = tuple(
     Laconic(name=f"laconic-{network}", description=f"laconic, decoded with network {network}", network=network)
     for network in ("off", "fast", "best")
+)
+
+VARIANTS = (
+    Laconic(name="laconic-e1", description="laconic, effort 1", effort=1),
+    Laconic(name="laconic-e3", description="laconic, effort 3", effort=3),
+    Laconic(name="laconic-e9", description="laconic, effort 9", effort=9),
+    Laconic(name="laconic-ssim", description="laconic, tuned for MS-SSIM", tune="ssim"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from laconic.errors import UsageError
 from laconic.measure.hevc import Hevc
 from laconic.measure.jpeg_peers import Jpegli, MozJpeg
-from laconic.measure.own import BY_NETWORK, Laconic, LosslessLaconic
+from laconic.measure.own import BY_NETWORK, VARIANTS, Laconic, LosslessLaconic
 from laconic.measure.peers import (
     AVIF_PSNR,
     AVIF_SLOW,
@@ -28,6 +28,7 @@ ROSTER: dict[str, AbstractPeer] = {
     for peer in (
         Laconic(),
         *BY_NETWORK,
+        *VARIANTS,
         Jpeg(),
         MozJpeg(),
         Jpegli(),

@@ -28,7 +28,7 @@ PHOTO = Path(__file__).with_name("photo.safetensors")
 KIND, VERSIONS = "laconic.image", ("1", "2")
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
-NETWORKS = ("fast", "best")
+NETWORKS = ("fast", "best", "ssim")
 SETS = ("lossy", "trellis", "ssim")
 """Without a trellis; with one; with one, and steps that serve MS-SSIM."""
 
@@ -50,7 +50,7 @@ class ImageModel:
     quality_codes : ndarray (101,) uint16
         The step code of each quality.
     networks : dict of str to Network
-        The decoder-side networks it has, of "fast" and "best".
+        The decoder-side networks it has, of "fast", "best" and "ssim".
     """
 
     fingerprint: bytes

@@ -34,9 +34,6 @@ BLOCK = 4
 UNIT = 4096.0
 """Planes are in 1/16 pixel units; divided by this, 8-bit pictures lie in -0.5 .. 0.5."""
 
-SSIM_SHARE = 0.2
-"""Of the regions, those coded with the steps of ``tune="ssim"``."""
-
 REGION = 320
 USES = 3
 """Regions of this many pixels a side are coded at once and cut about this often, each time at another place."""
@@ -127,8 +124,11 @@ class Photos:
         self.share = sizes / sizes.sum()
         self.held_paths = held
 
-    def draw(self, rng: np.random.Generator, code: int, side: int) -> Pair:
-        """Draw a region of at most `side` x `side` pixels, turned and mirrored at random, and code it at `code`."""
+    def draw(self, rng: np.random.Generator, code: int, side: int, ssim: float = 0.0) -> Pair:
+        """Draw a region of at most `side` x `side` pixels, turned and mirrored at random, and code it at `code`.
+
+        With probability `ssim` it is coded with the steps of ``tune="ssim"``.
+        """
         pixels = self.training[int(rng.choice(len(self.training), p=self.share))]
         height, width = (min(side, size - size % BLOCK) for size in pixels.shape[:2])
         top = int(rng.integers(0, pixels.shape[0] - height + 1))
@@ -140,7 +140,7 @@ class Photos:
             region = region[::-1]
         if rng.random() < 0.5:
             region = region.swapaxes(0, 1)
-        tune = "ssim" if rng.random() < SSIM_SHARE and default_model().has("ssim") else "psnr"
+        tune = "ssim" if rng.random() < ssim and default_model().has("ssim") else "psnr"
         return through_codec(np.ascontiguousarray(region), code, tune=tune)
 
     def held_out(self, count: int, side: int) -> list[np.ndarray]:
@@ -167,10 +167,12 @@ class Pool:
         Crops in a batch: one comes from each part of the range.
     depth : int
         Regions kept for each part.
+    ssim : float
+        Share of the regions that are coded with the steps of ``tune="ssim"``.
     """
 
-    def __init__(self, photos: Photos, codes: np.ndarray, strata: int, depth: int = 24) -> None:
-        self.photos, self.codes, self.strata, self.depth = photos, codes, strata, depth
+    def __init__(self, photos: Photos, codes: np.ndarray, strata: int, depth: int = 24, ssim: float = 0.0) -> None:
+        self.photos, self.codes, self.strata, self.depth, self.ssim = photos, codes, strata, depth, ssim
         self.regions: list[list[Pair]] = [[] for _ in range(strata)]
 
     def draw(self, rng: np.random.Generator, stratum: int, side: int) -> Pair:
@@ -178,7 +180,7 @@ class Pool:
         regions = self.regions[stratum]
         if len(regions) < self.depth or rng.random() < 1 / USES:
             code = round(float(self.codes[int(len(self.codes) * (stratum + rng.random()) / self.strata)]))
-            fresh = self.photos.draw(rng, code, REGION)
+            fresh = self.photos.draw(rng, code, REGION, self.ssim)
             if len(regions) < self.depth:
                 regions.append(fresh)
             else:

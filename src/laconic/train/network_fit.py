@@ -3,11 +3,11 @@
     laconic train network --data DIR --size best --minutes 75
     python -m laconic.train.network_fit --photos DIR --output DIR --size best --minutes 75      to try variants
 
-Loss: squared error in RGB over that of the plain decode (the crop's and the usual one at its rate, half and half), so
-that every rate counts alike and flat crops do not rule. A step takes one crop from each part of the range of step
-codes; processes of one thread each share the crops as they come free, which keeps a step's work in the caches and
-wastes little where other programs use the machine. Muon and AdamW, cosine to zero over the time given, a moving average
-of the weights is what is kept. A checkpoint every two minutes: interrupt at any
+Loss: squared error in RGB (for the network "ssim" 1 - MS-SSIM) over that of the plain decode (the crop's and the usual
+one at its rate, half and half), so that every rate counts alike and flat crops do not rule. A step takes one crop from
+each part of the range of step codes; processes of one thread each share the crops as they come free, which keeps a
+step's work in the caches and wastes little where other programs use the machine. Muon and AdamW, cosine to zero over
+the time given, a moving average of the weights is what is kept. A checkpoint every two minutes: interrupt at any
 time and continue with `--resume` (a model of the codec that changed meanwhile is taken up).
 
 Only the held-out photos' figures may choose between variants.
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "fit", "main"]
 
 SIDE = 192
+SSIM_SHARE = 0.2
+"""Of the crops of "fast" and "best", those coded with ``tune="ssim"``."""
 CHECKPOINT_SECONDS, HELD_OUT_SECONDS, LOG_STEPS = 120.0, 300.0, 100
 PATIENCE = 900.0  # seconds after which a process that no longer answers ends the run
 HELD_OUT_PHOTOS, HELD_OUT_SIDE, HELD_OUT_QUALITIES = 24, 320, (5, 20, 40, 60, 80, 95)
@@ -66,7 +68,7 @@ class Plan:
     seed: int = 0
     limit: float = 16.0
     shipped: bool = False
-    """Start from the network of this size in the shipped model."""
+    """Start from the network of this size in the shipped model, "ssim" from "fast" where it has none."""
     limit_from: float = 0.85
     """Share of the time after which activations are clamped as the integer runtime will clamp them."""
 
@@ -86,6 +88,19 @@ def to_rgb(blocks: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Turn blocks (positions, 48) of Y, Cb, Cr into R, G, B, (positions, 16) each."""
     y, cb, cr = blocks.view(-1, 3, BLOCK * BLOCK).unbind(1)
     return y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb
+
+
+def picture(blocks: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Turn blocks (height * width, 48) of planes into a picture (1, 3, 4 height, 4 width) in 0 .. 255."""
+    planes = torch.stack(to_rgb(blocks)).view(3, height, width, BLOCK, BLOCK)
+    return planes.permute(0, 1, 3, 2, 4).reshape(1, 3, height * BLOCK, width * BLOCK) * (UNIT / 16) + 128
+
+
+def structure_error(given: torch.Tensor, restored: torch.Tensor) -> torch.Tensor:
+    """Return 1 - MS-SSIM (Wang, Simoncelli and Bovik 2003) of two pictures (1, 3, H, W), sides above 160."""
+    from pytorch_msssim import ms_ssim
+
+    return 1 - ms_ssim(restored, given, data_range=255)
 
 
 def rgb_error(planes: torch.Tensor) -> torch.Tensor:
@@ -120,7 +135,8 @@ class Worker:
 
     def __init__(self, number: int, network: Network, plan: Plan, photos: Photos, shared: Step) -> None:
         self.number, self.network, self.plan, self.shared = number, network, plan, shared
-        self.pool = Pool(photos, codes_to_train(default_model()), plan.batch)
+        share = 1.0 if plan.size == "ssim" else SSIM_SHARE
+        self.pool = Pool(photos, codes_to_train(default_model()), plan.batch, ssim=share)
 
     def work(self) -> None:
         """Take crops until the batch is done, leaving the sum of gradients in this worker's row."""
@@ -136,13 +152,17 @@ class Worker:
         row.zero_() if theta.grad is None else row.copy_(theta.grad)
 
     def errors(self, theta: torch.Tensor, pair: Pair, limit: float | None) -> tuple[float, torch.Tensor]:
-        """Return the mean squared errors in RGB of the plain decode and of the enhanced one."""
+        """Return the errors of the plain decode and of the enhanced one."""
         x, y = torch.from_numpy(to_blocks(pair.decoded)), torch.from_numpy(to_blocks(pair.original))
         folded = self.network.at(theta, pair.code, torch.bfloat16)
         height, width = (size // BLOCK for size in pair.decoded.shape[1:])
         correction = self.network.forward(folded, x.bfloat16(), height, width, limit)
+        correction = correction.float() * unit_step(pair.code)
+        if self.plan.size == "ssim":
+            original, plain, better = (picture(t, height, width) for t in (y, x, x + correction))
+            return max(float(structure_error(original, plain)), 1e-6), structure_error(original, better)
         error = x - y
-        return max(float(rgb_error(error)), 1e-7), rgb_error(error + correction.float() * unit_step(pair.code))
+        return max(float(rgb_error(error)), 1e-7), rgb_error(error + correction)
 
     def serve(self) -> None:
         """Run as a process of its own until the first one ends."""
@@ -163,13 +183,19 @@ class Worker:
 class HeldOut:
     """Held-out photos, decoded once at a few qualities."""
 
-    def __init__(self, photos: Photos) -> None:
+    def __init__(self, photos: Photos, size: str) -> None:
         crops = photos.held_out(HELD_OUT_PHOTOS, HELD_OUT_SIDE)
         codes = default_model().quality_codes
-        self.pairs = {q: [through_codec(crop, int(codes[q])) for crop in crops] for q in HELD_OUT_QUALITIES}
+        self.tune = "ssim" if size == "ssim" else "psnr"
+        self.pairs = {
+            q: [through_codec(crop, int(codes[q]), tune=self.tune) for crop in crops] for q in HELD_OUT_QUALITIES
+        }
 
     def gains(self, network: Network, theta: torch.Tensor, limit: float | None) -> dict[str, float]:
-        """Return quality -> mean gain in dB of RGB PSNR over the plain decode, and their mean; empty without photos."""
+        """Return quality -> mean gain in dB over the plain decode, and their mean; empty without photos.
+
+        Of the squared error in RGB, or of 1 - MS-SSIM.
+        """
         gains: dict[str, float] = {}
         if not self.pairs[HELD_OUT_QUALITIES[0]]:
             return gains
@@ -179,19 +205,18 @@ class HeldOut:
         gains["mean"] = round(float(np.mean(list(gains.values()))), 4)
         return gains
 
-    @staticmethod
-    def _gain(network: Network, theta: torch.Tensor, pair: Pair, limit: float | None) -> float:
+    def _gain(self, network: Network, theta: torch.Tensor, pair: Pair, limit: float | None) -> float:
         x, y = torch.from_numpy(to_blocks(pair.decoded)), torch.from_numpy(to_blocks(pair.original))
         height, width = (size // BLOCK for size in pair.decoded.shape[1:])
         with torch.no_grad():
             folded = network.at(theta, pair.code, torch.bfloat16)
             better = x + network.forward(folded, x.bfloat16(), height, width, limit).float() * unit_step(pair.code)
-            original, plain, enhanced = (
-                (torch.stack(to_rgb(t)) * (UNIT / 16) + 128).round().clamp(0, 255) for t in (y, x, better)
-            )
-            return 10 * math.log10(
-                float((plain - original).square().mean()) / float((enhanced - original).square().mean())
-            )
+            original, plain, enhanced = (picture(t, height, width).round().clamp(0, 255) for t in (y, x, better))
+            if self.tune == "ssim":
+                before, after = structure_error(original, plain), structure_error(original, enhanced)
+            else:
+                before, after = (plain - original).square().mean(), (enhanced - original).square().mean()
+            return 10 * math.log10(float(before) / float(after))
 
 
 class Run:
@@ -203,7 +228,8 @@ class Run:
         self.optimizer = Optimizer(
             network, DECAYED, MATRICES if plan.muon_rate else (), rate=plan.rate, muon_rate=plan.muon_rate
         )
-        shipped = default_model().networks[plan.size] if plan.shipped else None
+        networks = default_model().networks
+        shipped = networks.get(plan.size, networks.get("fast")) if plan.shipped else None
         self.theta = network.resumed(from_integers(shipped)) if shipped else network.start(plan.seed)
         self.average = self.theta.clone()
         self.step, self.seconds, self.recent = 0, 0.0, np.zeros((2, plan.batch))
@@ -376,7 +402,7 @@ def fit(
     run = Run(plan, network, folder, name, report)
     if resume:
         run.resume()
-    held_out = HeldOut(photos)
+    held_out = HeldOut(photos, plan.size)
     run.log(
         plan=asdict(plan), shape=asdict(shape), macs=round(shape.macs), parameters=network.size,
         codes=network.codes, photos=len(photos.training), model=default_model().fingerprint.hex(),
