@@ -3,8 +3,8 @@
     LACONIC_DATA=... python bench/kodak_rd.py [--against jpeg,webp,jpeg2000,avif,jxl,hevc] [--photos photos_test]
 
 All codecs run here and now, one after the other, on one thread; ratios never mix runs. BD-rates are of averaged curves
-(mean bits per pixel and mean of decibels over the photos), with the mean of the photos' own BD-rates beside them. Next to
-the default effort stand efforts 3 and 9 and ``tune="ssim"``. VVC was not run here: its points are read from the data
+(mean bits per pixel and mean of decibels over the photos), with the mean of the photos' own BD-rates beside them.
+With the default effort go efforts 3 and 9 and ``tune="ssim"``. VVC was not run here: its points are read from the data
 folder and marked so.
 """
 
