@@ -59,6 +59,7 @@ def _page(name: str, info: Info) -> str:
     else:
         setting = f"quality {info.quality}" if info.quality is not None else "set by another target than quality"
         setting += f" (step {info.step:.3g})" if info.step is not None else ""
+        setting += ", tuned for MS-SSIM" if info.tune == "ssim" else ""
     facts = [
         ("picture", f"{info.width} x {info.height}, {_KINDS[info.channels]}, {info.bit_depth} bits per sample"),
         ("setting", setting),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from laconic.codecs.tiles import NETWORKS
 from laconic.container import Chunk, Container, Header, Tag, read
 from laconic.container.layout import TileGrid, groups
+from laconic.errors import MissingModel
+from laconic.models import find_model
 from laconic.quantize.steps import base_step
 from laconic.signals.locations import view_bytes
 
@@ -40,6 +42,8 @@ class Info:
     network : str
         The decoder-side network the file names: "off", "fast", "best" or "ssim".
     parameter_set, tile, tiles : int
+    tune : str or None
+        What the steps of the bands serve, "psnr" or "ssim"; None in a lossless file, and where the model is missing.
         Number of the model's parameter set, side of a tile in pixels, number of tiles.
     bytes_total : int
     bpp : float
@@ -59,6 +63,7 @@ class Info:
     step: float | None
     network: str
     parameter_set: int
+    tune: str | None
     tile: int
     tiles: int
     bytes_total: int
@@ -85,6 +90,7 @@ class Info:
             step=None if header.lossless else base_step(header.step_code),
             network=NETWORKS[header.network],
             parameter_set=header.parameter_set,
+            tune=_tune(header),
             tile=header.tile,
             tiles=TileGrid.of(header).count,
             bytes_total=size,
@@ -95,6 +101,16 @@ class Info:
     def as_dict(self) -> dict[str, Any]:
         """Return the same as plain values, for JSON."""
         return asdict(self)
+
+
+def _tune(header: Header) -> str | None:
+    try:
+        model = find_model(header.fingerprint)
+    except MissingModel:
+        return None
+    if header.lossless or header.parameter_set >= len(model.lossy):
+        return None
+    return "ssim" if model.kind_of(header.parameter_set) == "ssim" else "psnr"
 
 
 def group_name(header: Header, group: int) -> str:
