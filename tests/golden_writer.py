@@ -132,6 +132,18 @@ VALID: dict[str, Callable[[], bytes]] = {
         f"cuts_{cuts:06b}": (lambda cuts=cuts: with_cuts(photo(70, 50, 1), cuts, quality=50))
         for cuts in (0b000000, 0b000001, 0b000010, 0b000100, 0b001000, 0b010000, 0b100000, 0b111111)
     },
+    "trellis_gray": lambda: encode(photo(70, 50, 1), quality=60),
+    "trellis_rgba": lambda: encode(photo(50, 70, 4), quality=60),
+    "trellis_rgb_16_bit": lambda: encode(photo(70, 50, 3, 16), quality=70),
+    "trellis_many_tiles": lambda: encode(photo(130, 100), quality=50, tile=64),
+    "trellis_one_row": lambda: encode(photo(1, 100), quality=80),
+    "trellis_quality_0": lambda: encode(photo(70, 50), quality=0),
+    "trellis_quality_100": lambda: encode(photo(35, 50), quality=100),
+    "trellis_noise_quality_100": lambda: encode(noise(30, 24, np.uint8), quality=100),
+    "trellis_coarsest_set": lambda: steps(photo(70, 50), int(default_model().set_codes[-1])),
+    "tuned_for_ssim": lambda: encode(photo(70, 50), quality=50, tune="ssim"),
+    "tuned_for_ssim_16_bit": lambda: encode(photo(50, 70, 1, 16), quality=85, tune="ssim"),
+    "network_ssim": lambda: encode(photo(70, 50), quality=40, tune="ssim", network="ssim"),
 }
 
 
