@@ -121,6 +121,34 @@ def test_a_base_is_asked_for_and_checked(run: Any, model: Path):
     assert not Path("tuned.safetensors").exists()
 
 
+def test_checkpoints_of_a_series(run: Any, folder: Path):
+    from laconic.codecs.weights import Series
+
+    noise = np.random.default_rng(0).random(3000)
+    series = Series(folder / "run.lac", keyframe_every=2)
+    for number in range(3):
+        series.append(Arrays("safetensors", (Tensor.of("x", noise + number * 2.0**-40),), {}))
+    page = run("info", "run.lac").text
+    assert "3 checkpoints, a key frame every 2" in page
+    assert page.count("key frame  ") == 2
+    [record] = run("info", "run.lac", "--json").records
+    assert [one["base"] is None for one in record["checkpoints"]] == [True, False, True]
+    assert run("verify", "run.lac").text == "run.lac: intact\n"
+    for number in (1, -1):
+        assert run("expand", "run.lac", "x.npz", "-f", "--checkpoint", str(number)).code == 0
+        assert array.load("x.npz").tensors[0].array()[0] == noise[0] + number % 3 * 2.0**-40
+    for words, code, said in (([], 1, "--checkpoint"), (["--checkpoint", "3"], 2, "holds 3 checkpoints")):
+        found = run("expand", "run.lac", "y.npz", *words)
+        assert found.code == code
+        assert said in found.said
+    found = run("expand", "run.lac", "z.npz", "--checkpoint", "0", "--rm")
+    assert (found.code, Path("run.lac").exists()) == (0, True)
+    data = bytearray(Path("run.lac").read_bytes())
+    data[-3] ^= 1
+    Path("run.lac").write_bytes(data)
+    assert run("verify", "run.lac").code == 5
+
+
 def test_what_decodes_to_much_more_needs_leave(run: Any, folder: Path):
     array.save(folder / "zeros.npz", Arrays("npz", (Tensor.of("x", np.zeros(2**28 + 1, np.int8)),), {}))
     assert run("shrink", "zeros.npz", "--lossless").code == 0

@@ -13,10 +13,12 @@ from laconic.cli import options
 from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
 from laconic.cli.units import show_count, show_size
+from laconic.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
+    from laconic.codecs.weights import WeightsInfo
     from laconic.signals.tensors import Arrays
 
 __all__ = ["configure", "run"]
@@ -32,7 +34,13 @@ def configure(parser: options.CommandParser) -> None:
         ".npz or .npy. numpy has no bfloat16: such tensors need .safetensors."
     )
     options.add_batch_options(parser, ".lac files")
-    options.add_expansion_options(parser)
+    group = options.add_expansion_options(parser)
+    group.add_argument(
+        "--checkpoint",
+        metavar="N",
+        type=int,
+        help="of a series (lac.weights.Series) the one of this number, counted from 0; -1 is the last",
+    )
     output = options.add_output_options(parser)
     output.add_argument("--output-format", choices=["safetensors", "npz", "npy"], help="whatever the name says")
     options.add_console_options(parser)
@@ -53,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             if job.target not in {None, STANDARD}:
                 array.form_of(PurePath(str(job.target)).name)
     settings = options.expansion_of(arguments) | {"jobs": options.jobs_of(arguments)}
-    work = _Expansion(wanted, settings, arguments.force, arguments.no_clobber, arguments.rm)
+    work = _Expansion(wanted, arguments.checkpoint, settings, arguments.force, arguments.no_clobber, arguments.rm)
     return run_batch(plan, work.perform, options.console_of(arguments))
 
 
@@ -62,6 +70,7 @@ class _Expansion:
     """Everything the options say about each file."""
 
     output_format: str | None
+    checkpoint: int | None
     settings: dict[str, Any]
     force: bool
     no_clobber: bool
@@ -77,12 +86,14 @@ class _Expansion:
             return skipped(job)
         start = time.perf_counter()
         data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
-        arrays = weights.expand(data, **self.settings)
+        if self.checkpoint is None:
+            info, arrays = weights.inspect(data), weights.expand(data, **self.settings)
+        else:
+            info, arrays = self._checkpoint(job, self.checkpoint)
         decoded = time.perf_counter()
         form = self.output_format or ("safetensors" if job.target == STANDARD else None)
         with target_of(job, force=self.force) as target:
             array.save(target, arrays, form=form, force=self.force)
-        info = weights.inspect(data)
         speed = arrays.count / 1e6 / max(decoded - start, 1e-9)
         record: dict[str, Any] = {
             "input": job.source,
@@ -100,8 +111,28 @@ class _Expansion:
         outcome = Outcome(line, record, len(data), arrays.nbytes, remarks=remarks)
         if not self.remove:
             return outcome
+        if self.checkpoint is not None:
+            return remove_input(outcome, job, ("only one of its checkpoints was restored",))
         _read_back(job.target, arrays)
         return remove_input(outcome, job, ())
+
+    def _checkpoint(self, job: Job, number: int) -> tuple[WeightsInfo, Arrays]:
+        """One of a series.
+
+        Raises
+        ------
+        UsageError
+            It comes through a pipe, or there is none of this number.
+        """
+        from laconic.codecs.weights import Series
+
+        if job.source == STANDARD:
+            raise UsageError("a series is read from a file, not from stdin")
+        series = Series(job.source, max_bytes=self.settings["max_bytes"], jobs=self.settings["jobs"])
+        try:
+            return series.inspect(number), series.expand(number)
+        except IndexError as error:
+            raise UsageError(str(error)) from error
 
 
 def _read_back(target: str, arrays: Arrays) -> None:

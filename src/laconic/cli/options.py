@@ -217,8 +217,8 @@ def base_of(arguments: argparse.Namespace) -> AbstractBase | None:
     return base_of(arguments.base)
 
 
-def add_expansion_options(parser: argparse.ArgumentParser) -> None:
-    """Add --base and --max-bytes."""
+def add_expansion_options(parser: argparse.ArgumentParser) -> Group:
+    """Add --base and --max-bytes; returns their group."""
     group = parser.add_argument_group("weights and arrays")
     add_base_option(group, "the file that was given to `laconic shrink` as --base")
     group.add_argument(
@@ -227,6 +227,7 @@ def add_expansion_options(parser: argparse.ArgumentParser) -> None:
         type=in_bytes,
         help="refuse what decodes to more, such as 8GB (default: 256 MiB or 4096 times the file, whichever is more)",
     )
+    return group
 
 
 def expansion_of(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from laconic.cli.units import show_count, show_size
 
 if TYPE_CHECKING:
     from laconic.codecs.array_base import AbstractBase
-    from laconic.codecs.weights import WeightsInfo
+    from laconic.codecs.array_reader import WeightsInfo
     from laconic.signals.tensors import Arrays
 
 __all__ = ["configure", "run"]

@@ -38,11 +38,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _verify(job: Job, settings: dict[str, Any]) -> Outcome:
     import laconic
     from laconic.container.arrays import ARRAY_CODEC, codec_of
+    from laconic.container.series import SERIES_CODEC
     from laconic.signals import locations
 
     data = sys.stdin.buffer.read() if job.source == STANDARD else locations.view_bytes(job.source)
     if codec_of(data) == ARRAY_CODEC:
         laconic.weights.expand(data if isinstance(data, bytes) else job.source, **settings)
+    elif codec_of(data) == SERIES_CODEC and job.source != STANDARD:
+        laconic.weights.Series(job.source, max_bytes=settings["max_bytes"]).verify()
     else:
         laconic.verify(data)
     name = "stdin" if job.source == STANDARD else job.source
