@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
-from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped
+from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
 from laconic.cli.units import show_count, show_size
 
@@ -32,6 +32,7 @@ def configure(parser: options.CommandParser) -> None:
         ".npz or .npy. numpy has no bfloat16: such tensors need .safetensors."
     )
     options.add_batch_options(parser, ".lac files")
+    options.add_expansion_options(parser)
     output = options.add_output_options(parser)
     output.add_argument("--output-format", choices=["safetensors", "npz", "npy"], help="whatever the name says")
     options.add_console_options(parser)
@@ -51,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         for job in plan.jobs:  # before any work
             if job.target not in {None, STANDARD}:
                 array.form_of(PurePath(str(job.target)).name)
-    work = _Expansion(wanted, options.jobs_of(arguments), arguments.force, arguments.no_clobber, arguments.rm)
+    settings = options.expansion_of(arguments) | {"jobs": options.jobs_of(arguments)}
+    work = _Expansion(wanted, settings, arguments.force, arguments.no_clobber, arguments.rm)
     return run_batch(plan, work.perform, options.console_of(arguments))
 
 
@@ -60,7 +62,7 @@ class _Expansion:
     """Everything the options say about each file."""
 
     output_format: str | None
-    jobs: int | None
+    settings: dict[str, Any]
     force: bool
     no_clobber: bool
     remove: bool
@@ -75,14 +77,11 @@ class _Expansion:
             return skipped(job)
         start = time.perf_counter()
         data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
-        arrays = weights.expand(data, jobs=self.jobs)
+        arrays = weights.expand(data, **self.settings)
         decoded = time.perf_counter()
-        if job.target == STANDARD:
-            with data_out(force=self.force) as stream:
-                array.save(stream, arrays, form=self.output_format or "safetensors")
-        else:
-            prepare_folder(job.target)
-            array.save(job.target, arrays, form=self.output_format, force=self.force)
+        form = self.output_format or ("safetensors" if job.target == STANDARD else None)
+        with target_of(job, force=self.force) as target:
+            array.save(target, arrays, form=form, force=self.force)
         info = weights.inspect(data)
         speed = arrays.count / 1e6 / max(decoded - start, 1e-9)
         record: dict[str, Any] = {

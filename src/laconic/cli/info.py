@@ -80,7 +80,10 @@ def _weights_page(name: str, info: WeightsInfo) -> str:
     share = 100 * info.bytes_total / max(info.bytes_original, 1)
     size = f"{info.bytes_total:,} bytes, {info.bits_per_weight:.3f} bits per weight"
     of_original = f"{share:.1f} % of {show_size(info.bytes_original)}"
-    lines = [name, f"  holds    {held}", f"  file     {size}, {of_original}", "  tensors"]
+    lines = [name, f"  holds    {held}", f"  file     {size}, {of_original}"]
+    if info.base:
+        lines.append(f"  base     {info.base}, needed to decode it")
+    lines.append("  tensors")
     rows = [
         (
             tensor.name or "(without a name)",

@@ -9,15 +9,20 @@
 from __future__ import annotations
 
 import os
+import threading
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias, cast
 
-from laconic.codecs.array import Bound, decode_tensor, encode_arrays, in_parallel
+import numpy as np
+
+from laconic.codecs.array import Bound, decode_block, encode_arrays, in_parallel
+from laconic.codecs.array_base import AbstractBase, LoadedBase, check_of, fingerprint_of
 from laconic.codecs.shrink import DEFAULT_EFFORT, shrink_to
-from laconic.container.arrays import FORM_NAMES, HEAD_BYTES, NO_ERROR, Coding, index_size, read_index
-from laconic.errors import TruncatedStream, UsageError
+from laconic.container.arrays import FORM_NAMES, HEAD_BYTES, NO_ERROR, Coding, codec_of, index_size, read_index
+from laconic.errors import CorruptStream, MissingBase, TruncatedStream, UsageError
 from laconic.signals import array as array_files
 from laconic.signals import locations
 from laconic.signals.tensors import KINDS, Arrays, Tensor
@@ -25,8 +30,11 @@ from laconic.signals.tensors import KINDS, Arrays, Tensor
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from laconic.container.arrays import Index
+    from laconic.container.arrays import Entry, Group, Index
     from laconic.signals.locations import Source, Target
+    from laconic.signals.tensors import Kind
+
+    BaseLike: TypeAlias = AbstractBase | Arrays | Mapping[str, Any] | Source
 
 __all__ = [
     "Bound",
@@ -42,6 +50,10 @@ __all__ = [
     "shrink_file",
     "stream",
 ]
+
+GROUPED = Coding.GROUPED
+MAX_DESCRIBED = 2**62
+"""Nothing is decoded to describe a file: any size will do."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,8 @@ class WeightsInfo:
         Of the whole file.
     tensors : tuple of TensorInfo
     metadata : dict of str to str
+    base : str or None
+        Fingerprint of the base, in hexadecimal digits; None where none is needed.
     """
 
     codec: str
@@ -99,13 +113,14 @@ class WeightsInfo:
     bits_per_weight: float
     tensors: tuple[TensorInfo, ...]
     metadata: dict[str, str]
+    base: str | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the same as plain values, for JSON."""
         return asdict(self)
 
 
-class Reader(Mapping[str, "NDArray[Any]"]):
+class Reader(AbstractBase, Mapping[str, "NDArray[Any]"]):
     """A file of arrays whose tensors are decoded when they are asked for: ``reader["name"]``.
 
     Only the index is read at first, and the bytes of a tensor when it is needed. bfloat16 comes as float32, which holds
@@ -114,21 +129,35 @@ class Reader(Mapping[str, "NDArray[Any]"]):
     Parameters
     ----------
     source : path, URL, binary file (seekable) or bytes
+    base : see `base_of`
+        What the file was coded with as `base`.
+    max_bytes : int, optional
+        Bytes that all tensors may decode to. The default is 256 MiB or, if that is more, 4096 bytes for each of the
+        file: enough for all but models of zeros, and a small hostile file cannot ask for more.
 
     Raises
     ------
     FormatError
         The file is damaged or holds no arrays.
+    MissingBase
+        `base` is another one than the file names. One that is missing is only missed where a tensor needs it.
+    LimitExceeded
+        It would decode to more than `max_bytes`.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, base: BaseLike | None = None, max_bytes: int | None = None) -> None:
         self._stream, self._owned, self.bytes_total = _opened(source)
+        self._lock = threading.Lock()
+        self._groups: dict[int, NDArray[Any]] = {}
         self.bytes_read = 0
         try:
             head = self._read(0, min(HEAD_BYTES, self.bytes_total))
             start = min(index_size(head), self.bytes_total)
             head += self._read(len(head), max(start - len(head), 0))
-            self._index: Index = read_index(head, file_size=self.bytes_total)
+            self._index: Index = read_index(head, file_size=self.bytes_total, max_bytes=max_bytes)
+            self._base = base_of(base) if self._index.base and base is not None else None
+            if self._base is not None and self._base.fingerprint != self._index.base:
+                raise MissingBase(self._index.base, self._base.fingerprint)
         except BaseException:
             self.close()
             raise
@@ -164,8 +193,35 @@ class Reader(Mapping[str, "NDArray[Any]"]):
         """The texts a safetensors file carries."""
         return dict(self._index.metadata)
 
+    @property
+    def base(self) -> bytes:
+        """Fingerprint of the base; empty where none is needed."""
+        return self._index.base
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What names this file's tensors where they are a base: told by the index and the small tensors."""
+        rows = [
+            (
+                entry.name,
+                entry.kind,
+                entry.shape,
+                check_of(self._words(place)) if entry.coding is GROUPED else entry.check,
+            )
+            for place, entry in enumerate(self._index.entries)
+        ]
+        return fingerprint_of(rows)
+
+    def words_like(self, name: str, kind: Kind, shape: tuple[int, ...]) -> NDArray[Any] | None:
+        """As `AbstractBase` has it."""
+        place = self._places.get(name)
+        if place is None:
+            return None
+        entry = self._index.entries[place]
+        return self._words(place) if (KINDS[entry.kind], entry.shape) == (kind, shape) else None
+
     def tensor(self, name: str) -> Tensor:
-        """Decode one tensor.
+        """Decode one tensor; with a small one, those that share its payload.
 
         Raises
         ------
@@ -173,32 +229,37 @@ class Reader(Mapping[str, "NDArray[Any]"]):
             The file has none of this name.
         CorruptStream, TruncatedStream
             Its bytes are damaged or missing.
+        MissingBase
+            It is coded as a difference to a base that was not given.
         """
-        place = self._places[name]
-        return decode_tensor(self._index.entries[place], memoryview(self._payload(place)))
+        return self._tensor(self._places[name])
 
     def tensors(self, *, jobs: int | None = None) -> tuple[Tensor, ...]:
         """Decode all tensors, `jobs` at a time; None is one for each core."""
-        payloads = [self._payload(place) for place in range(len(self))]
-        pairs = zip(self._index.entries, payloads, strict=True)
-        return tuple(in_parallel(lambda pair: decode_tensor(pair[0], memoryview(pair[1])), pairs, jobs))
+        in_parallel(self._group, range(len(self._index.groups)), jobs)
+        return tuple(in_parallel(self._tensor, range(len(self)), jobs))
 
     def info(self) -> WeightsInfo:
         """What the index says; nothing is decoded."""
-        entries = self._index.entries
-        tensors = tuple(
-            TensorInfo(
+        entries, groups = self._index.entries, self._index.groups
+        shared = [max(sum(entries[place].count for place in group.members), 1) for group in groups]
+        tensors: list[TensorInfo] = []
+        for entry in entries:
+            coding, size = Coding(entry.coding), float(entry.size)
+            if coding is GROUPED:
+                coding = groups[entry.group].coding
+                size = groups[entry.group].size * entry.count / shared[entry.group]
+            one = TensorInfo(
                 name=entry.name,
                 kind=KINDS[entry.kind].name,
-                coding=Coding(entry.coding).name.lower(),
+                coding=coding.name.lower(),
                 shape=entry.shape,
-                bytes=entry.size,
-                bits_per_weight=8 * entry.size / max(entry.count, 1),
-                share=entry.size / self.bytes_total,
+                bytes=round(size),
+                bits_per_weight=8 * size / max(entry.count, 1),
+                share=size / self.bytes_total,
                 snr=None if entry.noise == NO_ERROR else entry.noise / 4,
             )
-            for entry in entries
-        )
+            tensors.append(one)
         weights = sum(entry.count for entry in entries)
         return WeightsInfo(
             codec="array",
@@ -207,44 +268,112 @@ class Reader(Mapping[str, "NDArray[Any]"]):
             bytes_total=self.bytes_total,
             bytes_original=sum(entry.nbytes for entry in entries),
             bits_per_weight=8 * self.bytes_total / max(weights, 1),
-            tensors=tensors,
+            tensors=tuple(tensors),
             metadata=self.metadata,
+            base=self._index.base.hex() or None,
         )
 
-    def _payload(self, place: int) -> bytes:
-        begin, end = self._index.offsets[place : place + 2]
-        return self._read(begin, end - begin)
+    def _tensor(self, place: int) -> Tensor:
+        entry = self._index.entries[place]
+        return Tensor(entry.name, KINDS[entry.kind], entry.shape, self._words(place))
+
+    def _words(self, place: int) -> NDArray[Any]:
+        """The words of the tensor at a place of the index."""
+        entry = self._index.entries[place]
+        if entry.coding is not GROUPED:
+            return self._decoded(f"tensor {entry.name!r}", place, entry, (place,))
+        members = self._index.groups[entry.group].members
+        begin = sum(self._index.entries[other].count for other in members[: bisect_left(members, place)])
+        return self._group(entry.group)[begin : begin + entry.count]
+
+    def _group(self, number: int) -> NDArray[Any]:
+        """The words of all members; they are kept, for the next of them."""
+        if number not in self._groups:
+            group = self._index.groups[number]
+            self._groups[number] = self._decoded(f"group {number}", len(self) + number, group, group.members)
+        return self._groups[number]
+
+    def _decoded(self, what: str, payload: int, part: Entry | Group, members: tuple[int, ...]) -> NDArray[Any]:
+        """Decode a payload and check that it is what the encoder had."""
+        entries = [self._index.entries[place] for place in members]
+        kind, sizes = KINDS[part.kind], [entry.count for entry in entries]
+        shell = Tensor("", kind, entries[0].shape if len(entries) == 1 else (sum(sizes),), np.empty(0, kind.word))
+        base = self._base_of(entries) if part.coding.needs_base else None
+        begin, end = self._index.offsets[payload : payload + 2]
+        content = memoryview(self._read(begin, end - begin))
+        try:
+            words = decode_block(part.coding, content, kind, sizes, shell.columns, base)
+        except CorruptStream as error:
+            raise CorruptStream(f"{what}: {error.field}", None, error.expected, error.found) from error
+        if (found := check_of(words)) != part.check:
+            raise CorruptStream(f"check of {what}", None, f"{part.check:#010x}", f"{found:#010x}")
+        return words
+
+    def _base_of(self, entries: list[Entry]) -> NDArray[Any]:
+        """The base's words for tensors, one after the other."""
+        if self._base is None:
+            raise MissingBase(self._index.base)
+        parts = [self._base.words_like(entry.name, KINDS[entry.kind], entry.shape) for entry in entries]
+        found = [part for part in parts if part is not None]
+        if len(found) != len(parts):
+            raise CorruptStream("base", None, f"a tensor like {entries[parts.index(None)].name!r}", "none")
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     def _read(self, begin: int, size: int) -> bytes:
-        self._stream.seek(begin)
-        data = self._stream.read(size)
-        self.bytes_read += len(data)
+        with self._lock:
+            self._stream.seek(begin)
+            data = self._stream.read(size)
+            self.bytes_read += len(data)
         if len(data) != size:
             raise TruncatedStream("file", begin + len(data), f"{size} bytes", len(data))
         return data
 
 
-def open(source: Source) -> Reader:  # noqa: A001  # lac.weights.open, as for any file
+def base_of(base: BaseLike) -> AbstractBase:
+    """What is to be a base.
+
+    Parameters
+    ----------
+    base : path, URL, binary file, bytes, Reader, Arrays, or mapping of str to array
+        Files are `.safetensors`, `.npz`, `.npy` or `.lac`; a `.lac` file stays open as long as its `Reader`.
+    """
+    if isinstance(base, AbstractBase):
+        return base
+    if isinstance(base, Arrays):
+        return LoadedBase(base)
+    if isinstance(base, Mapping):
+        return LoadedBase(_arrays_of(base))
+    data = locations.read_bytes(base)
+    return Reader(data) if codec_of(data) is not None else LoadedBase(array_files.load(data))
+
+
+def open(  # noqa: A001  # lac.weights.open, as for any file
+    source: Source, *, base: BaseLike | None = None, max_bytes: int | None = None
+) -> Reader:
     """Open a file of arrays without decoding any; see `Reader`."""
-    return Reader(source)
+    return Reader(source, base=base, max_bytes=max_bytes)
 
 
-def load(source: Source, *, jobs: int | None = None) -> dict[str, NDArray[Any]]:
+def load(
+    source: Source, *, base: BaseLike | None = None, max_bytes: int | None = None, jobs: int | None = None
+) -> dict[str, NDArray[Any]]:
     """Decode all arrays of a file: name -> array. The only array of an `.npy` file has the name ""."""
-    with Reader(source) as reader:
+    with Reader(source, base=base, max_bytes=max_bytes) as reader:
         return {tensor.name: tensor.array() for tensor in reader.tensors(jobs=jobs)}
 
 
-def stream(source: Source) -> Iterator[tuple[str, NDArray[Any]]]:
+def stream(
+    source: Source, *, base: BaseLike | None = None, max_bytes: int | None = None
+) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield (name, array) one after the other, with the memory of one tensor."""
-    with Reader(source) as reader:
+    with Reader(source, base=base, max_bytes=max_bytes) as reader:
         for name in reader:
             yield name, reader[name]
 
 
 def inspect(source: Source) -> WeightsInfo:
     """Describe a file without decoding it."""
-    with Reader(source) as reader:
+    with Reader(source, max_bytes=MAX_DESCRIBED) as reader:
         return reader.info()
 
 
@@ -255,6 +384,7 @@ def shrink(
     size: int | None = None,
     lossless: bool = False,
     max_error: float | Bound | None = None,
+    base: BaseLike | None = None,
     effort: int = DEFAULT_EFFORT,
     jobs: int | None = None,
 ) -> bytes:
@@ -272,6 +402,9 @@ def shrink(
     max_error : float or Bound
         No element is off by more: in units of the values, or ``Bound(0.001, is_relative=True)`` of each tensor's range.
         NaN and infinities come back exactly.
+    base : see `base_of`
+        A model from which this one was made. Tensors of the same name, kind and shape are coded as differences to it
+        where that is shorter, and whoever decodes needs it too.
     effort : int
         1 to 10: 5 searches 64 trellis states, 8 and more 256.
     jobs : int, optional
@@ -291,10 +424,11 @@ def shrink(
     if not 1 <= effort <= 10:
         raise UsageError(f"effort is 1 to 10, not {effort}")
     if not isinstance(arrays, Arrays):
-        arrays = Arrays("npz", tuple(Tensor.of(name, value) for name, value in arrays.items()), {})
+        arrays = _arrays_of(arrays)
+    origin = None if base is None else base_of(base)
     if lossless or max_error is not None:
         bound = max_error if isinstance(max_error, Bound) or max_error is None else Bound(float(max_error))
-        return encode_arrays(arrays, bound=bound, jobs=jobs)
+        return encode_arrays(arrays, bound=bound, base=origin, jobs=jobs)
     if bpw is not None:
         if not 0 < bpw < 1e6:
             raise UsageError(f"bits per weight are a number above 0, not {bpw}")
@@ -302,12 +436,14 @@ def shrink(
     assert size is not None
     if size < 1:
         size = 1
-    return shrink_to(arrays, size, effort=effort, jobs=jobs)
+    return shrink_to(arrays, size, effort=effort, base=origin, jobs=jobs)
 
 
-def expand(source: Source, *, jobs: int | None = None) -> Arrays:
+def expand(
+    source: Source, *, base: BaseLike | None = None, max_bytes: int | None = None, jobs: int | None = None
+) -> Arrays:
     """Decode a file into its tensors, their kinds and metadata; `signals.array.save` writes them."""
-    with Reader(source) as reader:
+    with Reader(source, base=base, max_bytes=max_bytes) as reader:
         return Arrays(reader.form, reader.tensors(jobs=jobs), reader.metadata)
 
 
@@ -326,8 +462,8 @@ def shrink_file(source: Source, target: Target, *, force: bool = False, **settin
     return inspect(data)
 
 
-def expand_file(source: Source, target: Target, *, force: bool = False, jobs: int | None = None) -> Arrays:
-    """Decode a file into `.npy`, `.npz` or `.safetensors`, by the ending of the target.
+def expand_file(source: Source, target: Target, *, force: bool = False, **settings: Any) -> Arrays:
+    """Decode a file into `.npy`, `.npz` or `.safetensors`, by the ending of the target; settings as for `expand`.
 
     Raises
     ------
@@ -336,9 +472,13 @@ def expand_file(source: Source, target: Target, *, force: bool = False, jobs: in
     FormatError, UnsupportedInput
         A damaged file; tensors that the form cannot hold.
     """
-    arrays = expand(source, jobs=jobs)
+    arrays = expand(source, **settings)
     array_files.save(target, arrays, force=force)
     return arrays
+
+
+def _arrays_of(arrays: Mapping[str, Any]) -> Arrays:
+    return Arrays("npz", tuple(Tensor.of(name, value) for name, value in arrays.items()), {})
 
 
 def _opened(source: Source) -> tuple[BinaryIO, bool, int]:
