@@ -66,6 +66,16 @@ Layout: TypeAlias = tuple[int, int, int, int, int, bool]
 def search_trellis(
     x: NDArray[np.float32], layout: Layout, lagrangian: float, sample: int, rounds: int, whole: bool
 ) -> tuple[NDArray[np.int32], list[int], float, float]: ...
+def search_feedback(
+    x: NDArray[np.float32],
+    along: NDArray[np.float32],
+    across: NDArray[np.float32],
+    row_weight: NDArray[np.float32],
+    column_weight: NDArray[np.float32],
+    layout: Layout,
+    lagrangian: float,
+    rounds: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], list[int], float, float]: ...
 def tokens_of(levels: NDArray[np.int32], trellis_bits: int, shared_zero: bool) -> int: ...
 def push_levels(levels: NDArray[np.int32], layout: Layout) -> bytes: ...
 def pop_levels(stream: bytes, count: int, layout: Layout, offsets: list[int]) -> NDArray[np.int32]: ...

@@ -1,10 +1,11 @@
 """The lossy coding of weights: trellis-coded quantization and adaptive entropy coding, for one block.
 
 payload:  flags    u8    bits 0-3 trellis bits, 4-5 contexts, 6 offsets follow, 7 shared zero
-          tokens   u8
+          tokens   u8    with bit 7 set where scales follow
           scale    u8
           step     f32; in a group of several a u16 for each, the upper half of a f32
           offsets  6 x i8, in 1/64 step, where flags say so
+          scales   of rows and columns, see array_scales.py
           stream   up to the end
 """
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laconic.codecs.array_scales import read_scales
 from laconic.container.cursor import Cursor
 from laconic.entropy.levels import (
     CONTEXTS,
@@ -50,6 +52,8 @@ TRIAL = 1 << 17
 """Values on which the contexts are chosen."""
 SHARED_BELOW = scale_of(1.5)
 """Of the scale: where values are two steps and more in the mean, a shared zero never pays."""
+SCALED = 128
+"""Bit of `tokens`."""
 CONTEXT_GAIN = 0.997
 """Contexts are used where they save this much at least: they cost decoding time."""
 
@@ -157,6 +161,8 @@ def decode_trellis(
     bits, contexts, has_offsets = flags & 15, flags >> 4 & 3, flags >> 6 & 1
     if not 2 <= bits <= 8 or contexts >= CONTEXTS or kind.group != "float":
         raise CorruptStream("flags", None, "a trellis of 2 to 8 bits for floats", f"{flags:#04x}")
+    is_scaled = tokens >= SCALED and len(sizes) == 1
+    tokens -= SCALED * is_scaled
     if not 2 <= tokens <= MAX_TRELLIS_TOKENS or scale >= SCALES:
         raise CorruptStream("trellis parameters", None, "lawful ones", (tokens, scale))
     if not ((steps > 0) & (steps < 1e38)).all():
@@ -167,8 +173,15 @@ def decode_trellis(
         if not any(offsets) or max(map(abs, offsets)) > MOST_OFFSET:
             raise CorruptStream("offsets", None, f"six from -{MOST_OFFSET} to {MOST_OFFSET}, not all 0", offsets)
     layout = LevelLayout(columns, bits, contexts, tokens, scale, bool(flags >> 7))
+    scales = read_scales(cursor, -(-sizes[0] // columns), columns) if is_scaled else None
     points = pop_levels(cursor.take(cursor.left, "levels"), sum(sizes), layout, offsets)
-    values = dequantize(points, steps[0] if len(sizes) == 1 else np.repeat(steps, sizes))
+    if scales is not None:
+        steps = scales.steps(steps[0], -(-sizes[0] // columns), columns).ravel()[: sizes[0]]
+        if not ((steps > 0) & (steps < 1e38)).all():
+            raise CorruptStream("scales", None, "steps above 0 and below 1e38", "others")
+    elif len(sizes) > 1:
+        steps = np.repeat(steps, sizes)
+    values = dequantize(points, steps)
     if base is not None:
         with np.errstate(all="ignore"):  # a base of infinities and NaN is an encoder's mistake, and a wrong checksum
             values = values + Tensor("", kind, base.shape, base).numbers().astype(np.float32)
