@@ -151,6 +151,8 @@ def decode_block(
         The payload is damaged.
     """
     count = sum(sizes)
+    if not count and coding not in {Coding.STORED, Coding.SAME}:
+        raise CorruptStream("coding", None, "STORED or SAME where there are no elements", coding.name)
     if coding.needs_base and (base is None or len(base) != count):
         raise CorruptStream("base", None, f"{count} words", "none" if base is None else len(base))
     if coding is Coding.STORED:
