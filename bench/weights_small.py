@@ -3,8 +3,8 @@
     LACONIC_DATA=folder python bench/weights_small.py     # needs pip install "laconic[train]"; minutes
 
 The folder holds models/ with the ResNets for CIFAR-10 (state dicts), of whose tensors four in five are vectors of 16 to
-64 numbers. Each file is made as it is now, with groups, and with every tensor in a block of its own. Files of a size are
-compared by the squared error that the same number of bytes leaves in the matrices; files without loss by their bytes.
+64 numbers. Each file is made as it is now, with groups, and with every tensor in a block of its own. Files of a size
+are compared by the squared error that so many bytes leave in the matrices; files without loss by their bytes.
 What a tensor costs beside its data is measured on 2,000 vectors: the file, less one of a single vector of all numbers.
 """
 
