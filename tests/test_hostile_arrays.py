@@ -212,7 +212,7 @@ def check(found: Counter[str]) -> None:
         assert found[name], name
     for name in ("mended CorruptStream", "mended LimitExceeded", "mended decoded", "mended MissingBase"):
         assert found[name], name
-    for name in ("series CorruptStream", "series TruncatedStream", "series tail"):
+    for name in ("series CorruptStream", "series NotLaconic", "series tail"):
         assert found[name], name
     assert found["unchanged"] < 0.1 * found.total()
 
