@@ -1,4 +1,4 @@
-"""What the golden files of arrays and series are made from: `golden_writer.py` writes them, `test_golden.py` reads them.
+"""What the golden files of arrays and series are made from; `golden_writer.py` writes them.
 
 Their names begin with `arrays_` or `series_`. In the index stand the number of tensors (of each checkpoint), the base
 they need (another golden file), and a digest of names, kinds, shapes and words of all tensors.
