@@ -327,7 +327,7 @@ def base_of(base: BaseLike) -> AbstractBase:
     Parameters
     ----------
     base : path, URL, binary file, bytes, Reader, Arrays, or mapping of str to array
-        Files are `.safetensors`, `.npz`, `.npy` or `.lac`; a `.lac` file stays open as long as its `Reader`.
+        Files (`.safetensors`, `.npz`, `.npy`, `.lac`) are read whole, of an open `Reader` only what is needed.
     """
     if isinstance(base, AbstractBase):
         return base
