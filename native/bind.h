@@ -27,7 +27,8 @@ nanobind::object owned_array(T* data, size_t size) {
   return nanobind::cast(nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<1>>(data, {size}, owner));
 }
 
-// Defined in bind_arrays.cpp.
+// Defined in bind_arrays.cpp and bind_differences.cpp.
 void bind_arrays(nanobind::module_& m);
+void bind_differences(nanobind::module_& m);
 
 }  // namespace laconic

@@ -85,6 +85,44 @@ std::tuple<nb::object, OffsetsTuple, double, double> search(const Array<const fl
   return {result, spelled(fit.offsets), fit.bits, fit.squares};
 }
 
+// Returns (levels, targets, offsets, bits per value, squared error per value in squared steps).
+std::tuple<nb::object, nb::object, OffsetsTuple, double, double> search_with_feedback(
+    const Array<const float, nb::ndim<2>>& x, const Array<const float, nb::ndim<2>>& along,
+    const Array<const float, nb::ndim<2>>& across, const Array<const float, nb::ndim<1>>& row_weight,
+    const Array<const float, nb::ndim<1>>& column_weight, const LayoutTuple& fields, double lambda, int rounds) {
+  const size_t rows = x.shape(0), columns = x.shape(1), count = rows * columns;
+  const LevelLayout layout = level_layout(count, fields);
+  require(layout.trellis_bits > 0 && layout.columns == columns, "a trellis and the columns of x are expected");
+  require(count >= 1 && rounds >= 0 && rounds <= 16, "x or rounds out of range");
+  require(lambda >= 0 && lambda <= 1e6, "lambda out of range");
+  require(along.shape(0) == columns && along.shape(1) == columns, "feedback along a row is (columns, columns)");
+  require(across.shape(0) == 0 || (across.shape(0) == rows && across.shape(1) == rows), "feedback across rows is (rows, rows)");
+  require(row_weight.shape(0) == rows && column_weight.shape(0) == columns, "a weight for each row and column is expected");
+  const auto finite = [](const float* at, size_t many) {
+    bool all = true;
+    for (size_t i = 0; i < many; ++i) all &= at[i] - at[i] == 0;
+    return all;
+  };
+  require(finite(x.data(), count) && finite(along.data(), columns * columns) && finite(across.data(), across.shape(0) * rows),
+          "finite values are expected");
+  for (size_t i = 0; i < rows; ++i) require(row_weight.data()[i] > 1e-12f && row_weight.data()[i] < 1e12f, "a weight out of range");
+  for (size_t j = 0; j < columns; ++j) require(column_weight.data()[j] > 1e-12f && column_weight.data()[j] < 1e12f, "a weight out of range");
+  auto* levels = static_cast<int32_t*>(std::malloc(count * sizeof(int32_t)));
+  if (!levels) throw std::bad_alloc();
+  nb::object first = owned_array(levels, count);
+  auto* targets = static_cast<float*>(std::malloc(count * sizeof(float)));
+  if (!targets) throw std::bad_alloc();
+  nb::object second = owned_array(targets, count);
+  TrellisFit fit;
+  {
+    nb::gil_scoped_release release;
+    const FeedbackJob job{x.data(), nullptr, rows, columns, along.data(), across.shape(0) ? across.data() : nullptr,
+                          column_weight.data(), row_weight.data()};
+    fit = fit_feedback(kernels().search_trellis, kernels().search_feedback, job, layout, lambda, rounds, levels, targets);
+  }
+  return {first, second, spelled(fit.offsets), fit.bits, fit.squares};
+}
+
 int tokens_of(const Array<const int32_t, nb::ndim<1>>& levels, unsigned trellis_bits, bool shared_zero) {
   require(trellis_bits <= kMaxTrellisBits && trellis_bits != 1, "a trellis of 0 or 2 to 8 bits is expected");
   nb::gil_scoped_release release;
@@ -179,6 +217,8 @@ void bind_words(nb::module_& m) {
 
 void bind_arrays(nb::module_& m) {
   m.def("search_trellis", &search, "x"_a.noconvert(), "layout"_a, "lagrangian"_a, "sample"_a, "rounds"_a, "whole"_a);
+  m.def("search_feedback", &search_with_feedback, "x"_a.noconvert(), "along"_a.noconvert(), "across"_a.noconvert(),
+        "row_weight"_a.noconvert(), "column_weight"_a.noconvert(), "layout"_a, "lagrangian"_a, "rounds"_a);
   m.def("tokens_of", &tokens_of, "levels"_a.noconvert(), "trellis_bits"_a, "shared_zero"_a);
   m.def("push_levels", &push_levels, "levels"_a.noconvert(), "layout"_a);
   m.def("pop_levels", &pop_levels, "stream"_a, "count"_a, "layout"_a, "offsets"_a);

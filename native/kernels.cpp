@@ -226,6 +226,10 @@ bool search_trellis_path(unsigned bits, const float* x, const uint8_t* buckets, 
   return search_trellis(bits, x, buckets, count, model, levels);
 }
 
+bool search_feedback_path(unsigned bits, const FeedbackJob& job, const SearchModel& model, int32_t* levels, float* targets) {
+  return search_feedback(bits, job, model, levels, targets);
+}
+
 template <class S, class T>
 constexpr SampleKernels<S, T> table() {
   return {analyze_color_rows<S, T>, synthesize_color_rows<S, T>, lift_row_range<T>,  lift_column_range<T>,
@@ -244,6 +248,7 @@ extern const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA);
 const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA) = {LACONIC_STRING(LACONIC_ISA),
                                                      LACONIC_ISA::table<uint8_t, int16_t>(),
                                                      LACONIC_ISA::table<uint16_t, int32_t>(),
-                                                     LACONIC_ISA::search_trellis_path};
+                                                     LACONIC_ISA::search_trellis_path,
+                                                     LACONIC_ISA::search_feedback_path};
 
 }  // namespace laconic

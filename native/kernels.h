@@ -8,6 +8,7 @@
 
 #include "network_job.h"
 #include "tile.h"
+#include "trellis_feedback.h"
 #include "trellis_search.h"
 
 namespace laconic {
@@ -49,6 +50,8 @@ struct Kernels {
   // The best path through the trellis, see trellis_search.h. False: out of memory.
   bool (*search_trellis)(unsigned bits, const float* x, const uint8_t* buckets, size_t count, const SearchModel&,
                          int32_t* levels);
+  // The same with feedback of errors, see trellis_feedback.h.
+  bool (*search_feedback)(unsigned bits, const FeedbackJob&, const SearchModel&, int32_t* levels, float* targets);
 };
 
 extern const Kernels kernels_baseline;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "levels.h"
+#include "trellis_feedback.h"
 #include "trellis_search.h"
 
 namespace laconic {
@@ -142,6 +143,35 @@ inline TrellisFit fit_trellis(TrellisSearch search, const float* x, const std::v
     if (round + 1 < rounds) fit.offsets = counts.centroids();
   }
   model.place(fit.offsets);
+  return fit;
+}
+
+// One build of `search_feedback`.
+using FeedbackSearch = bool (*)(unsigned bits, const FeedbackJob& job, const SearchModel& model, int32_t* levels, float* targets);
+
+// Chooses levels with feedback of errors: prices and points from a search without it first, then from quick searches
+// with it, whose targets are what counts; the last search has all states. `bits` and `squares` of the result are those
+// of its last but one. Throws std::bad_alloc.
+inline TrellisFit fit_feedback(TrellisSearch search, FeedbackSearch feedback, FeedbackJob job, const LevelLayout& layout, double lambda,
+                               int rounds, int32_t* levels, float* targets) {
+  constexpr unsigned quick_bits = 3;
+  LevelLayout quick = layout;
+  quick.trellis_bits = layout.trellis_bits < quick_bits ? layout.trellis_bits : quick_bits;
+  std::vector<uint8_t> buckets = expected_buckets(job.x, layout);
+  TrellisFit fit = fit_trellis(search, job.x, buckets, quick, lambda, 32768, 4);
+  for (int round = 0; round <= rounds; ++round) {
+    const LevelLayout& now = round < rounds ? quick : layout;
+    job.buckets = buckets.empty() ? nullptr : buckets.data();
+    if (!feedback(now.trellis_bits, job, fit.model, levels, targets)) throw std::bad_alloc();
+    LevelCounts counts;
+    counts.add(targets, job.buckets, levels, layout.count, now, fit.offsets);
+    fit.squares = counts.squares();
+    if (round == rounds) break;
+    buckets = expected_buckets(targets, layout);
+    fit.bits = counts.prices(lambda, fit.model);
+    fit.offsets = counts.centroids();
+    fit.model.place(fit.offsets);
+  }
   return fit;
 }
 

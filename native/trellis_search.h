@@ -40,35 +40,40 @@ struct Candidates {
 
 class CandidateFinder {
  public:
-  LACONIC_INLINE CandidateFinder(const SearchModel& model, uint32_t bucket) : model_(model), bucket_(bucket) {}
+  // `markup` is what the prices are multiplied with.
+  LACONIC_INLINE CandidateFinder(const SearchModel& model, uint32_t bucket, float markup = 1.0f)
+      : model_(model), bucket_(bucket), markup_(markup) {}
 
   LACONIC_INLINE void find(float x, Candidates& out) const {
+    for (uint32_t q = 0; q < 2; ++q) find(q, x, out.level + 2 * q, out.cost + 2 * q);
+  }
+
+  // The same of one quantizer: two levels and costs, by subset.
+  LACONIC_INLINE void find(uint32_t quantizer, float x, int32_t* out_level, float* out_cost) const {
     const float a = std::fabs(x);
-    const int negative = x < 0;
-    for (int q = 0; q < 2; ++q) {
-      // |k| = m and m + 1 lie around a, in different subsets; of each subset the next one below may be cheaper.
-      const float position = 0.5f * (a + float(q));
-      int32_t m = position < float(kMaxLevel - 2) ? int32_t(position) : kMaxLevel - 2;
-      const int32_t least = model_.shared_zero ? 0 : q;
-      if (m < least) m = least;
-      float best[2] = {cost(q, m, a), cost(q, m + 1, a)};  // by whether k has the parity of m
-      int32_t level[2] = {m, m + 1};
-      for (int32_t k = m - 1; k >= least && k >= m - 2; --k) {
-        const int slot = (k ^ m) & 1;
-        const float c = cost(q, k, a);
-        if (c < best[slot]) best[slot] = c, level[slot] = k;
-      }
-      if (least == 1 && m <= 2) {
-        // Across zero: -1 shares its subset with 2, not with 1.
-        const int slot = m & 1;
-        const float d = a + model_.point[1][1], c = d * d + model_.price[bucket_][1][1];
-        if (c < best[slot]) best[slot] = c, level[slot] = -1;
-      }
-      for (int slot = 0; slot < 2; ++slot) {
-        const int32_t k = negative ? -level[slot] : level[slot];
-        const int at = 2 * q + int(trellis_subset(uint32_t(q), k, model_.shared_zero));
-        out.level[at] = k, out.cost[at] = best[slot];
-      }
+    const int negative = x < 0, q = int(quantizer);
+    // |k| = m and m + 1 lie around a, in different subsets; of each subset the next one below may be cheaper.
+    const float position = 0.5f * (a + float(q));
+    int32_t m = position < float(kMaxLevel - 2) ? int32_t(position) : kMaxLevel - 2;
+    const int32_t least = model_.shared_zero ? 0 : q;
+    if (m < least) m = least;
+    float best[2] = {cost(q, m, a), cost(q, m + 1, a)};  // by whether k has the parity of m
+    int32_t level[2] = {m, m + 1};
+    for (int32_t k = m - 1; k >= least && k >= m - 2; --k) {
+      const int slot = (k ^ m) & 1;
+      const float c = cost(q, k, a);
+      if (c < best[slot]) best[slot] = c, level[slot] = k;
+    }
+    if (least == 1 && m <= 2) {
+      // Across zero: -1 shares its subset with 2, not with 1.
+      const int slot = m & 1;
+      const float d = a + model_.point[1][1], c = d * d + markup_ * model_.price[bucket_][1][1];
+      if (c < best[slot]) best[slot] = c, level[slot] = -1;
+    }
+    for (int slot = 0; slot < 2; ++slot) {
+      const int32_t k = negative ? -level[slot] : level[slot];
+      const uint32_t at = trellis_subset(quantizer, k, model_.shared_zero);
+      out_level[at] = k, out_cost[at] = best[slot];
     }
   }
 
@@ -76,14 +81,15 @@ class CandidateFinder {
   LACONIC_INLINE float cost(int q, int32_t k, float a) const {
     if (k < kPricedMagnitudes) {
       const float d = a - model_.point[q][k];
-      return d * d + model_.price[bucket_][q][k];
+      return d * d + markup_ * model_.price[bucket_][q][k];
     }
     const float over = float(k - (kPricedMagnitudes - 1)), d = a - (model_.point[q][kPricedMagnitudes - 1] + 2.0f * over);
-    return d * d + model_.price[bucket_][q][kPricedMagnitudes - 1] + model_.slope[bucket_][q] * over;
+    return d * d + markup_ * (model_.price[bucket_][q][kPricedMagnitudes - 1] + model_.slope[bucket_][q] * over);
   }
 
   const SearchModel& model_;
   const uint32_t bucket_;
+  const float markup_;
 };
 
 // One step of the Viterbi algorithm: the sums of all states before -> after, and for each state the subset that won.

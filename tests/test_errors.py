@@ -23,6 +23,8 @@ SAMPLES = [
     errors.TruncatedStream("segments 0", 40, "9 bytes", 2),
     errors.MissingModel(bytes(8), ["/models", "/elsewhere"]),
     errors.LimitExceeded("pixels", 10, 11),
+    errors.MissingBase(bytes(16)),
+    errors.MissingBase(bytes(16), bytes(range(16))),
     errors.ModelError("x"),
     errors.OutputExists("out.png"),
     errors.TargetUnreachable("x"),

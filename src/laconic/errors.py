@@ -11,7 +11,8 @@
     │   ├── CorruptStream           5   damage: which field, at which byte, what was expected and found
     │   │   └── TruncatedStream     6   the end is missing
     │   ├── MissingModel            7   the file names a model that is not installed
-    │   └── LimitExceeded           8   a size beyond what the format allows; refused before memory is taken
+    │   ├── LimitExceeded           8   a size beyond what the format allows; refused before memory is taken
+    │   └── MissingBase             9   the file is a difference to another one, which was not given
     ├── ModelError                  1   a model file that is damaged or of another kind
     ├── OutputExists                1   the target is there already and nobody said to replace it
     └── TargetUnreachable           1   no setting reaches the asked size, rate or quality
@@ -32,6 +33,7 @@ __all__ = [
     "FormatError",
     "LaconicError",
     "LimitExceeded",
+    "MissingBase",
     "MissingModel",
     "ModelError",
     "NewerVersion",
@@ -190,6 +192,29 @@ class LimitExceeded(FormatError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.field, self.limit, self.found)
+
+
+class MissingBase(FormatError):
+    """The file holds differences to a base, which is not there or is another one.
+
+    Parameters
+    ----------
+    fingerprint : bytes
+        The base the file names.
+    found : bytes
+        The base that was given; empty where none was.
+    """
+
+    exit_code = 9
+
+    def __init__(self, fingerprint: bytes, found: bytes = b"") -> None:
+        self.fingerprint = bytes(fingerprint)
+        self.found = bytes(found)
+        given = f"the one given is {self.found.hex()}" if self.found else "give it with --base (base=)"
+        super().__init__(f"the file holds differences to the base {self.fingerprint.hex()}; {given}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.fingerprint, self.found)
 
 
 class ModelError(LaconicError):

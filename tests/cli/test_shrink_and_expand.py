@@ -93,6 +93,73 @@ def test_what_cannot_be_done_is_said(run: Any, words: list[str], code: int, said
     assert not list(Path.cwd().glob("*.lac"))
 
 
+def test_a_base_is_asked_for_and_checked(run: Any, model: Path):
+    before = array.load(model)
+    moved = [
+        Tensor.of(t.name, (t.array() * np.float32(1.0001)).astype(np.float32)) if t.name == "body.weight" else t
+        for t in before.tensors
+    ]
+    array.save("tuned.safetensors", Arrays("safetensors", tuple(moved), {}))
+    assert run("shrink", "tuned.safetensors", "alone.lac", "--lossless").code == 0
+    assert run("shrink", "tuned.safetensors", "--lossless", "--base", model).code == 0
+    assert Path("tuned.lac").stat().st_size < 0.8 * Path("alone.lac").stat().st_size
+    assert "base" in run("info", "tuned.lac").text
+    found = run("expand", "tuned.lac", "back.safetensors")
+    assert (found.code, Path("back.safetensors").exists()) == (9, False)
+    assert "--base" in found.said
+    assert run("verify", "tuned.lac").code == 9
+    found = run("expand", "tuned.lac", "back.safetensors", "--base", "tuned.safetensors")
+    assert (found.code, Path("back.safetensors").exists()) == (9, False)
+    # The base may be a .lac file that decodes to the same bits.
+    assert run("shrink", model, "--lossless").code == 0
+    for base in (model, "model.lac"):
+        assert run("verify", "tuned.lac", "--base", base).code == 0
+        assert run("expand", "tuned.lac", "back.safetensors", "--base", base, "-f").code == 0
+        assert [t.words.tobytes() for t in array.load("back.safetensors").tensors] == [t.words.tobytes() for t in moved]
+    assert run("shrink", "tuned.safetensors", "x.lac", "--bpw", "1", "--base", "none.lac").code == 1
+    assert run("shrink", "tuned.safetensors", "-f", "--lossless", "--base", model, "--rm").code == 0
+    assert not Path("tuned.safetensors").exists()
+
+
+def test_checkpoints_of_a_series(run: Any, folder: Path):
+    from laconic.codecs.weights import Series
+
+    noise = np.random.default_rng(0).random(3000)
+    series = Series(folder / "run.lac", keyframe_every=2)
+    for number in range(3):
+        series.append(Arrays("safetensors", (Tensor.of("x", noise + number * 2.0**-40),), {}))
+    page = run("info", "run.lac").text
+    assert "3 checkpoints, a key frame every 2" in page
+    assert page.count("key frame  ") == 2
+    [record] = run("info", "run.lac", "--json").records
+    assert [one["base"] is None for one in record["checkpoints"]] == [True, False, True]
+    assert run("verify", "run.lac").text == "run.lac: intact\n"
+    for number in (1, -1):
+        assert run("expand", "run.lac", "x.npz", "-f", "--checkpoint", str(number)).code == 0
+        assert array.load("x.npz").tensors[0].array()[0] == noise[0] + number % 3 * 2.0**-40
+    for words, code, said in (([], 1, "--checkpoint"), (["--checkpoint", "3"], 2, "holds 3 checkpoints")):
+        found = run("expand", "run.lac", "y.npz", *words)
+        assert found.code == code
+        assert said in found.said
+    found = run("expand", "run.lac", "z.npz", "--checkpoint", "0", "--rm")
+    assert (found.code, Path("run.lac").exists()) == (0, True)
+    data = bytearray(Path("run.lac").read_bytes())
+    data[-3] ^= 1
+    Path("run.lac").write_bytes(data)
+    assert run("verify", "run.lac").code == 5
+
+
+def test_what_decodes_to_much_more_needs_leave(run: Any, folder: Path):
+    array.save(folder / "zeros.npz", Arrays("npz", (Tensor.of("x", np.zeros(2**28 + 1, np.int8)),), {}))
+    assert run("shrink", "zeros.npz", "--lossless").code == 0
+    found = run("expand", "zeros.lac", "back.npz")
+    assert (found.code, Path("back.npz").exists()) == (8, False)
+    assert "--max-bytes" in found.said
+    assert run("verify", "zeros.lac").code == 8
+    assert run("info", "zeros.lac").code == 0
+    assert run("expand", "zeros.lac", "back.npz", "--max-bytes", "300MB").code == 0
+
+
 def test_an_existing_file_is_kept_and_rm_removes_only_what_came_back(run: Any, model: Path):
     Path("model.lac").write_bytes(b"mine")
     assert run("shrink", model, "--lossless").code == 1

@@ -28,10 +28,10 @@ __all__ = [
     "data_out",
     "exit_code_of",
     "may_write",
-    "prepare_folder",
     "remove_input",
     "run_batch",
     "skipped",
+    "target_of",
     "warm_up",
 ]
 
@@ -146,7 +146,7 @@ def may_write(job: Job, *, force: bool, no_clobber: bool) -> bool:
     raise OutputExists(target)
 
 
-def prepare_folder(target: str) -> None:
+def _prepare_folder(target: str) -> None:
     """Make the folder an output goes to (a mirrored tree may need many).
 
     Raises
@@ -200,6 +200,24 @@ def data_out(*, force: bool) -> Generator[BinaryIO]:
     except OSError as error:
         error.filename = "stdout"
         raise
+
+
+@contextlib.contextmanager
+def target_of(job: Job, *, force: bool) -> Generator[BinaryIO | str]:
+    """Where the output of a job goes: stdout, or a path whose folder is made if need be.
+
+    Raises
+    ------
+    UsageError, OSError
+        Stdout is a terminal; the folder cannot be made.
+    """
+    assert job.target is not None
+    if job.target == STANDARD:
+        with data_out(force=force) as stream:
+            yield stream
+    else:
+        _prepare_folder(job.target)
+        yield job.target
 
 
 def skipped(job: Job) -> Outcome:

@@ -12,9 +12,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
-from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped, warm_up
+from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of, warm_up
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
-from laconic.cli.units import parse_size, show_size
+from laconic.cli.units import show_size
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +50,7 @@ def configure(parser: options.CommandParser) -> None:
     target.add_argument("--bpp", metavar="BITS", type=_positive, help="bits per pixel of the whole file, at most")
     target.add_argument("--psnr", metavar="DB", type=_positive, help="peak signal-to-noise ratio in RGB, at least")
     target.add_argument(
-        "--size", metavar="BYTES", type=_size, help="size of the file, at most: 20000, 20kB, 1.5MB, 64KiB"
+        "--size", metavar="BYTES", type=options.in_bytes, help="size of the file, at most: 20000, 20kB, 1.5MB, 64KiB"
     )
     target.add_argument("--lossless", action="store_true", help="every bit of every sample comes back")
     group.add_argument(
@@ -147,12 +147,8 @@ class _Compression:
         codec = laconic.ImageCodec(**self.settings)
         data = codec.encode(image.pixels, icc=image.icc, exif=image.exif, xmp=image.xmp)
         encoded = time.perf_counter()
-        if job.target == STANDARD:
-            with data_out(force=self.force) as stream:
-                stream.write(data)
-        else:
-            prepare_folder(job.target)
-            locations.write_bytes(job.target, data, force=self.force)
+        with target_of(job, force=self.force) as target:
+            locations.write_bytes(target, data, force=self.force)
         written = time.perf_counter()
         times = {"load": loaded - start, "encode": encoded - loaded, "write": written - encoded}
         outcome = _outcome(job, laconic.inspect(data), size_in, image.notes, times)
@@ -176,14 +172,9 @@ class _Compression:
         import laconic
         from laconic.codecs.files import compress_rows
 
-        assert job.target is not None
         codec = laconic.ImageCodec(**self.settings)
-        if job.target == STANDARD:
-            with data_out(force=self.force) as stream:
-                info = compress_rows(codec, rows, stream)
-        else:
-            prepare_folder(job.target)
-            info = compress_rows(codec, rows, job.target, force=self.force)
+        with target_of(job, force=self.force) as target:
+            info = compress_rows(codec, rows, target, force=self.force)
         times = {"load": 0.0, "encode": time.perf_counter() - start, "write": 0.0}
         return _outcome(job, info, size_in, rows.notes, times)
 
@@ -332,12 +323,3 @@ def _positive(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
-
-
-def _size(text: str) -> int:
-    import argparse
-
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
-from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped, warm_up
+from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of, warm_up
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
 from laconic.cli.units import show_size
 
@@ -136,12 +136,8 @@ class _Restoration:
         decoded = time.perf_counter()
         pixels = restored.pixels if restored.pixels.ndim == 3 else restored.pixels[..., None]
         image = images.Image(pixels, restored.icc, restored.exif, restored.xmp).keeping(self.kept)
-        if job.target == STANDARD:
-            with data_out(force=self.force) as stream:
-                images.save(stream, image, format=self.output_format)
-        else:
-            prepare_folder(job.target)
-            images.save(job.target, image, format=self.output_format, force=self.force)
+        with target_of(job, force=self.force) as target:
+            images.save(target, image, format=self.output_format, force=self.force)
         written = time.perf_counter()
         times = {"read": loaded - start, "decode": decoded - loaded, "write": written - decoded}
         left_out = _left_out(kind, image.metadata)
@@ -168,13 +164,9 @@ class _Restoration:
         network = self.choices["network"]
         decoding = Decoding.of(container, network=network, allow_partial=self.allow_partial)
         metadata = {name: getattr(container.metadata, name) if name in self.kept else None for name in _METADATA}
-        if job.target == STANDARD:
-            with data_out(force=self.force) as stream:
-                decompress_rows(decoding, metadata, stream, kind, jobs=self.jobs)
-        else:
-            prepare_folder(job.target)
-            suffix = PurePath(job.target).suffix.lower()
-            decompress_rows(decoding, metadata, job.target, kind, suffix=suffix, force=self.force, jobs=self.jobs)
+        suffix = PurePath(job.target).suffix.lower()  # none of stdout
+        with target_of(job, force=self.force) as target:
+            decompress_rows(decoding, metadata, target, kind, suffix=suffix, force=self.force, jobs=self.jobs)
         times = {"read": loaded - start, "decode": time.perf_counter() - loaded, "write": 0.0}
         left_out = _left_out(kind, frozenset(name for name in _METADATA if metadata[name]))
         missing = tuple(decoding.damaged)

@@ -10,13 +10,15 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
-from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped
+from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
 from laconic.cli.units import show_count, show_size
+from laconic.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
 
+    from laconic.codecs.weights import WeightsInfo
     from laconic.signals.tensors import Arrays
 
 __all__ = ["configure", "run"]
@@ -32,6 +34,13 @@ def configure(parser: options.CommandParser) -> None:
         ".npz or .npy. numpy has no bfloat16: such tensors need .safetensors."
     )
     options.add_batch_options(parser, ".lac files")
+    group = options.add_expansion_options(parser)
+    group.add_argument(
+        "--checkpoint",
+        metavar="N",
+        type=int,
+        help="of a series (lac.weights.Series) the one of this number, counted from 0; -1 is the last",
+    )
     output = options.add_output_options(parser)
     output.add_argument("--output-format", choices=["safetensors", "npz", "npy"], help="whatever the name says")
     options.add_console_options(parser)
@@ -51,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         for job in plan.jobs:  # before any work
             if job.target not in {None, STANDARD}:
                 array.form_of(PurePath(str(job.target)).name)
-    work = _Expansion(wanted, options.jobs_of(arguments), arguments.force, arguments.no_clobber, arguments.rm)
+    settings = options.expansion_of(arguments) | {"jobs": options.jobs_of(arguments)}
+    work = _Expansion(wanted, arguments.checkpoint, settings, arguments.force, arguments.no_clobber, arguments.rm)
     return run_batch(plan, work.perform, options.console_of(arguments))
 
 
@@ -60,7 +70,8 @@ class _Expansion:
     """Everything the options say about each file."""
 
     output_format: str | None
-    jobs: int | None
+    checkpoint: int | None
+    settings: dict[str, Any]
     force: bool
     no_clobber: bool
     remove: bool
@@ -75,15 +86,14 @@ class _Expansion:
             return skipped(job)
         start = time.perf_counter()
         data = sys.stdin.buffer.read() if job.source == STANDARD else locations.read_bytes(job.source)
-        arrays = weights.expand(data, jobs=self.jobs)
-        decoded = time.perf_counter()
-        if job.target == STANDARD:
-            with data_out(force=self.force) as stream:
-                array.save(stream, arrays, form=self.output_format or "safetensors")
+        if self.checkpoint is None:
+            info, arrays = weights.inspect(data), weights.expand(data, **self.settings)
         else:
-            prepare_folder(job.target)
-            array.save(job.target, arrays, form=self.output_format, force=self.force)
-        info = weights.inspect(data)
+            info, arrays = self._checkpoint(job, self.checkpoint)
+        decoded = time.perf_counter()
+        form = self.output_format or ("safetensors" if job.target == STANDARD else None)
+        with target_of(job, force=self.force) as target:
+            array.save(target, arrays, form=form, force=self.force)
         speed = arrays.count / 1e6 / max(decoded - start, 1e-9)
         record: dict[str, Any] = {
             "input": job.source,
@@ -101,8 +111,28 @@ class _Expansion:
         outcome = Outcome(line, record, len(data), arrays.nbytes, remarks=remarks)
         if not self.remove:
             return outcome
+        if self.checkpoint is not None:
+            return remove_input(outcome, job, ("only one of its checkpoints was restored",))
         _read_back(job.target, arrays)
         return remove_input(outcome, job, ())
+
+    def _checkpoint(self, job: Job, number: int) -> tuple[WeightsInfo, Arrays]:
+        """One of a series.
+
+        Raises
+        ------
+        UsageError
+            It comes through a pipe, or there is none of this number.
+        """
+        from laconic.codecs.weights import Series
+
+        if job.source == STANDARD:
+            raise UsageError("a series is read from a file, not from stdin")
+        series = Series(job.source, max_bytes=self.settings["max_bytes"], jobs=self.settings["jobs"])
+        try:
+            return series.inspect(number), series.expand(number)
+        except IndexError as error:
+            raise UsageError(str(error)) from error
 
 
 def _read_back(target: str, arrays: Arrays) -> None:

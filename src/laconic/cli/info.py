@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from laconic.codecs.inspection import Info
-    from laconic.codecs.weights import WeightsInfo
+    from laconic.codecs.weights import Series, WeightsInfo
 
 __all__ = ["configure", "run"]
 
@@ -38,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _describe(job: Job) -> Outcome:
     import laconic
     from laconic.container.arrays import ARRAY_CODEC, codec_of
+    from laconic.container.series import SERIES_CODEC
     from laconic.signals import locations
 
     data = sys.stdin.buffer.read() if job.source == STANDARD else locations.view_bytes(job.source)
@@ -45,8 +46,36 @@ def _describe(job: Job) -> Outcome:
     if codec_of(data) == ARRAY_CODEC:
         weights = laconic.weights.inspect(data if isinstance(data, bytes) else job.source)
         return Outcome(_weights_page(name, weights), {"input": job.source, **weights.as_dict()}, len(data))
+    if codec_of(data) == SERIES_CODEC and job.source != STANDARD:
+        return _describe_series(job, laconic.weights.Series(job.source), len(data))
     info = laconic.inspect(data)
     return Outcome(_page(name, info), {"input": job.source, **info.as_dict()}, len(data))
+
+
+def _describe_series(job: Job, series: Series, size: int) -> Outcome:
+    """One line for each checkpoint."""
+    infos = [series.inspect(number) for number in range(len(series))]
+    lines = [
+        job.source,
+        f"  holds    {show_count(len(infos), 'checkpoint')}, a key frame every {series.keyframe_every}",
+        f"  file     {size:,} bytes",
+        "  checkpoints",
+    ]
+    for number, (info, digest) in enumerate(zip(infos, series.hashes, strict=True)):
+        way = "difference" if info.base else "key frame"
+        rate = f"{info.bits_per_weight:.3f} bits per weight"
+        lines.append(f"    {number:4}  {way:10}  {info.bytes_total:>13,} bytes  {rate}  {digest}")
+    record = {
+        "input": job.source,
+        "codec": "series",
+        "bytes_total": size,
+        "keyframe_every": series.keyframe_every,
+        "checkpoints": [
+            {"bytes": info.bytes_total, "bits_per_weight": info.bits_per_weight, "base": info.base, "hash": digest}
+            for info, digest in zip(infos, series.hashes, strict=True)
+        ],
+    }
+    return Outcome("\n".join(lines), record, size)
 
 
 _KINDS = {1: "gray", 2: "gray and alpha", 3: "RGB", 4: "RGB and alpha"}
@@ -81,7 +110,10 @@ def _weights_page(name: str, info: WeightsInfo) -> str:
     share = 100 * info.bytes_total / max(info.bytes_original, 1)
     size = f"{info.bytes_total:,} bytes, {info.bits_per_weight:.3f} bits per weight"
     of_original = f"{share:.1f} % of {show_size(info.bytes_original)}"
-    lines = [name, f"  holds    {held}", f"  file     {size}, {of_original}", "  tensors"]
+    lines = [name, f"  holds    {held}", f"  file     {size}, {of_original}"]
+    if info.base:
+        lines.append(f"  base     {info.base}, needed to decode it")
+    lines.append("  tensors")
     rows = [
         (
             tensor.name or "(without a name)",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from laconic.cli.console import Console
 from laconic.cli.plan import STANDARD
+from laconic.cli.units import parse_size
 from laconic.errors import UsageError
 from laconic.signals.locations import is_url
 
@@ -21,18 +22,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from laconic.cli.plan import Plan
+    from laconic.codecs.array_base import AbstractBase
 
 __all__ = [
     "METADATA",
     "CommandParser",
+    "add_base_option",
     "add_batch_options",
     "add_console_options",
+    "add_expansion_options",
     "add_help",
     "add_metadata_options",
     "add_output_options",
+    "base_of",
     "check_network",
     "check_streams",
     "console_of",
+    "expansion_of",
+    "in_bytes",
     "in_range",
     "jobs_of",
     "kept_metadata",
@@ -75,6 +82,14 @@ class CommandParser(argparse.ArgumentParser):
 
 def _name(action: argparse.Action) -> str:
     return str(action.metavar or "|".join(map(str, action.choices or [action.dest])))
+
+
+def in_bytes(text: str) -> int:
+    """The argument type of sizes such as 5MB."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_help(parser: argparse.ArgumentParser) -> None:
@@ -180,6 +195,44 @@ def check_network(name: str, *, lossless: bool) -> None:
 def jobs_of(arguments: argparse.Namespace) -> int | None:
     """The number of threads; None leaves the choice to the codec."""
     return arguments.jobs
+
+
+def add_base_option(group: Group, text: str) -> None:
+    """Add --base."""
+    group.add_argument("--base", metavar="FILE", help=text)
+
+
+def base_of(arguments: argparse.Namespace) -> AbstractBase | None:
+    """The base that --base names, read once for all files; None without one.
+
+    Raises
+    ------
+    UsageError, UnsupportedInput, FormatError, OSError
+        It cannot be read.
+    """
+    if arguments.base is None:
+        return None
+    from laconic.codecs.weights import base_of
+
+    return base_of(arguments.base)
+
+
+def add_expansion_options(parser: argparse.ArgumentParser) -> Group:
+    """Add --base and --max-bytes; returns their group."""
+    group = parser.add_argument_group("weights and arrays")
+    add_base_option(group, "the file that was given to `laconic shrink` as --base")
+    group.add_argument(
+        "--max-bytes",
+        metavar="BYTES",
+        type=in_bytes,
+        help="refuse what decodes to more, such as 8GB (default: 256 MiB or 4096 times the file, whichever is more)",
+    )
+    return group
+
+
+def expansion_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What --base and --max-bytes say, as keyword arguments of `laconic.weights.expand`."""
+    return {"base": base_of(arguments), "max_bytes": arguments.max_bytes}
 
 
 def _jobs(text: str) -> int:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
-from laconic.cli.batch import Outcome, data_out, may_write, prepare_folder, remove_input, run_batch, skipped
+from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
-from laconic.cli.units import parse_size, show_count, show_size
+from laconic.cli.units import show_count, show_size
 
 if TYPE_CHECKING:
-    from laconic.codecs.weights import WeightsInfo
+    from laconic.codecs.array_base import AbstractBase
+    from laconic.codecs.array_reader import WeightsInfo
     from laconic.signals.tensors import Arrays
 
 __all__ = ["configure", "run"]
@@ -22,6 +23,8 @@ __all__ = ["configure", "run"]
 SUFFIX = ".lac"
 INPUTS = frozenset({".npy", ".npz", ".safetensors"})
 _RELATIVE = "%"
+UNLIMITED = 2**62
+"""Bytes that a file of our own making may decode to."""
 
 
 def configure(parser: options.CommandParser) -> None:
@@ -37,7 +40,9 @@ def configure(parser: options.CommandParser) -> None:
     target.add_argument(
         "--bpw", metavar="BITS", type=_positive, help="bits per weight of the whole file: 4 is careful, 2 is bold"
     )
-    target.add_argument("--size", metavar="BYTES", type=_size, help="size of the whole file, such as 5MB or 800kB")
+    target.add_argument(
+        "--size", metavar="BYTES", type=options.in_bytes, help="size of the whole file, such as 5MB or 800kB"
+    )
     target.add_argument("--lossless", action="store_true", help="every bit comes back")
     target.add_argument(
         "--max-error",
@@ -45,6 +50,11 @@ def configure(parser: options.CommandParser) -> None:
         type=_bound,
         help="no element is off by more than E, such as 0.001, or 0.1%% of each tensor's range; NaN and infinities "
         "come back exactly",
+    )
+    options.add_base_option(
+        group,
+        "the model this one was made from, .safetensors or .lac: tensors of the same name and shape are coded as "
+        "differences to it, and `laconic expand` needs it too",
     )
     group.add_argument(
         "-e",
@@ -67,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     options.check_streams(arguments, plan)
     settings = {name: getattr(arguments, name) for name in ("bpw", "size", "max_error", "effort")}
     settings |= {"lossless": arguments.lossless, "jobs": options.jobs_of(arguments)}
-    work = _Shrinking(settings, arguments.force, arguments.no_clobber, arguments.rm)
+    work = _Shrinking(settings, options.base_of(arguments), arguments.force, arguments.no_clobber, arguments.rm)
     return run_batch(plan, work.perform, options.console_of(arguments))
 
 
@@ -76,6 +86,7 @@ class _Shrinking:
     """Everything the options say about each file."""
 
     settings: dict[str, Any]
+    base: AbstractBase | None
     force: bool
     no_clobber: bool
     remove: bool
@@ -90,18 +101,16 @@ class _Shrinking:
             return skipped(job)
         arrays = array.load(sys.stdin.buffer.read() if job.source == STANDARD else job.source)
         loaded = time.perf_counter()
-        data = weights.shrink(arrays, **self.settings)
+        data = weights.shrink(arrays, base=self.base, **self.settings)
         encoded = time.perf_counter()
-        if job.target == STANDARD:
-            with data_out(force=self.force) as stream:
-                stream.write(data)
-        else:
-            prepare_folder(job.target)
-            locations.write_bytes(job.target, data, force=self.force)
+        with target_of(job, force=self.force) as target:
+            locations.write_bytes(target, data, force=self.force)
         outcome = _outcome(job, arrays, weights.inspect(data), encoded - loaded)
         if not self.remove:
             return outcome
-        weights.expand(job.target)  # checks every tensor before the only other copy goes
+        weights.expand(
+            job.target, base=self.base, max_bytes=UNLIMITED
+        )  # checks every tensor before the only other copy goes
         return remove_input(outcome, job, ())
 
 
@@ -134,13 +143,6 @@ def _positive(text: str) -> float:
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
-
-
-def _size(text: str) -> int:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _bound(text: str) -> Any:

@@ -1,14 +1,14 @@
-"""The array codec: tensors -> a file and back, each tensor on its own.
+"""The array codec: blocks of tensors -> a file and back, each block on its own.
 
-Three ways for a tensor: lossless (`array_lossless.py`), with a bound on every element (`array_bounded.py`), or at a
-rate (`array_trellis.py`, steered over a whole model by `shrink.py`). Whatever the way, the index holds a checksum of
-the words a decoder must get, so a machine that computed anything else would say so.
+Three ways for a block: lossless (`array_lossless.py`, `array_difference.py`), with a bound on every element
+(`array_bounded.py`), or at a rate (`array_trellis.py`, steered over a whole model by `shrink.py`); each with a base or
+without. Whatever the way, the index holds a checksum of the words a decoder must get, so a machine that computed
+anything else would say so.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,28 +16,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from laconic.codecs.array_base import base_words
+from laconic.codecs.array_blocks import Block, EncodedBlock, blocks_of, packed, written
 from laconic.codecs.array_bounded import decode_bounded, encode_bounded
+from laconic.codecs.array_difference import decode_difference, encode_difference
 from laconic.codecs.array_lossless import decode_words, encode_words
 from laconic.codecs.array_trellis import decode_trellis
-from laconic.container.arrays import FORM_NAMES, NO_ERROR, Coding, Entry, write_arrays
+from laconic.container.arrays import Coding
 from laconic.container.cursor import Cursor
 from laconic.errors import CorruptStream, UsageError
-from laconic.signals.tensors import KINDS, Arrays, Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "Bound",
-    "EncodedTensor",
-    "decode_tensor",
-    "encode_arrays",
-    "encode_exact",
-    "encode_within",
-    "in_parallel",
-    "packed",
-    "written",
-]
+    from laconic.codecs.array_base import AbstractBase
+    from laconic.signals.tensors import Arrays, Kind, Tensor
+
+__all__ = ["Bound", "decode_block", "encode_arrays", "encode_exact", "encode_within", "in_parallel"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,106 +69,112 @@ class Bound:
         return min(self.value * width, 1.7e308)
 
 
-@dataclass(frozen=True, eq=False)
-class EncodedTensor:
-    """A tensor's place in the index, and its payload."""
-
-    entry: Entry
-    payload: bytes
-
-
-def packed(tensor: Tensor, coding: Coding, payload: bytes, words: NDArray[Any] | None = None) -> EncodedTensor:
-    """Give a payload its entry; `words` are what a decoder gets, None for the tensor's own."""
-    kind = KINDS.index(tensor.kind)
-    exact = words is None
-    found = tensor.words if words is None else words
-    noise = NO_ERROR if exact else _noise(tensor, found)
-    check = zlib.crc32(np.ascontiguousarray(found).view(np.uint8).data)
-    return EncodedTensor(Entry(tensor.name, kind, tensor.shape, coding, len(payload), check, noise), payload)
-
-
-def encode_exact(tensor: Tensor) -> EncodedTensor:
-    """Encode a tensor without loss, whichever way is shortest."""
+def encode_exact(block: Block) -> EncodedBlock:
+    """Encode a block without loss, whichever way is shortest: by itself, or by its differences to the base."""
+    tensor, base = block.tensor, block.base
     words = tensor.words
+    if base is not None and np.array_equal(words, base):
+        return packed(block, Coding.SAME, b"")
     stored = words.tobytes()
     if len(words) > 1 and (words == words[0]).all():
-        return packed(tensor, Coding.CONSTANT, words[:1].tobytes())
-    payload = encode_words(words, tensor.columns, rotate=tensor.kind.group == "float")
-    if len(payload) < len(stored):
-        return packed(tensor, Coding.LOSSLESS, payload)
-    return packed(tensor, Coding.STORED, stored)
+        return packed(block, Coding.CONSTANT, words[:1].tobytes())
+    choices = [
+        (Coding.STORED, stored),
+        (Coding.LOSSLESS, encode_words(words, tensor.columns, rotate=tensor.kind.group == "float")),
+    ]
+    if base is not None:
+        choices.append((Coding.DIFFERENCE, encode_difference(tensor, base)))
+    coding, payload = min(choices, key=lambda choice: len(choice[1]))
+    return packed(block, coding, payload)
 
 
-def encode_within(tensor: Tensor, bound: Bound) -> EncodedTensor:
-    """Encode a tensor so that every element keeps a bound."""
-    exact = encode_exact(tensor)
+def encode_within(block: Block, bound: Bound) -> EncodedBlock:
+    """Encode a block so that every element keeps a bound."""
+    tensor = block.tensor
+    best = encode_exact(block)
     limit = bound.of(tensor)
-    payload = encode_bounded(tensor, limit) if limit > 0 else None
-    if payload is None or len(payload) >= len(exact.payload):
-        return exact
-    words = decode_bounded(memoryview(payload), tensor.kind, tensor.count, tensor.columns)
-    return packed(tensor, Coding.BOUNDED, payload, words)
+    bases = [None] if block.base is None or tensor.kind.group != "float" else [None, block.base]
+    for base in bases if limit > 0 else []:
+        payload = encode_bounded(tensor, limit, base)
+        if payload is not None and len(payload) < best.size:
+            words = decode_bounded(memoryview(payload), tensor.kind, tensor.count, tensor.columns, base)
+            best = packed(block, Coding.BOUNDED if base is None else Coding.BOUNDED_DIFFERENCE, payload, words)
+    return best
 
 
-def encode_arrays(arrays: Arrays, *, bound: Bound | None = None, jobs: int | None = None) -> bytes:
+def encode_arrays(
+    arrays: Arrays, *, bound: Bound | None = None, base: AbstractBase | None = None, jobs: int | None = None
+) -> bytes:
     """Encode a file without loss, or with a bound on every element.
 
     Parameters
     ----------
     arrays : Arrays
     bound : Bound, optional
+    base : AbstractBase, optional
+        Tensors that it has too are coded as differences to it where that is shorter.
     jobs : int, optional
         Threads; None is one for each core. Never changes the bytes.
     """
 
-    def encode(tensor: Tensor) -> EncodedTensor:
-        return encode_exact(tensor) if bound is None else encode_within(tensor, bound)
+    def encode(block: Block) -> EncodedBlock:
+        return encode_exact(block) if bound is None else encode_within(block, bound)
 
-    return written(arrays, in_parallel(encode, arrays.tensors, jobs))
-
-
-def written(arrays: Arrays, encoded: Sequence[EncodedTensor]) -> bytes:
-    """The file of encoded tensors."""
-    form = FORM_NAMES.index(arrays.form)
-    return write_arrays(form, [one.entry for one in encoded], [one.payload for one in encoded], arrays.metadata)
+    # A bound relative to the range of each tensor is another one for each.
+    own = bound is not None and bound.is_relative
+    blocks = blocks_of(arrays.tensors, base_words(base), lambda tensor: tensor.name if own else "")
+    return written(arrays, in_parallel(encode, blocks, jobs), base.fingerprint if base else b"")
 
 
-def decode_tensor(entry: Entry, payload: memoryview) -> Tensor:
-    """Decode one tensor and check that it is what the encoder had.
+def decode_block(
+    coding: Coding,
+    payload: memoryview,
+    kind: Kind,
+    sizes: Sequence[int],
+    columns: int,
+    base: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Decode the words of a block, the inverse of the encoders above.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Elements of each member.
+    columns : int
+        Of the only member; all elements of several.
+    base : ndarray (n,) of words, optional
+        What the base has, for codings that need it.
 
     Raises
     ------
     CorruptStream
-        The payload is damaged, or this machine decoded something else.
+        The payload is damaged.
     """
-    kind = KINDS[entry.kind]
-    shell = Tensor(entry.name, kind, entry.shape, np.empty(0, kind.word))
-    try:
-        words = _words(entry, payload, shell)
-    except CorruptStream as error:
-        raise CorruptStream(f"tensor {entry.name!r}: {error.field}", None, error.expected, error.found) from error
-    found = zlib.crc32(words.view(np.uint8).data)
-    if found != entry.check:
-        raise CorruptStream(f"check of tensor {entry.name!r}", None, f"{entry.check:#010x}", f"{found:#010x}")
-    return Tensor(entry.name, kind, entry.shape, words)
-
-
-def _words(entry: Entry, payload: memoryview, shell: Tensor) -> NDArray[Any]:
-    kind, count = shell.kind, entry.count
-    if entry.coding is Coding.STORED:
-        if len(payload) != entry.nbytes:
-            raise CorruptStream("size", None, entry.nbytes, len(payload))
+    count = sum(sizes)
+    if not count and coding not in {Coding.STORED, Coding.SAME}:
+        raise CorruptStream("coding", None, "STORED or SAME where there are no elements", coding.name)
+    if coding.needs_base and (base is None or len(base) != count):
+        raise CorruptStream("base", None, f"{count} words", "none" if base is None else len(base))
+    if coding is Coding.STORED:
+        if len(payload) != count * kind.size:
+            raise CorruptStream("size", None, count * kind.size, len(payload))
         return np.frombuffer(payload, kind.word)
-    if entry.coding is Coding.CONSTANT:
+    if coding is Coding.CONSTANT:
         cursor = Cursor(payload)
         word = np.frombuffer(cursor.take(kind.size, "constant"), kind.word)
         cursor.finish("constant")
         return np.repeat(word, count)
-    if entry.coding is Coding.LOSSLESS:
-        return decode_words(payload, count, kind.size, shell.columns, rotate=kind.group == "float")
-    if entry.coding is Coding.BOUNDED:
-        return decode_bounded(payload, kind, count, shell.columns)
-    return decode_trellis(payload, kind, count, shell.columns)
+    if coding is Coding.LOSSLESS:
+        return decode_words(payload, count, kind.size, columns, rotate=kind.group == "float")
+    if coding in {Coding.BOUNDED, Coding.BOUNDED_DIFFERENCE}:
+        return decode_bounded(payload, kind, count, columns, base)
+    if coding in {Coding.TRELLIS, Coding.TRELLIS_DIFFERENCE}:
+        return decode_trellis(payload, kind, sizes, columns, base)
+    assert base is not None
+    if coding is Coding.DIFFERENCE:
+        return decode_difference(payload, kind, base, columns)
+    Cursor(payload).finish("same")
+    return base
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int | None) -> list[R]:
@@ -182,17 +183,3 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T], jobs: int | None) ->
         return [work(item) for item in items]
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(work, items))
-
-
-def _noise(tensor: Tensor, words: NDArray[Any]) -> int:
-    """Signal-to-noise ratio in quarters of a decibel, 0 .. 254."""
-    with np.errstate(all="ignore"):
-        values = tensor.numbers().astype(np.float64)
-        found = Tensor(tensor.name, tensor.kind, tensor.shape, words).numbers().astype(np.float64)
-        finite = np.isfinite(values)
-        signal, noise = (values[finite] ** 2).sum(), ((values - found)[finite] ** 2).sum()
-    if noise == 0:
-        return 254
-    if not (0 < signal < math.inf and noise < math.inf):
-        return 0
-    return int(np.clip(round(4 * 10 * math.log10(signal / noise)), 0, 254))

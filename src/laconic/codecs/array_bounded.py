@@ -34,11 +34,12 @@ from laconic.entropy.levels import (
     tokens_of,
 )
 from laconic.errors import CorruptStream
+from laconic.signals.tensors import Tensor, narrowed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from laconic.signals.tensors import Kind, Tensor
+    from laconic.signals.tensors import Kind
 
 __all__ = ["decode_bounded", "encode_bounded"]
 
@@ -46,9 +47,11 @@ FREE, ROWS, PLANE = 0, 1, 2
 LARGEST = 1 << 27
 """Of |k|: a prediction from three neighbors then stays within what a level can be."""
 MOST_EXCEPTIONS = 0.3
+MOST_STEP = 2**62
+"""Of integers: products with a level then stay within 64 bits where they are within the kind."""
 
 
-def encode_bounded(tensor: Tensor, bound: float) -> bytes | None:
+def encode_bounded(tensor: Tensor, bound: float, base: NDArray[Any] | None = None) -> bytes | None:
     """Encode so that no element is off by more than `bound`.
 
     Parameters
@@ -57,6 +60,8 @@ def encode_bounded(tensor: Tensor, bound: float) -> bytes | None:
         Of floats or integers.
     bound : float
         Above 0, in units of the values. Infinities and NaN come back exactly.
+    base : ndarray (n,) of words, optional
+        Of floats: what is coded are the differences to these.
 
     Returns
     -------
@@ -67,8 +72,10 @@ def encode_bounded(tensor: Tensor, bound: float) -> bytes | None:
     step = _step(tensor.kind, bound)
     if step is None or not len(values):
         return None
-    steps = _to_steps(values, step)
-    wrong = ~_within(values, _restored(steps, step, tensor.kind), bound)
+    origin = _origin(tensor.kind, base)
+    with np.errstate(all="ignore"):
+        steps = _to_steps(values if origin is None else values.astype(np.float64) - origin, step)
+    wrong = ~_within(values, _restored(steps, step, tensor.kind, origin), bound)
     places = np.flatnonzero(wrong)
     if len(places) > MOST_EXCEPTIONS * len(values):
         return None
@@ -86,7 +93,9 @@ def encode_bounded(tensor: Tensor, bound: float) -> bytes | None:
     return payload
 
 
-def decode_bounded(payload: memoryview, kind: Kind, count: int, columns: int) -> NDArray[Any]:
+def decode_bounded(
+    payload: memoryview, kind: Kind, count: int, columns: int, base: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Decode the words of an array, the inverse of `encode_bounded`.
 
     Raises
@@ -97,7 +106,11 @@ def decode_bounded(payload: memoryview, kind: Kind, count: int, columns: int) ->
     cursor = Cursor(payload)
     is_float = kind.group == "float"
     [step] = struct.unpack("<d" if is_float else "<Q", cursor.take(8, "step"))
-    if not (0 < step < np.inf) or kind.group == "bits":
+    if (
+        not (0 < step < (np.inf if is_float else MOST_STEP))
+        or kind.group == "bits"
+        or (base is not None and not is_float)
+    ):
         raise CorruptStream("step", None, "a number above 0", step)
     predictor, contexts, tokens, scale = (cursor.u8(f) for f in ("predictor", "contexts", "tokens", "scale"))
     if predictor > PLANE or contexts >= CONTEXTS or not 2 <= tokens <= MAX_SCALAR_TOKENS or scale >= SCALES:
@@ -113,7 +126,7 @@ def decode_bounded(payload: memoryview, kind: Kind, count: int, columns: int) ->
     if len(rest) and not exceptions:
         raise CorruptStream("exceptions", None, "none", f"{len(rest)} bytes")
     levels = pop_levels(stream, count, LevelLayout(columns, 0, contexts, tokens, scale))
-    words = _restored(_integrated(levels, predictor, columns), step, kind)
+    words = _restored(_integrated(levels, predictor, columns), step, kind, _origin(kind, base))
     if exceptions:
         places = decode_words(gaps, exceptions, 8, exceptions, rotate=False)
         if int(places.max()) >= count:
@@ -148,23 +161,30 @@ def _to_steps(values: NDArray[Any], step: float) -> NDArray[np.int64]:
     return np.where(np.abs(quotient) <= LARGEST, quotient, 0)
 
 
-def _restored(steps: NDArray[np.int64], step: float, kind: Kind) -> NDArray[Any]:
-    """Words of the multiples: one product in float64 and one rounding, or exact integers held within the kind."""
-    from laconic.signals.tensors import narrowed
+def _origin(kind: Kind, base: NDArray[Any] | None) -> NDArray[np.float64] | None:
+    """What differences are added to, as float64."""
+    return None if base is None else Tensor("", kind, base.shape, base).numbers().astype(np.float64)
 
+
+def _restored(
+    steps: NDArray[np.int64], step: float, kind: Kind, origin: NDArray[np.float64] | None = None
+) -> NDArray[Any]:
+    """Words of the multiples: one product (and one sum) in float64 and one rounding, or exact integers held within the
+    kind.
+    """
     if kind.group == "float":
-        with np.errstate(over="ignore"):
-            return narrowed(np.nan_to_num(steps.astype(np.float64) * step), kind)
+        with np.errstate(all="ignore"):
+            values = steps.astype(np.float64) * step
+            return narrowed(np.nan_to_num(values if origin is None else values + origin), kind)
     assert kind.native is not None
     limits = np.iinfo(kind.native)
     if kind.name == "uint64":
         whole = np.clip(steps, 0, None).astype(np.uint64)
         most = np.uint64(limits.max // int(step))
         return np.where(whole > most, np.uint64(limits.max), whole * np.uint64(step)).astype("<u8")
-    # |steps| * step may pass 2^63 only in damaged files and at the ends of int64: held at the ends instead.
     least, most = -(-int(limits.min) // int(step)), int(limits.max) // int(step)
-    product = np.clip(steps, -(2**62) // int(step), 2**62 // int(step)) * np.int64(step)
-    product = np.where(steps > most, limits.max, np.where(steps < -abs(least), limits.min, product))
+    product = np.clip(steps, least, most) * np.int64(step)  # within 64 bits
+    product = np.where(steps > most, limits.max, np.where(steps < least, limits.min, product))
     return np.clip(product, limits.min, limits.max).astype(kind.native.newbyteorder("<")).view(kind.word)
 
 

@@ -1,10 +1,11 @@
-"""The lossy coding of weights: trellis-coded quantization and adaptive entropy coding, for one tensor.
+"""The lossy coding of weights: trellis-coded quantization and adaptive entropy coding, for one block.
 
 payload:  flags    u8    bits 0-3 trellis bits, 4-5 contexts, 6 offsets follow, 7 shared zero
-          tokens   u8
+          tokens   u8    with bit 7 set where scales follow
           scale    u8
-          step     f32
+          step     f32; in a group of several a u16 for each, the upper half of a f32
           offsets  6 x i8, in 1/64 step, where flags say so
+          scales   of rows and columns, see array_scales.py
           stream   up to the end
 """
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laconic.codecs.array_scales import read_scales
 from laconic.container.cursor import Cursor
 from laconic.entropy.levels import (
     CONTEXTS,
@@ -29,13 +31,16 @@ from laconic.entropy.levels import (
 )
 from laconic.errors import CorruptStream
 from laconic.quantize.trellis import MOST_OFFSET, OFFSETS, SLOPE, dequantize, estimate, quantize
-from laconic.signals.tensors import narrowed
+from laconic.signals.tensors import Tensor, narrowed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from laconic.codecs.array_blocks import Block
     from laconic.quantize.trellis import Estimate
-    from laconic.signals.tensors import Kind, Tensor
+    from laconic.signals.tensors import Kind
 
 __all__ = ["TrellisTensor", "decode_trellis", "encode_trellis", "estimate_trellis", "least_step"]
 
@@ -47,6 +52,8 @@ TRIAL = 1 << 17
 """Values on which the contexts are chosen."""
 SHARED_BELOW = scale_of(1.5)
 """Of the scale: where values are two steps and more in the mean, a shared zero never pays."""
+SCALED = 128
+"""Bit of `tokens`."""
 CONTEXT_GAIN = 0.997
 """Contexts are used where they save this much at least: they cost decoding time."""
 
@@ -70,38 +77,48 @@ def least_step(values: NDArray[np.float32]) -> float:
 
 
 def encode_trellis(
-    tensor: Tensor,
+    block: Block,
     values: NDArray[np.float32],
-    step: float,
+    step: float | Sequence[float],
     *,
     slope: float = SLOPE,
     trellis_bits: int = 6,
     contexts: int | None = None,
+    base: NDArray[Any] | None = None,
 ) -> TrellisTensor:
-    """Encode a float tensor with a step.
+    """Encode a block of floats with a step.
 
     Parameters
     ----------
-    tensor : Tensor
+    block : Block
         Finite values.
     values : ndarray (n,) float32
-        Its numbers.
-    step : float
-        At least `least_step`.
+        Its numbers, less those of `base`.
+    step : float, or one for each member of several
+        At least `least_step` of what it is for.
     slope : float
         What a bit is worth, in squared steps.
     trellis_bits : int
         2 to 8. The decoder takes the same time for all.
     contexts : int, optional
         As chosen before; None chooses.
+    base : ndarray (n,) of words, optional
+        What the decoder adds the values to.
     """
-    step32 = np.float32(step)
+    tensor = block.tensor
+    if isinstance(step, (int, float)):
+        step32, steps = np.float32(step), struct.pack("<f", step)
+    else:
+        halves = _upper_halves(step)
+        steps, step32 = halves.astype("<u2").tobytes(), np.float32(1)
+        values = values / np.repeat(_from_halves(halves), block.sizes)
     layout = LevelLayout(tensor.columns, trellis_bits, 0, MAX_TRELLIS_TOKENS, _scale(values, float(step32)))
     if contexts is None:
         contexts = _best_contexts(values, float(step32), layout, slope)
     # With a shared zero no level changes the sign of its value: what has no negative numbers, such as variances, must
     # not get any.
-    one_sided = float(values.min()) >= 0 or float(values.max()) <= 0
+    parts = np.split(values, np.cumsum(block.sizes)[:-1])
+    one_sided = any(len(part) and (part.min() >= 0 or part.max() <= 0) for part in parts) and base is None
     is_shared = one_sided or _is_zero_shared(values, float(step32), slope)
     layout = replace(layout, contexts=contexts, shared_zero=is_shared)
     chosen = quantize(values, float(step32), layout.fields, slope=slope)
@@ -110,16 +127,25 @@ def encode_trellis(
     # Six bytes of offsets are worth it only where there are values enough to gain from them.
     offsets = chosen.offsets if len(values) >= 1024 else (0,) * OFFSETS
     flags = layout.trellis_bits | contexts << 4 | any(offsets) << 6 | layout.shared_zero << 7
-    payload = struct.pack("<BBBf", flags, layout.tokens, layout.scale, step32)
+    payload = bytes([flags, layout.tokens, layout.scale]) + steps
     if any(offsets):
         payload += struct.pack("<6b", *offsets)
     payload += stream
-    words = decode_trellis(memoryview(payload), tensor.kind, tensor.count, tensor.columns)
+    words = decode_trellis(memoryview(payload), tensor.kind, block.sizes, tensor.columns, base)
     return TrellisTensor(payload, words, contexts, not chosen.levels.any())
 
 
-def decode_trellis(payload: memoryview, kind: Kind, count: int, columns: int) -> NDArray[Any]:
-    """Decode the words of a tensor, the inverse of `encode_trellis`.
+def decode_trellis(
+    payload: memoryview, kind: Kind, sizes: Sequence[int], columns: int, base: NDArray[Any] | None = None
+) -> NDArray[Any]:
+    """Decode the words of a block, the inverse of `encode_trellis`.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Elements of each member.
+    columns : int
+    base : ndarray (n,) of words, optional
 
     Raises
     ------
@@ -128,20 +154,47 @@ def decode_trellis(payload: memoryview, kind: Kind, count: int, columns: int) ->
     """
     cursor = Cursor(payload)
     flags, tokens, scale = (cursor.u8(field) for field in ("flags", "tokens", "scale"))
-    [step] = struct.unpack("<f", cursor.take(4, "step"))
+    if len(sizes) == 1:
+        steps = np.frombuffer(cursor.take(4, "step"), "<f4")
+    else:
+        steps = _from_halves(np.frombuffer(cursor.take(2 * len(sizes), "steps"), "<u2"))
     bits, contexts, has_offsets = flags & 15, flags >> 4 & 3, flags >> 6 & 1
     if not 2 <= bits <= 8 or contexts >= CONTEXTS or kind.group != "float":
         raise CorruptStream("flags", None, "a trellis of 2 to 8 bits for floats", f"{flags:#04x}")
-    if not 2 <= tokens <= MAX_TRELLIS_TOKENS or scale >= SCALES or not 0 < step < 1e38:
-        raise CorruptStream("trellis parameters", None, "lawful ones", (tokens, scale, step))
+    is_scaled = tokens >= SCALED and len(sizes) == 1
+    tokens -= SCALED * is_scaled
+    if not 2 <= tokens <= MAX_TRELLIS_TOKENS or scale >= SCALES:
+        raise CorruptStream("trellis parameters", None, "lawful ones", (tokens, scale))
+    if not ((steps > 0) & (steps < 1e38)).all():
+        raise CorruptStream("step", None, "above 0 and below 1e38", steps.tolist()[:4])
     offsets: tuple[int, ...] = (0,) * OFFSETS
     if has_offsets:
         offsets = struct.unpack("<6b", cursor.take(OFFSETS, "offsets"))
         if not any(offsets) or max(map(abs, offsets)) > MOST_OFFSET:
             raise CorruptStream("offsets", None, f"six from -{MOST_OFFSET} to {MOST_OFFSET}, not all 0", offsets)
     layout = LevelLayout(columns, bits, contexts, tokens, scale, bool(flags >> 7))
-    points = pop_levels(cursor.take(cursor.left, "levels"), count, layout, offsets)
-    return narrowed(dequantize(points, np.float32(step)), kind)
+    scales = read_scales(cursor, -(-sizes[0] // columns), columns) if is_scaled else None
+    points = pop_levels(cursor.take(cursor.left, "levels"), sum(sizes), layout, offsets)
+    if scales is not None:
+        steps = scales.steps(steps[0], -(-sizes[0] // columns), columns).ravel()[: sizes[0]]
+        if not ((steps > 0) & (steps < 1e38)).all():
+            raise CorruptStream("scales", None, "steps above 0 and below 1e38", "others")
+    elif len(sizes) > 1:
+        steps = np.repeat(steps, sizes)
+    values = dequantize(points, steps)
+    if base is not None:
+        with np.errstate(all="ignore"):  # a base of infinities and NaN is an encoder's mistake, and a wrong checksum
+            values = values + Tensor("", kind, base.shape, base).numbers().astype(np.float32)
+    return narrowed(values, kind)
+
+
+def _upper_halves(steps: Sequence[float]) -> NDArray[np.uint16]:
+    """The upper halves of float32, rounded down but never to 0."""
+    return np.maximum(np.asarray(steps, np.float32).view(np.uint32) >> np.uint32(16), 0x80).astype(np.uint16)
+
+
+def _from_halves(halves: NDArray[np.uint16]) -> NDArray[np.float32]:
+    return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def estimate_trellis(values: NDArray[np.float32], step: float, slope: float) -> Estimate:

@@ -1,34 +1,53 @@
 """The container of arrays (codec 2): an index, checked as a whole, then the payloads of the tensors without holes.
 
 The index lists for each tensor its name, kind, shape, coding, size in bytes and a checksum of the *decoded* words. It
-stands at the front, so that one tensor is two range reads: the index, and the tensor's bytes.
+stands at the front, so that one tensor is two range reads: the index, and the tensor's bytes. Small tensors share a
+payload, see `container/array_index.py`.
 """
 
 from __future__ import annotations
 
-import math
 import zlib
 from dataclasses import dataclass
-from enum import IntEnum
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from laconic.container.array_index import (
+    FORM_NAMES,
+    KIND_SIZES,
+    MAX_GROUPS,
+    MAX_INDEX,
+    MAX_TENSOR,
+    NO_ERROR,
+    Coding,
+    Entry,
+    Group,
+    read_columns,
+    read_metadata,
+    write_columns,
+)
 from laconic.container.chunks import Tag, frame, unframe
-from laconic.container.cursor import Cursor, varint
+from laconic.container.cursor import Cursor
 from laconic.container.reader import ARRAY_CODEC, read_start
 from laconic.container.writer import MAGIC, VERSION
-from laconic.errors import CorruptStream, LimitExceeded, TruncatedStream, UnsupportedInput
+from laconic.errors import CorruptStream, LimitExceeded, TruncatedStream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
     "ARRAY_CODEC",
+    "FINGERPRINT",
     "FORM_NAMES",
     "HEAD_BYTES",
     "KIND_SIZES",
+    "MAX_GROUPS",
+    "MAX_INDEX",
+    "MAX_TENSOR",
+    "NO_ERROR",
     "Coding",
     "Entry",
+    "Group",
     "Index",
     "codec_of",
     "index_size",
@@ -36,70 +55,15 @@ __all__ = [
     "write_arrays",
 ]
 
-FORM_NAMES = ("npy", "npz", "safetensors")
-MAX_INDEX = 64 * 2**20
-"""Bytes of the largest index, unpacked: a decompression bomb ends here."""
-MAX_TENSOR = 2**34
-"""Bytes of the largest tensor, decoded."""
-FREE_BYTES, BYTES_EACH = 2**30, 2**16
-"""All tensors of a file decode to FREE_BYTES at most, or to BYTES_EACH for each byte of the file."""
-MAX_AXES = 32
+FREE_BYTES, BYTES_EACH = 2**28, 2**12
+"""All tensors of a file decode to FREE_BYTES at most, or to BYTES_EACH for each byte of the file; a reader may be told
+otherwise. What a small hostile file can make a reader do ends here."""
 HEAD_BYTES = 15
 """Magic, version and frame of the header: what must be read to know how long the index is."""
-MIN_ENTRY = 10
-"""Bytes of the shortest entry."""
-NO_ERROR = 255
-
-# Bytes of an element, by the number of its kind; `signals.tensors.KINDS` gives them names.
-KIND_SIZES = (1, 1, 1, 2, 2, 4, 4, 8, 8, 2, 2, 4, 8, 1, 1)
-
-
-class Coding(IntEnum):
-    """How the words of a tensor become bytes."""
-
-    STORED = 0
-    CONSTANT = 1
-    LOSSLESS = 2
-    BOUNDED = 3
-    TRELLIS = 4
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One tensor in the index.
-
-    Attributes
-    ----------
-    name : str
-    kind : int
-        Place in `KIND_SIZES`.
-    shape : tuple of int
-    coding : Coding
-    size : int
-        Bytes of its payload.
-    check : int
-        CRC-32 of the decoded words, least significant byte first.
-    noise : int
-        Signal-to-noise ratio in quarters of a decibel, at most 254; 255 where nothing was lost.
-    """
-
-    name: str
-    kind: int
-    shape: tuple[int, ...]
-    coding: Coding
-    size: int
-    check: int
-    noise: int = NO_ERROR
-
-    @property
-    def count(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the decoded words."""
-        return self.count * KIND_SIZES[self.kind]
+BASED = 0x10
+"""In the byte of the form: tensors are coded as differences to a base, whose fingerprint follows."""
+FINGERPRINT = 16
+"""Bytes of it."""
 
 
 @dataclass(frozen=True)
@@ -111,53 +75,51 @@ class Index:
     form : int
         Place in `FORM_NAMES`: what kind of file the tensors came from.
     entries : tuple of Entry
+    groups : tuple of Group
     metadata : mapping of str to str
+    base : bytes
+        Fingerprint of the base; empty without one.
     offsets : tuple of int
-        Where the payload of each tensor begins, in bytes from the start of the file, and where the file ends.
+        Where the payload of each tensor, and then of each group, begins, in bytes from the start of the file, and where
+        the file ends.
     """
 
     form: int
     entries: tuple[Entry, ...]
+    groups: tuple[Group, ...]
     metadata: Mapping[str, str]
+    base: bytes
     offsets: tuple[int, ...]
 
 
 def write_arrays(
-    form: int, entries: Sequence[Entry], payloads: Sequence[bytes], metadata: Mapping[str, str] | None = None
+    form: int,
+    entries: Sequence[Entry],
+    payloads: Sequence[bytes],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    groups: Sequence[Group] = (),
+    base: bytes = b"",
 ) -> bytes:
-    """Write a whole file.
+    """Write a whole file; `payloads` are those of the entries (empty in groups), then of the groups.
 
     Raises
     ------
     UnsupportedInput
-        An index beyond the limit, or arrays so empty that a reader would not believe the file.
+        An index beyond the limit.
     """
-    assert [entry.size for entry in entries] == [len(payload) for payload in payloads]
-    head = frame(Tag.HEADER, 0, write_index(form, entries, metadata or {}))
-    data = b"".join([MAGIC, bytes([VERSION]), head, *payloads])
-    decoded, allowed = sum(entry.nbytes for entry in entries), _allowed(len(data))
-    if decoded > allowed:
-        raise UnsupportedInput(f"{decoded} bytes of arrays would make {len(data)}, and decode to {allowed} at most")
-    return data
+    assert [part.size for part in (*entries, *groups)] == [len(payload) for payload in payloads]
+    head = frame(Tag.HEADER, 0, _header(form, base, write_columns(entries, groups, metadata or {})))
+    return b"".join([MAGIC, bytes([VERSION]), head, *payloads])
 
 
-def write_index(form: int, entries: Sequence[Entry], metadata: Mapping[str, str]) -> bytes:
-    """Spell the payload of the header chunk."""
-    spelled = bytearray(varint(len(metadata)))
-    for pair in metadata.items():
-        for text in pair:
-            spelled += _text(text)
-    spelled += varint(len(entries))
-    for entry in entries:
-        spelled += _text(entry.name) + bytes([entry.kind, entry.coding, entry.noise, len(entry.shape)])
-        for side in entry.shape:
-            spelled += _long(side)
-        spelled += _long(entry.size) + entry.check.to_bytes(4, "little")
-    if len(spelled) > MAX_INDEX:
-        raise UnsupportedInput(f"names and metadata of {len(spelled)} bytes, the format allows {MAX_INDEX}")
-    packed = zlib.compress(bytes(spelled), 9)
-    method, body = (1, packed) if len(packed) < len(spelled) else (0, bytes(spelled))
-    return bytes([ARRAY_CODEC, form, method]) + body
+def _header(form: int, base: bytes, columns: bytes) -> bytes:
+    """The payload of the header chunk."""
+    assert len(base) in {0, FINGERPRINT}
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
+    packed = packer.compress(columns) + packer.flush()
+    method, body = (1, packed) if len(packed) < len(columns) else (0, columns)
+    return bytes([ARRAY_CODEC, form | (BASED if base else 0), method]) + base + body
 
 
 def codec_of(data: bytes | memoryview) -> int | None:
@@ -188,7 +150,7 @@ def index_size(head: bytes) -> int:
     return cursor.at + 4 + length
 
 
-def read_index(data: bytes | memoryview, *, file_size: int) -> Index:
+def read_index(data: bytes | memoryview, *, file_size: int, max_bytes: int | None = None) -> Index:
     """Read the index from the start of a file.
 
     Parameters
@@ -197,6 +159,9 @@ def read_index(data: bytes | memoryview, *, file_size: int) -> Index:
         The file up to the end of the index, or more.
     file_size : int
         Bytes of the whole file: the payloads must fill it.
+    max_bytes : int, optional
+        The most bytes that all tensors may have decoded; default: `FREE_BYTES`, or `BYTES_EACH` for each byte of the
+        file.
 
     Raises
     ------
@@ -212,112 +177,45 @@ def read_index(data: bytes | memoryview, *, file_size: int) -> Index:
     inner = Cursor(chunk.payload, base=chunk.payload_offset)
     if (codec := inner.u8("codec")) != ARRAY_CODEC:
         raise CorruptStream("codec", inner.offset - 1, ARRAY_CODEC, codec)
-    if (form := inner.u8("form")) >= len(FORM_NAMES):
+    form = inner.u8("form")
+    is_based, form = form & BASED, form & ~BASED
+    if form >= len(FORM_NAMES):
         raise CorruptStream("form", inner.offset - 1, f"0..{len(FORM_NAMES) - 1}", form)
-    body = _unpacked(inner)
-    metadata = _read_metadata(body)
-    count = body.varint("tensor count")
-    if count * MIN_ENTRY > body.left:
-        raise CorruptStream("tensor count", None, f"at most {body.left // MIN_ENTRY}", count)
-    entries = tuple(_read_entry(body) for _ in range(count))
+    method = inner.u8("index method")
+    base = bytes(inner.take(FINGERPRINT, "base")) if is_based else b""
+    body = _unpacked(inner, method)
+    metadata = read_metadata(body)
+    entries, groups = read_columns(body)
     body.finish("index")
-    if len({entry.name for entry in entries}) != count:
-        raise CorruptStream("name", None, "a name for each tensor", "two of the same")
-    offsets = tuple(accumulate((entry.size for entry in entries), initial=start))
+    if any(part.coding.needs_base for part in (*entries, *groups)) != bool(base):
+        raise CorruptStream("base", None, "a base where tensors are differences, and only there", base.hex() or "none")
+    offsets = tuple(accumulate((part.size for part in (*entries, *groups)), initial=start))
     if offsets[-1] > file_size:
         raise TruncatedStream("tensors", start, f"{offsets[-1] - start} bytes", file_size - start)
     if offsets[-1] < file_size:
         raise CorruptStream("end of file", offsets[-1], "the end", f"{file_size - offsets[-1]} more bytes")
-    if (decoded := sum(entry.nbytes for entry in entries)) > _allowed(file_size):
-        raise LimitExceeded("bytes of all tensors", _allowed(file_size), decoded)
-    return Index(form, entries, metadata, offsets)
+    limit = max(FREE_BYTES, BYTES_EACH * file_size) if max_bytes is None else max_bytes
+    if (decoded := sum(entry.nbytes for entry in entries)) > limit:
+        raise LimitExceeded("bytes of all tensors, decoded (max_bytes, --max-bytes)", limit, decoded)
+    return Index(form, entries, groups, metadata, base, offsets)
 
 
-def _allowed(file_size: int) -> int:
-    """How many bytes a file may decode to: what a small hostile one can make a reader do ends here."""
-    return max(FREE_BYTES, BYTES_EACH * file_size)
-
-
-def _text(text: str) -> bytes:
-    spelled = text.encode()
-    return varint(len(spelled)) + spelled
-
-
-def _long(value: int) -> bytes:
-    """A LEB128 of up to 2^63: two of 32 bits would cost small numbers a byte."""
-    spelled = bytearray()
-    while value > 0x7F:
-        spelled.append(value & 0x7F | 0x80)
-        value >>= 7
-    spelled.append(value)
-    return bytes(spelled)
-
-
-def _read_long(cursor: Cursor, field: str) -> int:
-    start, value = cursor.offset, 0
-    for index in range(9):
-        byte = cursor.u8(field)
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:
-            if byte == 0 and index:
-                raise CorruptStream(field, start, "the shortest spelling of an integer", f"{index + 1} bytes")
-            return value
-    raise CorruptStream(field, start, "an integer of at most 9 bytes", "a longer one")
-
-
-def _read_text(cursor: Cursor, field: str) -> str:
-    start = cursor.offset
-    spelled = bytes(cursor.take(cursor.varint(f"{field} length"), field))
-    try:
-        return spelled.decode()
-    except UnicodeDecodeError as error:
-        raise CorruptStream(field, start, "UTF-8", spelled[:16].hex(" ")) from error
-
-
-def _unpacked(cursor: Cursor) -> Cursor:
+def _unpacked(cursor: Cursor, method: int) -> Cursor:
     """The rest of the header chunk, unpacked."""
-    method = cursor.u8("index method")
     place, packed = cursor.offset, cursor.take(cursor.left, "index")
     if method == 0:
         if len(packed) > MAX_INDEX:
             raise LimitExceeded("index bytes", MAX_INDEX, len(packed))
         return Cursor(packed, base=place)
     if method != 1:
-        raise CorruptStream("index method", place - 1, "0 or 1", method)
-    unpacker = zlib.decompressobj()
+        raise CorruptStream("index method", None, "0 or 1", method)
+    unpacker = zlib.decompressobj(-15)
     try:
         content = unpacker.decompress(packed, MAX_INDEX + 1)
     except zlib.error as error:
-        raise CorruptStream("index", place, "zlib data", str(error)) from error
+        raise CorruptStream("index", place, "Deflate data", str(error)) from error
     if len(content) > MAX_INDEX:
         raise LimitExceeded("index bytes", MAX_INDEX, len(content))
     if not unpacker.eof or unpacker.unused_data:
-        raise CorruptStream("index", place, "zlib data that fill the chunk", "more or fewer bytes")
+        raise CorruptStream("index", place, "Deflate data that fill the chunk", "more or fewer bytes")
     return Cursor(memoryview(content))
-
-
-def _read_metadata(cursor: Cursor) -> dict[str, str]:
-    count = cursor.varint("metadata count")
-    if 2 * count > cursor.left:
-        raise CorruptStream("metadata count", None, f"at most {cursor.left // 2}", count)
-    pairs = [(_read_text(cursor, "metadata key"), _read_text(cursor, "metadata")) for _ in range(count)]
-    if len(dict(pairs)) != count:
-        raise CorruptStream("metadata key", None, "each key once", "one twice")
-    return dict(pairs)
-
-
-def _read_entry(cursor: Cursor) -> Entry:
-    name = _read_text(cursor, "name")
-    numbers: dict[str, Any] = {}
-    for field, limit in (("kind", len(KIND_SIZES)), ("coding", len(Coding)), ("noise", 256), ("axes", MAX_AXES + 1)):
-        place, value = cursor.offset, cursor.u8(field)
-        if value >= limit:
-            raise CorruptStream(field, place, f"0..{limit - 1}", value)
-        numbers[field] = value
-    shape = tuple(_read_long(cursor, "shape") for _ in range(numbers["axes"]))
-    size = _read_long(cursor, "size")
-    check = cursor.u32("check")
-    entry = Entry(name, numbers["kind"], shape, Coding(numbers["coding"]), size, check, numbers["noise"])
-    if entry.nbytes > MAX_TENSOR:
-        raise LimitExceeded(f"bytes of tensor {name!r}", MAX_TENSOR, entry.nbytes)
-    return entry

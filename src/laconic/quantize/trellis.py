@@ -96,6 +96,6 @@ def estimate(
     return Estimate(bits, squares * step * step)
 
 
-def dequantize(points: NDArray[Any], step: np.float32) -> NDArray[np.float32]:
+def dequantize(points: NDArray[Any], step: np.float32 | NDArray[np.float32]) -> NDArray[np.float32]:
     """Points in 1/64 step -> values; both factors are exact in float32, so only the product is rounded."""
     return points.astype(np.float32) * (step / np.float32(POINTS_PER_STEP))
