@@ -145,6 +145,13 @@ def test_pictures_can_be_copied_pickled_and_loaded_twice(data: bytes):
     assert np.array_equal(np.asarray(picture), expected)
 
 
+def test_a_picture_can_arrive_in_pieces(data: bytes):
+    parser = ImageFile.Parser()
+    for start in range(0, len(data), 97):
+        parser.feed(data[start : start + 97])
+    assert np.array_equal(np.asarray(parser.close()), lac.decompress(data))
+
+
 @pytest.mark.parametrize(
     ("asked", "scale"), [((200, 144), 0), ((100, 72), 1), ((51, 30), 1), ((25, 18), 3), ((1, 1), 5)]
 )
