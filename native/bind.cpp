@@ -423,4 +423,5 @@ NB_MODULE(_native, m) {
   bind_samples<uint8_t, int16_t>(m);
   bind_samples<uint16_t, int32_t>(m);
   bind_arrays(m);
+  bind_grid(m);
 }

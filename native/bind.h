@@ -29,5 +29,7 @@ nanobind::object owned_array(T* data, size_t size) {
 
 // Defined in bind_arrays.cpp.
 void bind_arrays(nanobind::module_& m);
+// Defined in bind_grid.cpp.
+void bind_grid(nanobind::module_& m);
 
 }  // namespace laconic

@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "check .lac files to the last bit",
     "bench": "measure against JPEG, WebP, AVIF, JPEG XL and others on your photos",
     "report": "results of bench as one page: plots, tables, pictures side by side",
+    "pack": "a data set of photos -> latents to train on",
     "train": "fit the entropy model to your own photos",
     "export": "write a network of the model as ONNX, for other runtimes",
 }
@@ -34,7 +35,6 @@ COMMANDS = {
 # What other programs call the same.
 _SYNONYMS = {
     "encode": "compress",
-    "pack": "compress",
     "decode": "decompress",
     "unpack": "decompress",
     "extract": "decompress",

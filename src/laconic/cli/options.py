@@ -35,6 +35,7 @@ __all__ = [
     "console_of",
     "in_range",
     "jobs_of",
+    "jobs_type",
     "kept_metadata",
 ]
 
@@ -139,7 +140,11 @@ def add_output_options(parser: argparse.ArgumentParser) -> Group:
         help="remove each input once its output is written and verified; one whose output lacks something is kept",
     )
     group.add_argument(
-        "-j", "--jobs", metavar="N", type=_jobs, help="threads, a number or `all` (default); never changes the bytes"
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=jobs_type,
+        help="threads, a number or `all` (default); never changes the bytes",
     )
     return group
 
@@ -182,7 +187,8 @@ def jobs_of(arguments: argparse.Namespace) -> int | None:
     return arguments.jobs
 
 
-def _jobs(text: str) -> int:
+def jobs_type(text: str) -> int:
+    """The argument type of -j: a number or `all`."""
     if text == "all":
         return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 1024:
