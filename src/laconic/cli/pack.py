@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
 from laconic.cli.units import show_count, show_size
+from laconic.errors import UsageError
 
 if TYPE_CHECKING:
     from laconic.cli.console import Console
@@ -103,7 +104,20 @@ def configure(parser: options.CommandParser) -> None:
         "--jobs",
         metavar="N",
         type=options.jobs_type,
-        help="threads, a number or `all` (default); never changes the bytes",
+        help="threads, a number or `all` (default); on Ray threads and CPUs of each shard (default: 1). Never changes "
+        "the bytes",
+    )
+    group.add_argument(
+        "--engine",
+        choices=["here", "ray"],
+        default="here",
+        help="where shards are made: here (default), or on Ray, with SRC and DST where all its workers reach them; "
+        'needs pip install "laconic[ray]"',
+    )
+    group.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the Ray cluster; without it the one that RAY_ADDRESS names, or Ray is started on this machine",
     )
     options.add_console_options(parser)
 
@@ -114,6 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     console = options.console_of(arguments)
     started = time.perf_counter()
+    make = _engine(arguments)
     plan = plan_of(arguments)
     done: list[int] = []
 
@@ -124,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     manifest = pack(
         plan, arguments.destination, jobs=options.jobs_of(arguments), part=arguments.shard, resume=arguments.resume,
-        report=report,
+        report=report, make=make,
     )  # fmt: skip
     console.clear()
     if manifest is None:
@@ -132,6 +147,19 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     report_whole(console, arguments.destination, plan, manifest, time.perf_counter() - started)
     return 0
+
+
+def _engine(arguments: argparse.Namespace) -> Any:
+    """Who makes the shards; None for this process."""
+    if arguments.engine == "here":
+        if arguments.address is not None:
+            raise UsageError("--address is that of a Ray cluster: add --engine ray")
+        return None
+    from functools import partial
+
+    from laconic.learn.ray_engine import make_on_ray
+
+    return partial(make_on_ray, address=arguments.address, jobs=options.jobs_of(arguments) or 1)
 
 
 def plan_of(arguments: argparse.Namespace) -> PackPlan:

@@ -28,7 +28,7 @@ from laconic.signals import locations
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -388,6 +388,7 @@ def pack(
     part: tuple[int, int] = (1, 1),
     resume: bool = False,
     report: Callable[[ShardRecord, bool], None] | None = None,
+    make: Callable[[PackPlan, Sequence[int], str], Iterable[ShardRecord]] | None = None,
 ) -> Manifest | None:
     """Pack a data set, or one part of n of it, into a folder or URL.
 
@@ -399,6 +400,9 @@ def pack(
         Go on where a run with the same plan has stopped: complete shards are kept.
     report : callable, optional
         Called with each shard's record and whether it was there already.
+    make : callable, optional
+        Makes the shards that are missing, somewhere else: (plan, their numbers, destination) -> their records in any
+        order (`ray_engine.make_on_ray`). None makes them here, with `jobs` threads.
 
     Returns
     -------
@@ -426,13 +430,17 @@ def pack(
         raise UsageError(f"{destination} holds another data set")
     else:
         write_json(place, plan.to_json())
+    missing: list[int] = []
     for index in range(number - 1, plan.shards, parts):
         record = load_record(plan, index, destination)
-        kept = record is not None
         if record is None:
-            record = pack_shard(plan, index, destination, jobs=jobs)
+            missing.append(index)
+        elif report is not None:
+            report(record, True)
+    here = (pack_shard(plan, index, destination, jobs=jobs) for index in missing)
+    for record in here if make is None else make(plan, missing, destination):
         if report is not None:
-            report(record, kept)
+            report(record, False)
     records = [load_record(plan, index, destination) for index in range(plan.shards)]
     whole = [record for record in records if record is not None]
     return finish(plan, whole, destination) if len(whole) == plan.shards else None
