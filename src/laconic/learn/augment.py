@@ -7,7 +7,8 @@ low coefficient k becomes n - k, high coefficient k becomes n - 1 - k, and no si
 those of the picture mirrored and moved by one pixel (its first column would be pixel N, which does not exist). The map
 is exact for the transform up to the rounding of its integers, except where filters reach past the border: within four
 cells of the left and right edge. After plain quantization some symbols in a thousand differ, by one; the low channels,
-whose coarser levels were quantized apart, by up to two. (An encoder that weighs bits decides a few more otherwise.) A mirror that keeps all pixels (p -> N - 1 - p) has no such map, because it takes the
+whose coarser levels were quantized apart, by up to two. (An encoder that weighs bits decides a few more otherwise.)
+A mirror that keeps all pixels (p -> N - 1 - p) has no such map, because it takes the
 low samples of an even row to places where there were none.
 """
 
