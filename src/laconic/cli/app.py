@@ -29,7 +29,7 @@ COMMANDS = {
     "report": "results of bench as one page: plots, tables, pictures side by side",
     "pack": "a data set of photos -> latents to train on",
     "train": "fit the entropy model to your own photos",
-    "export": "write a network of the model as ONNX, for other runtimes",
+    "export": "a network of the model as ONNX, a packed data set as tar files",
 }
 
 # What other programs call the same.
