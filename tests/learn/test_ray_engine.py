@@ -221,6 +221,12 @@ def test_a_cluster_that_is_not_there_is_named_at_once(source: Path, tmp_path: Pa
     assert list(ray_engine.make_on_ray(plan, [], str(tmp_path), address="127.0.0.1:9")) == []
 
 
+def test_without_ray_the_extra_is_named(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"laconic\[ray\]"):
+        list(ray_engine.make_on_ray(make_plan(str(source), size=64), [0], str(tmp_path)))
+
+
 def test_an_address_needs_the_engine(capsys: pytest.CaptureFixture[str]):
     from laconic.__main__ import main
 
