@@ -44,7 +44,7 @@ def read_overview(stream: BinaryIO) -> tuple[Header, Metadata]:
     cursor = Cursor(memoryview(stream.read(MAX_START)), whole_file=True)
     read_start(cursor)
     start = cursor.at
-    _frame_length(cursor)
+    _read_frame(cursor)
     if cursor.left and cursor.data[cursor.at] == ARRAY_CODEC:
         raise UnsupportedInput("the file holds weights or arrays, not a picture: see `laconic expand` and lac.weights")
     cursor.at = start
@@ -63,8 +63,10 @@ def _read_profiles(stream: BinaryIO, place: int, header: Header) -> dict[str, by
     for number, (tag, name) in enumerate([(Tag.ICC, "icc")] * header.has_icc + streams + after, start=1):
         try:
             stream.seek(place)
-            size = _frame_length(Cursor(memoryview(stream.read(MAX_FRAME))))
-            if name and size <= MAX_FRAME + MAX_METADATA + 1:
+            cursor = Cursor(memoryview(stream.read(MAX_FRAME)))
+            length = _read_frame(cursor)
+            size = cursor.at + length
+            if name and length <= MAX_METADATA + 1:
                 stream.seek(place)
                 chunk, wrong = unframe(Cursor(memoryview(stream.read(size)), base=place), tag, number, name)
                 if wrong:
@@ -76,10 +78,9 @@ def _read_profiles(stream: BinaryIO, place: int, header: Header) -> dict[str, by
     return found
 
 
-def _frame_length(cursor: Cursor) -> int:
-    """Move past the frame of a chunk; return the bytes of the chunk with its frame."""
-    start = cursor.at
+def _read_frame(cursor: Cursor) -> int:
+    """Move past the frame of a chunk; return how many bytes its payload has."""
     cursor.u8("chunk tag")
     length = cursor.varint("chunk length")
     cursor.u32("chunk checksum")
-    return cursor.at - start + length
+    return length
