@@ -109,7 +109,9 @@ class Arm:
     batches: Callable[..., Any]
     model: Callable[[Path], nn.Module]
     paths: Callable[[Path, str], list[Path]]
-    note: str = ""
+    same_as: str = ""
+    """An arm that gives the very same numbers to the same network in the same order: this one is trained for its costs
+    only, and its accuracy is that of the other."""
 
 
 # Arrays: one file of records of fixed size
@@ -240,7 +242,7 @@ def packed(work: Path, split: str, store: str, channels: int = CHANNELS) -> Path
     return folder
 
 
-def latent_arm(description: str, store: str, augment: Augment | None = None) -> Arm:
+def latent_arm(description: str, store: str, augment: Augment | None = None, same_as: str = "") -> Arm:
     """An arm of latents."""
 
     def prepare(work: Path) -> dict[str, Any]:
@@ -263,7 +265,7 @@ def latent_arm(description: str, store: str, augment: Augment | None = None) -> 
     def paths(work: Path, split: str) -> list[Path]:
         return sorted(packed(work, split, store).glob("*.latents"))
 
-    return Arm(description, prepare, batches, model, paths)
+    return Arm(description, prepare, batches, model, paths, same_as)
 
 
 def project(work: Path, split: str, out: np.ndarray) -> None:
@@ -287,7 +289,7 @@ def projected_model(work: Path) -> nn.Module:
 ARMS: dict[str, Arm] = {
     "jpeg": Arm(
         "full pixels, JPEG decoded in the loader", jpeg_prepare, jpeg_batches,
-        lambda _work: PixelNet((16, 32, 64, WIDTH)), lambda _work, split: files(split)[0],
+        lambda _work: PixelNet((16, 32, 64, WIDTH)), lambda _work, split: files(split)[0], same_as="pixels",
     ),
     "pixels": array_arm(
         "pixels", "full pixels, uncompressed cache", (3, SIZE, SIZE), "u1", pixels_of(SIZE),
@@ -303,7 +305,7 @@ ARMS: dict[str, Arm] = {
     ),
     "dct": array_arm("dct", "8 x 8 cosine coefficients, 48 channels", (CHANNELS, 28, 28), "i1", cosines, cosine_model),
     "latents": latent_arm("laconic latents, 48 channels, store fast", "fast"),
-    "latents-small": latent_arm("laconic latents, 48 channels, store small", "small"),
+    "latents-small": latent_arm("laconic latents, 48 channels, store small", "small", same_as="latents"),
     "latents-augmented": latent_arm(
         "laconic latents, store fast, mirrored and shifted", "fast", Augment(mirror=True, shift=2)
     ),
