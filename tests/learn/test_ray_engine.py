@@ -133,6 +133,7 @@ def test_a_worker_that_is_killed_with_a_shard_in_its_hands_changes_no_byte(
     assert tree(tmp_path / "packed") == expected(source, tmp_path / "alone")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_node_of_a_cluster_that_dies_changes_no_byte(
     source: Path, stuck: Path, environment: dict[str, str], tmp_path: Path
