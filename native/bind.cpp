@@ -426,4 +426,5 @@ NB_MODULE(_native, m) {
   bind_samples<uint16_t, int32_t>(m);
   bind_arrays(m);
   bind_differences(m);
+  bind_grid(m);
 }

@@ -30,5 +30,7 @@ nanobind::object owned_array(T* data, size_t size) {
 // Defined in bind_arrays.cpp and bind_differences.cpp.
 void bind_arrays(nanobind::module_& m);
 void bind_differences(nanobind::module_& m);
+// Defined in bind_grid.cpp.
+void bind_grid(nanobind::module_& m);
 
 }  // namespace laconic

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from laconic import errors as errors
+    from laconic import learn as learn
     from laconic.codecs import weights as weights
     from laconic.codecs.files import compress_file, decompress_file, verify
     from laconic.codecs.image import ImageCodec, compress, decompress, restore
@@ -45,7 +46,7 @@ _HOMES = {
     "verify": "laconic.codecs.files",
 }
 
-_MODULES = {"errors": "laconic.errors", "weights": "laconic.codecs.weights"}
+_MODULES = {"errors": "laconic.errors", "learn": "laconic.learn", "weights": "laconic.codecs.weights"}
 
 __all__ = [
     "ImageCodec",
@@ -59,6 +60,7 @@ __all__ = [
     "decompress_file",
     "errors",
     "inspect",
+    "learn",
     "restore",
     "verify",
     "weights",

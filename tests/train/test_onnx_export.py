@@ -164,7 +164,7 @@ def test_what_cannot_be_exported_is_refused(model: Path, capsys: pytest.CaptureF
         (["best", "--onnx", "--model", str(model)], 2, "the model has no network best; it has fast"),
         (["fast", "--onnx", "--model", "damaged"], 1, "not a model file"),
         (["fast", "--onnx", "--model", "absent"], 1, "absent: No such file"),
-        (["slow", "--onnx"], 2, "invalid choice"),
+        (["slow", "--onnx"], 2, "'slow' is no network"),
         (["fast", "--model", str(model)], 2, "--onnx"),
         (["fast", "--onnx", "--model", str(model), "--json", "-o", "-"], 2, "would share stdout"),
     ]:

@@ -27,14 +27,14 @@ COMMANDS = {
     "verify": "check .lac files to the last bit",
     "bench": "measure against JPEG, WebP, AVIF, JPEG XL and others on your photos",
     "report": "results of bench as one page: plots, tables, pictures side by side",
+    "pack": "a data set of photos -> latents to train on",
     "train": "fit the entropy model to your own photos",
-    "export": "write a network of the model as ONNX, for other runtimes",
+    "export": "a network of the model as ONNX, a packed data set as tar files",
 }
 
 # What other programs call the same.
 _SYNONYMS = {
     "encode": "compress",
-    "pack": "compress",
     "decode": "decompress",
     "unpack": "decompress",
     "extract": "decompress",

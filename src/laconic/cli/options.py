@@ -42,6 +42,7 @@ __all__ = [
     "in_bytes",
     "in_range",
     "jobs_of",
+    "jobs_type",
     "kept_metadata",
 ]
 
@@ -154,7 +155,11 @@ def add_output_options(parser: argparse.ArgumentParser) -> Group:
         help="remove each input once its output is written and verified; one whose output lacks something is kept",
     )
     group.add_argument(
-        "-j", "--jobs", metavar="N", type=_jobs, help="threads, a number or `all` (default); never changes the bytes"
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=jobs_type,
+        help="threads, a number or `all` (default); never changes the bytes",
     )
     return group
 
@@ -235,7 +240,8 @@ def expansion_of(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"base": base_of(arguments), "max_bytes": arguments.max_bytes}
 
 
-def _jobs(text: str) -> int:
+def jobs_type(text: str) -> int:
+    """The argument type of -j: a number or `all`."""
     if text == "all":
         return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 1024:

@@ -105,8 +105,14 @@ def load(source: Source, *, format: str | None = None) -> Image:
         return _upright(*pillow.decode(kind.name, reopen))
 
 
-def from_pil(picture: PIL.Image.Image) -> Image:
+def from_pil(picture: PIL.Image.Image, **described: bytes | None) -> Image:
     """Convert a PIL image of any mode; its orientation is applied, as `load` would.
+
+    Parameters
+    ----------
+    picture : PIL image
+    **described : bytes or None
+        icc, exif, xmp: to be used instead of what the image brings.
 
     Raises
     ------
@@ -117,7 +123,9 @@ def from_pil(picture: PIL.Image.Image) -> Image:
 
     with naming_damage("the PIL image", str(getattr(picture, "format", None) or "PIL").lower()):
         picture.load()
-        return _upright(*pillow.from_picture(picture))
+        pixels, icc, exif_bytes, xmp, notes = pillow.from_picture(picture)
+        found = {"icc": icc, "exif": exif_bytes, "xmp": xmp, **described}
+        return _upright(pixels, found["icc"], found["exif"], found["xmp"], notes)
 
 
 def check_output(target: str, *, format: str | None = None) -> ImageFormat:

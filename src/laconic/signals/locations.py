@@ -22,9 +22,12 @@ __all__ = [
     "Source",
     "Target",
     "exists",
+    "file_system",
     "is_device",
     "is_url",
+    "make_folder",
     "name_of",
+    "open_binary",
     "read_bytes",
     "reopener",
     "size_of",
@@ -191,6 +194,42 @@ def exists(location: str | os.PathLike[str]) -> bool:
             filesystem, path = _fsspec().core.url_to_fs(location)
             return bool(filesystem.exists(path))
     return os.path.lexists(location)
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """Return fsspec's file system of a URL, and the path within it."""
+    with _reaching(url):
+        filesystem, path = _fsspec().core.url_to_fs(url)
+        return filesystem, str(path)
+
+
+@contextlib.contextmanager
+def open_binary(location: str | os.PathLike[str]) -> Generator[BinaryIO]:
+    """Open a path or URL to read parts of it.
+
+    Raises
+    ------
+    UsageError
+        A URL, and fsspec is not installed.
+    OSError
+        It cannot be read.
+    """
+    if is_url(location):
+        with _reaching(str(location)), _fsspec().open(location, "rb") as stream:
+            yield stream
+    else:
+        with Path(location).open("rb") as stream:
+            yield stream
+
+
+def make_folder(location: str) -> None:
+    """Make a folder and those it lies in, unless it is there; object stores have no need of it."""
+    if is_url(location):
+        filesystem, path = file_system(location)
+        with _reaching(location):
+            filesystem.makedirs(path, exist_ok=True)
+    else:
+        Path(location).mkdir(parents=True, exist_ok=True)
 
 
 def is_device(location: str) -> bool:

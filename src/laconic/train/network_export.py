@@ -87,7 +87,7 @@ def add_network(model: Path, weights: Path, name: str, output: Path) -> None:
     weights : Path
         Exported floats.
     name : str
-        "fast" or "best".
+        "fast", "best" or "ssim".
     output : Path
 
     Raises
@@ -105,13 +105,13 @@ def add_network(model: Path, weights: Path, name: str, output: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line: ``python -m laconic.train.network_export MODEL WEIGHTS fast|best OUTPUT``."""
+    """Run the command line: ``python -m laconic.train.network_export MODEL WEIGHTS fast|best|ssim OUTPUT``."""
     parser = argparse.ArgumentParser(
         prog="python -m laconic.train.network_export", description="Put a trained network into a model file."
     )
     parser.add_argument("model", type=Path)
     parser.add_argument("weights", type=Path)
-    parser.add_argument("name", choices=["fast", "best"])
+    parser.add_argument("name", choices=["fast", "best", "ssim"])
     parser.add_argument("output", type=Path)
     given = parser.parse_args(arguments)
     add_network(given.model, given.weights, given.name, given.output)
