@@ -31,6 +31,10 @@ class GridInput(nn.Module):
         Steps in pixel values; mean and standard deviation of the symbols.
     """
 
+    scales: torch.Tensor
+    means: torch.Tensor
+    factors: torch.Tensor
+
     def __init__(self, scales: torch.Tensor, means: torch.Tensor, deviations: torch.Tensor) -> None:
         super().__init__()
         self.register_buffer("scales", scales.clone().view(-1, 1, 1))
@@ -56,8 +60,9 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.first = convolution(inputs, outputs, stride)
-        self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
-        nn.init.zeros_(self.second[1].weight)
+        norm = nn.BatchNorm2d(outputs)
+        nn.init.zeros_(norm.weight)  # a block begins as its shortcut
+        self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), norm)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
