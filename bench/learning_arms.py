@@ -185,8 +185,8 @@ def cosines(_work: Path, split: str, out: np.ndarray) -> None:
     for number, path in enumerate(files(split)[0]):
         planes = decode(path.read_bytes()).astype(np.float64) @ to_ycc.T
         planes[..., 0] -= 128
-        blocks = planes.reshape(28, 8, 28, 8, 3)
-        coefficients = np.einsum("ky,lx,iyjxp->klpij", basis, basis, blocks)
+        blocks = planes.reshape(28, 8, 28, 8, 3).transpose(0, 2, 4, 1, 3)
+        coefficients = (basis @ blocks @ basis.T).transpose(3, 4, 2, 0, 1)
         for place, (y, x) in enumerate(order):
             scale = max(step, 1024 / 127) if place == 0 else step
             out[number, 3 * place : 3 * place + 3] = np.clip(np.rint(coefficients[y, x] / scale), -127, 127)
@@ -242,7 +242,9 @@ def packed(work: Path, split: str, store: str, channels: int = CHANNELS) -> Path
     return folder
 
 
-def latent_arm(description: str, store: str, augment: Augment | None = None, same_as: str = "") -> Arm:
+def latent_arm(
+    description: str, store: str, augment: Augment | None = None, same_as: str = "", *, prefixes: bool = False
+) -> Arm:
     """An arm of latents."""
 
     def prepare(work: Path) -> dict[str, Any]:
@@ -260,7 +262,7 @@ def latent_arm(description: str, store: str, augment: Augment | None = None, sam
 
     def model(work: Path) -> nn.Module:
         dataset = lac.learn.open(packed(work, "train", store))
-        return GridResNet(GridInput.of(dataset), dataset.channels, CLASSES, width=WIDTH)
+        return GridResNet(GridInput.of(dataset, prefixes=prefixes), dataset.channels, CLASSES, width=WIDTH)
 
     def paths(work: Path, split: str) -> list[Path]:
         return sorted(packed(work, split, store).glob("*.latents"))
@@ -308,6 +310,9 @@ ARMS: dict[str, Arm] = {
     "latents-small": latent_arm("laconic latents, 48 channels, store small", "small", same_as="latents"),
     "latents-augmented": latent_arm(
         "laconic latents, store fast, mirrored and shifted", "fast", Augment(mirror=True, shift=2)
+    ),
+    "latents-prefixes": latent_arm(
+        "the same, trained on random prefixes of the channels", "fast", Augment(mirror=True, shift=2), prefixes=True
     ),
     "projection": array_arm(
         "projection", "learned projection of 192 channels to 24", (PROJECTED, 28, 28), "i1", project, projected_model

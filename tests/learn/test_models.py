@@ -65,6 +65,19 @@ def test_the_entry_normalizes(packed: Path):
     assert float((normal.std((0, 2, 3))[busy] - 1).abs().max()) < 1e-2
 
 
+def test_prefixes_are_drawn_in_training_only(packed: Path):
+    dataset = lac.learn.open(packed)
+    (batch,) = Loader(dataset, batch_size=23, shuffle=False, dtype="int8")
+    entry = GridInput.of(dataset, prefixes=True)
+    whole = GridInput.of(dataset)(batch.latents)
+    torch.manual_seed(0)
+    drawn = entry(batch.latents)
+    kept = [int((row.abs().amax((1, 2)) > 0).nonzero().max()) + 1 for row in drawn]
+    assert {end for end in (3, 12, 24, 48) if any(end // 2 < k <= end for k in kept)} == {3, 12, 24, 48}
+    assert all(torch.equal(row[:k], full[:k]) for row, full, k in zip(drawn, whole, kept, strict=True))
+    assert torch.equal(entry.eval()(batch.latents), whole)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_learns_the_data_by_heart(packed: Path, name: str):
     dataset = lac.learn.open(packed)

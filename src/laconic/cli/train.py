@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
-_LATENTS = ("val", "model", "epochs", "channels", "augment", "seed")
+_LATENTS = ("val", "model", "epochs", "channels", "augment", "prefixes", "seed")
 # Options that have no meaning for a kind.
 _STRAY = {
     "image": ("size", *_LATENTS),
@@ -76,6 +76,9 @@ def configure(parser: options.CommandParser) -> None:
         "--channels", metavar="N", type=options.in_range(int, 1, 768), help="use the first N channels only"
     )
     group.add_argument("--augment", action="store_true", help="mirror and shift the latents, anew in every epoch")
+    group.add_argument(
+        "--prefixes", action="store_true", help="train on random prefixes of the channels: less by heart"
+    )
     group.add_argument("--seed", metavar="N", type=options.in_range(int, 0, 1 << 62), help="default: 0")
     options.add_console_options(parser)
 

@@ -41,6 +41,7 @@ def train_on_latents(arguments: argparse.Namespace, console: Console) -> int:
         epochs=arguments.epochs or 12,
         seed=arguments.seed or 0,
         augment=Augment(mirror=True, shift=2) if arguments.augment else None,
+        prefixes=arguments.prefixes,
     )
     if not arguments.resume:
         checkpoint.unlink(missing_ok=True)

@@ -50,6 +50,8 @@ class Plan:
     rate : float
         Highest learning rate.
     augment : Augment, optional
+    prefixes : bool
+        Train on random prefixes of the channels, see `models.GridInput`.
     """
 
     model: str = "resnet"
@@ -58,6 +60,7 @@ class Plan:
     rate: float = 3e-3
     seed: int = 0
     augment: Augment | None = None
+    prefixes: bool = False
 
 
 def train_classifier(
@@ -87,7 +90,7 @@ def train_classifier(
     if validation_data is not None:
         check_alike(training_data, validation_data)
     torch.manual_seed(plan.seed)
-    model = build(plan.model, training_data)
+    model = build(plan.model, training_data, prefixes=plan.prefixes)
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     needs_floats = plan.augment is not None and (plan.augment.noise > 0 or plan.augment.mixup > 0)
     loader = Loader(
