@@ -117,7 +117,7 @@ def learning(result: dict[str, Any]) -> str:
             [
                 row["description"],
                 f"{row['bytes_per_sample'] / 1000:.1f} kB",
-                f"{row['load_per_cpu_s']:,.0f}",
+                "-" if row["load_per_cpu_s"] is None else f"{row['load_per_cpu_s']:,.0f}",
                 f"{row['train_per_cpu_s']:,.0f}",
                 f"{100 * row['accuracy_mean']:.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "") + " %",
                 "-" if even is None else f"{even:.1f}",

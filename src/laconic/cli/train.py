@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
-_LATENTS = ("val", "model", "epochs", "channels", "augment", "prefixes", "seed")
+_TASK = ("teacher", "bits_weight")
+_LATENTS = ("val", "model", "epochs", "channels", "augment", "prefixes", "seed", *_TASK)
 # Options that have no meaning for a kind.
 _STRAY = {
     "image": ("size", *_LATENTS),
     "network": ("sets", *_LATENTS),
-    "classify": ("sets", "size", "minutes", "log"),
+    "classify": ("sets", "size", "minutes", "log", *_TASK),
+    "task": ("sets", "size", "minutes", "log", "resume", "model", "prefixes"),
 }
 
 
@@ -33,9 +35,10 @@ def configure(parser: options.CommandParser) -> None:
         "A run can be stopped at any moment (Ctrl-C, kill) and taken up again with --resume; a run of `image` then\n"
         "ends with the same bytes. Some photos are held out, to measure what the result is worth.\n"
         "classify: train a classifier on a data set that `laconic pack` made.\n"
+        "task: train a codec on it that keeps what a classifier needs, and nothing else.\n"
         'Needs torch: pip install "laconic[train]"'
     )
-    parser.add_argument("kind", choices=["image", "network", "classify"], help="what to train")
+    parser.add_argument("kind", choices=["image", "network", "classify", "task"], help="what to train")
     parser.add_argument(
         "--data",
         metavar="DIR",
@@ -66,7 +69,7 @@ def configure(parser: options.CommandParser) -> None:
     parser.add_argument("--size", choices=["fast", "best"], help="which network to train (default: best)")
     parser.add_argument("--log", metavar="FILE", type=Path, help="append the run and its held-out figures to this JSON")
     parser.add_argument("-f", "--force", action="store_true", help="replace an existing model")
-    group = parser.add_argument_group("classify")
+    group = parser.add_argument_group("classify and task")
     group.add_argument("--val", metavar="DIR", type=Path, help="packed data to test on, once, at the end")
     group.add_argument("--model", choices=["resnet", "vit"], help="which network (default: resnet)")
     group.add_argument(
@@ -79,6 +82,13 @@ def configure(parser: options.CommandParser) -> None:
     group.add_argument(
         "--prefixes", action="store_true", help="train on random prefixes of the channels: less by heart"
     )
+    group.add_argument("--teacher", metavar="FILE", type=Path, help="of task: a classifier whose answers are imitated")
+    group.add_argument(
+        "--bits-weight",
+        metavar="W",
+        type=options.in_range(float, 0, 1000),
+        help="of task: what a thousand bits of a picture weigh; more makes smaller files (default: 0.03)",
+    )
     group.add_argument("--seed", metavar="N", type=options.in_range(int, 0, 1 << 62), help="default: 0")
     options.add_console_options(parser)
 
@@ -88,11 +98,11 @@ def run(arguments: argparse.Namespace) -> int:
     console = options.console_of(arguments)
     for stray in _STRAY[arguments.kind]:
         if getattr(arguments, stray) not in (None, False):
-            raise UsageError(f"--{stray} does not go with `laconic train {arguments.kind}`")
-    if arguments.kind == "classify":
-        from laconic.cli.train_latents import train_on_latents
+            raise UsageError(f"--{stray.replace('_', '-')} does not go with `laconic train {arguments.kind}`")
+    if arguments.kind in ("classify", "task"):
+        from laconic.cli.train_latents import train_for_task, train_on_latents
 
-        return train_on_latents(arguments, console)
+        return (train_for_task if arguments.kind == "task" else train_on_latents)(arguments, console)
     arguments.minutes = arguments.minutes or 20.0
     arguments.output = arguments.output or Path("photo.safetensors")
     output: Path = arguments.output
