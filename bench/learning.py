@@ -29,7 +29,7 @@ from laconic.learn.classify import Schedule, Training, accuracy
 
 BATCH, RATE = 32, 3e-3
 LOADED = 1000
-ROUNDS = 5
+ROUNDS = 3
 COST_EPOCHS = 3  # of an arm whose accuracy another one tells
 
 
@@ -134,7 +134,7 @@ def measure_loading(work: Path, names: list[str]) -> dict[str, Any]:
             os.sync()
             forget(arm, work)
             for kind in ("cold", "warm"):
-                batches.epoch = 0
+                batches.epoch = batches.samples = 0
                 seen, started, cpu = 0, time.perf_counter(), time.process_time()
                 for inputs, *_ in batches:
                     seen += len(inputs)

@@ -82,7 +82,7 @@ class Batches:
         self, read: Callable[[np.ndarray], torch.Tensor], labels: np.ndarray, batch: int, seed: int | None
     ) -> None:
         self.read, self.labels, self.batch, self.seed = read, torch.from_numpy(labels), batch, seed
-        self.epoch = 0
+        self.epoch = self.samples = 0
 
     def __len__(self) -> int:
         return -(-len(self.labels) // self.batch)
