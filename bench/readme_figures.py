@@ -119,7 +119,9 @@ def learning(result: dict[str, Any]) -> str:
                 f"{row['bytes_per_sample'] / 1000:.1f} kB",
                 "-" if row["load_per_cpu_s"] is None else f"{row['load_per_cpu_s']:,.0f}",
                 f"{row['train_per_cpu_s']:,.0f}",
-                f"{100 * row['accuracy_mean']:.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "") + " %",
+                f"{100 * row['accuracy_mean']:.1f}"
+                + (f" ± {100 * spread:.1f}" if spread is not None else "")
+                + f" % ({len(row['seeds'])})",
                 "-" if even is None else f"{even:.1f}",
             ]
         )
@@ -128,7 +130,7 @@ def learning(result: dict[str, Any]) -> str:
     data = setup["data"]
     words = (
         f"\n{data['train']:,} + {data['val']:,} pictures of {data['classes']} classes, 224 x 224; the same trunk, "
-        f"{setup['epochs']} epochs, mean and deviation over seeds; speeds are per second of one core.\n"
+        f"{setup['epochs']} epochs, mean and deviation over seeds, their number in brackets; speeds are per second of one core.\n"
     )
     return table(head, rows) + words + made(result)
 
