@@ -130,7 +130,8 @@ def learning(result: dict[str, Any]) -> str:
     data = setup["data"]
     words = (
         f"\n{data['train']:,} + {data['val']:,} pictures of {data['classes']} classes, 224 x 224; the same trunk, "
-        f"{setup['epochs']} epochs, mean and deviation over seeds, their number in brackets; speeds are per second of one core.\n"
+        f"{setup['epochs']} epochs, mean and deviation over seeds, their number in brackets; "
+        "speeds are per second of one core.\n"
     )
     return table(head, rows) + words + made(result)
 
