@@ -29,7 +29,7 @@ from laconic.learn.packing import make_plan, pack
 from laconic.quantize.steps import base_step
 
 SIZE, WIDTH, CLASSES = 224, 64, 10
-QUALITY, CHANNELS, PROJECTED = 60, 48, 24
+QUALITY, CHANNELS, PROJECTED, TASK_CHANNELS = 60, 48, 24, 16
 SPLITS = ("train", "val")
 SOURCE = Path(os.environ.get("LACONIC_DATA", ".")) / "classify" / "imagenette224"
 
@@ -82,7 +82,7 @@ class Batches:
         self, read: Callable[[np.ndarray], torch.Tensor], labels: np.ndarray, batch: int, seed: int | None
     ) -> None:
         self.read, self.labels, self.batch, self.seed = read, torch.from_numpy(labels), batch, seed
-        self.epoch = 0
+        self.epoch = self.samples = 0
 
     def __len__(self) -> int:
         return -(-len(self.labels) // self.batch)
@@ -109,6 +109,8 @@ class Arm:
     batches: Callable[..., Any]
     model: Callable[[Path], nn.Module]
     paths: Callable[[Path, str], list[Path]]
+    train: Callable[[Path, int, int], dict[str, Any]] | None = None
+    """What trains it where it is not the loop of all: (work, seed, epochs) -> accuracy, bytes, epochs."""
     same_as: str = ""
     """An arm that gives the very same numbers to the same network in the same order: this one is trained for its costs
     only, and its accuracy is that of the other."""
@@ -185,8 +187,8 @@ def cosines(_work: Path, split: str, out: np.ndarray) -> None:
     for number, path in enumerate(files(split)[0]):
         planes = decode(path.read_bytes()).astype(np.float64) @ to_ycc.T
         planes[..., 0] -= 128
-        blocks = planes.reshape(28, 8, 28, 8, 3)
-        coefficients = np.einsum("ky,lx,iyjxp->klpij", basis, basis, blocks)
+        blocks = planes.reshape(28, 8, 28, 8, 3).transpose(0, 2, 4, 1, 3)
+        coefficients = (basis @ blocks @ basis.T).transpose(3, 4, 2, 0, 1)
         for place, (y, x) in enumerate(order):
             scale = max(step, 1024 / 127) if place == 0 else step
             out[number, 3 * place : 3 * place + 3] = np.clip(np.rint(coefficients[y, x] / scale), -127, 127)
@@ -242,7 +244,9 @@ def packed(work: Path, split: str, store: str, channels: int = CHANNELS) -> Path
     return folder
 
 
-def latent_arm(description: str, store: str, augment: Augment | None = None, same_as: str = "") -> Arm:
+def latent_arm(
+    description: str, store: str, augment: Augment | None = None, same_as: str = "", *, prefixes: bool = False
+) -> Arm:
     """An arm of latents."""
 
     def prepare(work: Path) -> dict[str, Any]:
@@ -260,12 +264,12 @@ def latent_arm(description: str, store: str, augment: Augment | None = None, sam
 
     def model(work: Path) -> nn.Module:
         dataset = lac.learn.open(packed(work, "train", store))
-        return GridResNet(GridInput.of(dataset), dataset.channels, CLASSES, width=WIDTH)
+        return GridResNet(GridInput.of(dataset, prefixes=prefixes), dataset.channels, CLASSES, width=WIDTH)
 
     def paths(work: Path, split: str) -> list[Path]:
         return sorted(packed(work, split, store).glob("*.latents"))
 
-    return Arm(description, prepare, batches, model, paths, same_as)
+    return Arm(description, prepare, batches, model, paths, same_as=same_as)
 
 
 def project(work: Path, split: str, out: np.ndarray) -> None:
@@ -281,11 +285,43 @@ def project(work: Path, split: str, out: np.ndarray) -> None:
         out[start : start + len(part)] = projection(torch.from_numpy(part)).numpy()
 
 
+def teacher_place(work: Path) -> Path:
+    """The classifier that the codec for the task imitates."""
+    return work / "teacher.safetensors"
+
+
+def task_prepare(work: Path) -> dict[str, Any]:
+    """The latents of store fast, and a teacher: the network of latents with augmentation, trained like the others."""
+    from laconic.learn.classifier import Plan, save_classifier, train_classifier
+
+    made = ARMS["latents"].prepare(work)
+    if not teacher_place(work).exists():
+        dataset = lac.learn.open(packed(work, "train", "fast"))
+        plan = Plan(augment=Augment(mirror=True, shift=2))
+        save_classifier(teacher_place(work), train_classifier(plan, dataset, None)[0], "resnet", dataset)
+    return {**made, "values": TASK_CHANNELS * 14 * 14}
+
+
+def task_train(work: Path, seed: int, epochs: int) -> dict[str, Any]:
+    """Train the codec; accuracy is that of files which were really written, and their bytes are counted."""
+    from laconic.learn.classifier import load_classifier
+    from laconic.learn.task import TaskPlan, train_task
+
+    training, validation = (lac.learn.open(packed(work, split, "fast")) for split in SPLITS)
+    plan = TaskPlan(epochs=epochs, seed=seed, kept=TASK_CHANNELS, augment=Augment(mirror=True, shift=2))
+    teacher = load_classifier(teacher_place(work), training)
+    codec, figures = train_task(plan, training, validation, teacher, report=lambda text: print(text, flush=True))
+    cpu = figures["cpu_seconds"] / epochs
+    history = [{"samples": len(training), "cpu_seconds": cpu}] * epochs
+    return {**figures, "epochs": history, "parameters": sum(p.numel() for p in codec.parameters())}
+
+
 def projected_model(work: Path) -> nn.Module:
     """The network of latents on fewer channels."""
     return grid_model(np.load(array_place(work, "projection", "train"), mmap_mode="r")[::7])
 
 
+LATENTS = latent_arm("laconic latents, 48 channels, store fast", "fast")
 ARMS: dict[str, Arm] = {
     "jpeg": Arm(
         "full pixels, JPEG decoded in the loader", jpeg_prepare, jpeg_batches,
@@ -304,12 +340,19 @@ ARMS: dict[str, Arm] = {
         lambda _work: PixelNet((WIDTH,)),
     ),
     "dct": array_arm("dct", "8 x 8 cosine coefficients, 48 channels", (CHANNELS, 28, 28), "i1", cosines, cosine_model),
-    "latents": latent_arm("laconic latents, 48 channels, store fast", "fast"),
+    "latents": LATENTS,
     "latents-small": latent_arm("laconic latents, 48 channels, store small", "small", same_as="latents"),
     "latents-augmented": latent_arm(
         "laconic latents, store fast, mirrored and shifted", "fast", Augment(mirror=True, shift=2)
     ),
+    "latents-prefixes": latent_arm(
+        "laconic latents, store fast, trained on random prefixes of the channels", "fast", prefixes=True
+    ),
     "projection": array_arm(
         "projection", "learned projection of 192 channels to 24", (PROJECTED, 28, 28), "i1", project, projected_model
+    ),
+    "task": Arm(
+        "task-aware latents with a teacher, as .lac files", task_prepare, LATENTS.batches, LATENTS.model,
+        LATENTS.paths, train=task_train,
     ),
 }  # fmt: skip

@@ -112,6 +112,35 @@ def streaming(result: dict[str, Any]) -> str:
     return table(["400 megapixels, the whole command", "memory", "speed"], rows) + made(result)
 
 
+def learning(result: dict[str, Any]) -> str:
+    """What each form of a data set costs, and what the same trunk learns from it."""
+    rows: list[list[str]] = []
+    for row in result["arms"].values():
+        even = row["break_even_epochs"]
+        spread = row["accuracy_deviation"]
+        rows.append(
+            [
+                row["description"],
+                f"{row['bytes_per_sample'] / 1000:.1f} kB",
+                "-" if row["load_per_cpu_s"] is None else f"{row['load_per_cpu_s']:,.0f}",
+                f"{row['train_per_cpu_s']:,.0f}",
+                f"{100 * row['accuracy_mean']:.1f}"
+                + (f" ± {100 * spread:.1f}" if spread is not None else "")
+                + f" % ({len(row['seeds'])})",
+                "-" if even is None else f"{even:.1f}",
+            ]
+        )
+    setup = result["setup"]
+    head = ["a data set as", "a picture", "load, 1/s", "train, 1/s", "accuracy", "pays after epochs"]
+    data = setup["data"]
+    words = (
+        f"\n{data['train']:,} + {data['val']:,} pictures of {data['classes']} classes, 224 x 224; the same trunk, "
+        f"{setup['epochs']} epochs, mean and deviation over seeds, their number in brackets; "
+        "speeds are per second of one core.\n"
+    )
+    return table(head, rows) + words + made(result)
+
+
 def percent(delta: dict[str, Any], which: str = "of_averaged_curves_percent") -> str:
     """Show a BD-rate; of averaged curves if nothing else is said."""
     value = delta.get(which)
@@ -147,6 +176,7 @@ TABLES = {
     "network_speed": network_speed,
     "streaming": streaming,
     "weights_series": weights_series,
+    "learning": learning,
 }
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
-NETWORKS = ("fast", "best")
+NETWORKS = ("fast", "best", "ssim")
 
 
 def configure(parser: options.CommandParser) -> None:

@@ -1,4 +1,4 @@
-"""`laconic train`: fits the entropy model, or a decoder-side network, to photos and writes the model file."""
+"""`laconic train`: fits the entropy model or a decoder-side network to photos, or a classifier to packed latents."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
+_TASK = ("teacher", "bits_weight")
+_LATENTS = ("val", "model", "epochs", "channels", "augment", "prefixes", "seed", *_TASK)
+# Options that have no meaning for a kind.
+_STRAY = {
+    "image": ("size", *_LATENTS),
+    "network": ("sets", *_LATENTS),
+    "classify": ("sets", "size", "minutes", "log", *_TASK),
+    "task": ("sets", "size", "minutes", "log", "resume", "model", "prefixes"),
+}
+
 
 def configure(parser: options.CommandParser) -> None:
     """Add the options of `laconic train`."""
@@ -24,20 +34,31 @@ def configure(parser: options.CommandParser) -> None:
         "network: fit a decoder-side network and write the shipped model with that network in it.\n"
         "A run can be stopped at any moment (Ctrl-C, kill) and taken up again with --resume; a run of `image` then\n"
         "ends with the same bytes. Some photos are held out, to measure what the result is worth.\n"
+        "classify: train a classifier on a data set that `laconic pack` made.\n"
+        "task: train a codec on it that keeps what a classifier needs, and nothing else.\n"
         'Needs torch: pip install "laconic[train]"'
     )
-    parser.add_argument("kind", choices=["image", "network"], help="what to train")
-    parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="a folder of photos, a few hundred")
+    parser.add_argument("kind", choices=["image", "network", "classify", "task"], help="what to train")
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        required=True,
+        help="a folder of photos, a few hundred; classify: packed data",
+    )
     parser.add_argument(
         "--minutes",
         metavar="N",
         type=options.in_range(float, 0.01, 10_000, " minutes"),
-        default=20.0,
         help="about how long it may take on two cores (default: 20; a network gains for hours)",
     )
     parser.add_argument("--resume", action="store_true", help="go on where the last run with this output stopped")
     parser.add_argument(
-        "-o", "--output", metavar="MODEL", type=Path, default=Path("photo.safetensors"), help="default: %(default)s"
+        "-o",
+        "--output",
+        metavar="MODEL",
+        type=Path,
+        help="default: photo.safetensors; of classify classifier.safetensors",
     )
     parser.add_argument(
         "--sets",
@@ -48,17 +69,44 @@ def configure(parser: options.CommandParser) -> None:
     parser.add_argument("--size", choices=["fast", "best", "ssim"], help="which network to train (default: best)")
     parser.add_argument("--log", metavar="FILE", type=Path, help="append the run and its held-out figures to this JSON")
     parser.add_argument("-f", "--force", action="store_true", help="replace an existing model")
+    group = parser.add_argument_group("classify and task")
+    group.add_argument("--val", metavar="DIR", type=Path, help="packed data to test on, once, at the end")
+    group.add_argument("--model", choices=["resnet", "vit"], help="which network (default: resnet)")
+    group.add_argument(
+        "--epochs", metavar="N", type=options.in_range(int, 1, 10_000), help="how often it sees the data (default: 12)"
+    )
+    group.add_argument(
+        "--channels", metavar="N", type=options.in_range(int, 1, 768), help="use the first N channels only"
+    )
+    group.add_argument("--augment", action="store_true", help="mirror and shift the latents, anew in every epoch")
+    group.add_argument(
+        "--prefixes", action="store_true", help="train on random prefixes of the channels: less by heart"
+    )
+    group.add_argument("--teacher", metavar="FILE", type=Path, help="of task: a classifier whose answers are imitated")
+    group.add_argument(
+        "--bits-weight",
+        metavar="W",
+        type=options.in_range(float, 0, 1000),
+        help="of task: what a thousand bits of a picture weigh; more makes smaller files (default: 0.03)",
+    )
+    group.add_argument("--seed", metavar="N", type=options.in_range(int, 0, 1 << 62), help="default: 0")
     options.add_console_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, write the model and return the exit code."""
     console = options.console_of(arguments)
+    for stray in _STRAY[arguments.kind]:
+        if getattr(arguments, stray) not in (None, False):
+            raise UsageError(f"--{stray.replace('_', '-')} does not go with `laconic train {arguments.kind}`")
+    if arguments.kind in ("classify", "task"):
+        from laconic.cli.train_latents import train_for_task, train_on_latents
+
+        return (train_for_task if arguments.kind == "task" else train_on_latents)(arguments, console)
+    arguments.minutes = arguments.minutes or 20.0
+    arguments.output = arguments.output or Path("photo.safetensors")
     output: Path = arguments.output
     network = arguments.kind == "network"
-    stray = "sets" if network else "size"
-    if getattr(arguments, stray) is not None:
-        raise UsageError(f"--{stray} does not go with `laconic train {arguments.kind}`")
     size = arguments.size or "best"
     checkpoint = output.with_name(f"{output.stem}.{size}.pt" if network else f"{output.name}.checkpoint")
     if output.exists() and not (arguments.force or (arguments.resume and checkpoint.exists())):

@@ -74,6 +74,8 @@ class Training:
     model: nn.Module
     schedule: Schedule
     bfloat16: bool = True
+    loss: Callable[[torch.Tensor, float], torch.Tensor] | None = None
+    """Of labels and smoothing, where the model keeps what else it takes; None is cross entropy of the logits."""
     step: int = 0
     epochs: list[Epoch] = field(default_factory=list)
 
@@ -95,7 +97,10 @@ class Training:
                 group["lr"] = self.schedule.rate_at(self.step)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
                 logits = self.model(inputs)
-            loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.schedule.smoothing)
+            if self.loss is not None:
+                loss = self.loss(labels, self.schedule.smoothing)
+            else:
+                loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.schedule.smoothing)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()

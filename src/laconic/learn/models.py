@@ -19,6 +19,9 @@ from laconic.errors import UsageError
 if TYPE_CHECKING:
     from laconic.learn.dataset import LatentDataset
 
+PREFIXES = (3, 12, 24, 48, 96, 192, 384)
+"""Low channels, the coarsest level, and of each finer one luma and all of it."""
+
 __all__ = ["MODELS", "GridInput", "GridResNet", "GridViT", "build"]
 
 
@@ -29,25 +32,42 @@ class GridInput(nn.Module):
     ----------
     scales, means, deviations : Tensor (C,)
         Steps in pixel values; mean and standard deviation of the symbols.
+    prefixes : bool
+        While training, give each sample a random prefix of its channels and zeros for the rest (nested dropout: Rippel,
+        Gelbart & Adams, ICML 2014). The model leans on coarse channels first and learns less by heart, and what it
+        learned holds for fewer channels too.
     """
 
-    def __init__(self, scales: torch.Tensor, means: torch.Tensor, deviations: torch.Tensor) -> None:
+    scales: torch.Tensor
+    means: torch.Tensor
+    factors: torch.Tensor
+
+    def __init__(
+        self, scales: torch.Tensor, means: torch.Tensor, deviations: torch.Tensor, *, prefixes: bool = False
+    ) -> None:
         super().__init__()
+        self.prefixes = prefixes
         self.register_buffer("scales", scales.clone().view(-1, 1, 1))
         self.register_buffer("means", means.clone().view(-1, 1, 1))
         self.register_buffer("factors", 1 / deviations.clone().view(-1, 1, 1))
 
     @classmethod
-    def of(cls, dataset: LatentDataset) -> GridInput:
+    def of(cls, dataset: LatentDataset, *, prefixes: bool = False) -> GridInput:
         """For the channels that a data set reads."""
         manifest, count = dataset.manifest, dataset.channels
         parts = (manifest.grid.scales, manifest.means, manifest.deviations)
-        return cls(*(torch.from_numpy(part[:count].copy()) for part in parts))
+        return cls(*(torch.from_numpy(part[:count].copy()) for part in parts), prefixes=prefixes)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Dequantized and normalized latents."""
         symbols = latents.to(torch.float32) if latents.dtype == torch.int8 else latents / self.scales
-        return (symbols - self.means) * self.factors
+        normal = (symbols - self.means) * self.factors
+        if not (self.training and self.prefixes):
+            return normal
+        channels = normal.shape[1]
+        ends = torch.tensor([*(end for end in PREFIXES if end < channels), channels])
+        kept = ends[torch.randint(len(ends), (len(normal), 1))] > torch.arange(channels)
+        return normal * kept[:, :, None, None]
 
 
 class Residual(nn.Module):
@@ -56,8 +76,9 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.first = convolution(inputs, outputs, stride)
-        self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
-        nn.init.zeros_(self.second[1].weight)
+        norm = nn.BatchNorm2d(outputs)
+        nn.init.zeros_(norm.weight)  # a block begins as its shortcut
+        self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), norm)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
@@ -163,15 +184,15 @@ class GridViT(nn.Module):
 MODELS = ("resnet", "vit")
 
 
-def build(name: str, dataset: LatentDataset) -> nn.Module:
-    """Make a model for a data set.
+def build(name: str, dataset: LatentDataset, *, prefixes: bool = False) -> nn.Module:
+    """Make a model for a data set; `prefixes` as in `GridInput`.
 
     Raises
     ------
     UsageError
         No model of this name.
     """
-    entry, classes = GridInput.of(dataset), len(dataset.classes)
+    entry, classes = GridInput.of(dataset, prefixes=prefixes), len(dataset.classes)
     if name == "resnet":
         stride = 2 if dataset.manifest.grid.stride == 8 else 1
         return GridResNet(entry, dataset.channels, classes, stride=stride)

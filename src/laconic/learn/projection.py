@@ -85,9 +85,9 @@ def fit_projection(
     linear = nn.Conv2d(channels, len(layout), 1, bias=False)
     with torch.no_grad():
         linear.weight.copy_((basis.T * steps / worth[:, None])[:, :, None, None])
-    mend = nn.Sequential(nn.Conv2d(channels, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, len(layout), 1))
-    nn.init.zeros_(mend[2].weight)
-    nn.init.zeros_(mend[2].bias)
+    last = nn.Conv2d(64, len(layout), 1, bias=False)
+    nn.init.zeros_(last.weight)
+    mend = nn.Sequential(nn.Conv2d(channels, 64, 3, padding=1), nn.ReLU(), last)
     parameters = [
         {"params": [matrix], "lr": rate * 0.01},
         {"params": [*linear.parameters()], "lr": rate * 0.01},
