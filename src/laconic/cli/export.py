@@ -89,7 +89,7 @@ def _export_onnx(arguments: argparse.Namespace) -> int:
     name: str = arguments.what
     target: str = arguments.output or f"{name}.onnx"
     if name not in NETWORKS:
-        raise UsageError(f"{name!r} is no network: there are {", ".join(NETWORKS)}")
+        raise UsageError(f"{name!r} is no network: there are {', '.join(NETWORKS)}")
     if arguments.json and target == STANDARD:
         raise UsageError("--json and the data would share stdout; write to a file with -o")
     model = default_model() if arguments.model is None else load_model(locations.read_bytes(arguments.model))
