@@ -1,4 +1,4 @@
-"""Fill the tables of README.md from bench/results/*.json: python bench/readme_figures.py [--check].
+"""Fill the tables of README.md and docs/weights.md from bench/results/*.json: python bench/readme_figures.py [--check].
 
 A block between ``<!-- figures: NAME -->`` and ``<!-- end -->`` shows bench/results/NAME.json. A test compares the two,
 so that no figure is typed by hand.
@@ -14,6 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "weights.md")
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -125,6 +126,15 @@ def made(result: dict[str, Any]) -> str:
     return f"\n`{result['command']}`, {result['date'][:10]}, {machine['processor']}, {machine['cores']} cores\n"
 
 
+def weights_series(result: dict[str, Any]) -> str:
+    """How many times smaller a network after more training is as a difference, and its checkpoints as a series."""
+    rows = [
+        [run["what"], *(f"{run[key]:.4g}" for key in ("ratio_1", "ratio_20", "series_ratio"))] for run in result["runs"]
+    ]
+    head = ["trained on, lossless", "difference after 1 epoch", "after 20 epochs", "series of 20 epochs"]
+    return table(head, rows) + made(result)
+
+
 TABLES = {
     "kodak_rd": kodak_rd,
     "lossless": lossless,
@@ -132,6 +142,7 @@ TABLES = {
     "network_rd": network_rd,
     "network_speed": network_speed,
     "streaming": streaming,
+    "weights_series": weights_series,
 }
 
 
@@ -154,14 +165,15 @@ def filled(text: str, results: Path = RESULTS) -> str:
 
 
 def main() -> int:
-    """Rewrite README.md, or with --check only say whether it is up to date."""
-    readme = ROOT / "README.md"
-    text = readme.read_text("utf-8")
-    new = filled(text)
-    if "--check" in sys.argv[1:]:
-        return int(new != text)
-    readme.write_text(new, "utf-8")
-    return 0
+    """Rewrite the pages, or with --check only say whether they are up to date."""
+    stale = False
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        new = filled(text)
+        stale |= new != text
+        if "--check" not in sys.argv[1:]:
+            page.write_text(new, "utf-8")
+    return int(stale and "--check" in sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ import numpy as np
 import record
 
 from laconic.codecs import weights
-from laconic.codecs.array import decode_tensor, packed
+from laconic.codecs.array import decode_block
+from laconic.codecs.array_blocks import Block
 from laconic.codecs.array_trellis import encode_trellis
 from laconic.container.arrays import Coding
 from laconic.signals.tensors import Tensor
@@ -76,13 +77,12 @@ def speed() -> dict[str, float]:
     found: dict[str, float] = {}
     for name, bits in (("fast, 8 states", 3), ("default, 64 states", 6), ("slow, 256 states", 8)):
         start = time.process_time()
-        coded = encode_trellis(tensor, values.ravel(), 0.0072, trellis_bits=bits)
+        coded = encode_trellis(Block((tensor,)), values.ravel(), 0.0072, trellis_bits=bits)
         found[f"encode, {name}"] = values.size / 1e6 / (time.process_time() - start)
-    one = packed(tensor, Coding.TRELLIS, coded.payload, coded.words)
     times: list[float] = []
     for _ in range(5):
         start = time.process_time()
-        decode_tensor(one.entry, memoryview(one.payload))
+        decode_block(Coding.TRELLIS, memoryview(coded.payload), tensor.kind, [tensor.count], tensor.columns)
         times.append(time.process_time() - start)
     found["decode"] = values.size / 1e6 / min(times)
     return {name: round(value, 2) for name, value in found.items()}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import golden_arrays
 import laconic as lac
 from laconic.codecs import image, image_reference
 from laconic.container import read, write
@@ -132,6 +133,7 @@ VALID: dict[str, Callable[[], bytes]] = {
         f"cuts_{cuts:06b}": (lambda cuts=cuts: with_cuts(photo(70, 50, 1), cuts, quality=50))
         for cuts in (0b000000, 0b000001, 0b000010, 0b000100, 0b001000, 0b010000, 0b100000, 0b111111)
     },
+    **golden_arrays.VALID,
 }
 
 
@@ -194,6 +196,7 @@ INVALID: dict[str, Callable[[], bytes]] = {
     "stream_with_a_word_too_few": lambda: stream_of(lambda stream: stream[:-2]),
     "stream_with_a_flipped_bit": lambda: stream_of(lambda stream: flipped(stream, len(stream) // 2)),
     "streams_of_a_larger_picture": lambda: header_with(height=66, width=64),
+    **golden_arrays.INVALID,
 }  # fmt: skip
 
 
@@ -203,8 +206,35 @@ def digest(array: NDArray[Any]) -> str:
     return hashlib.sha256(little.tobytes()).hexdigest()
 
 
-def describe_valid(data: bytes) -> dict[str, str]:
+def base_of(name: str) -> bytes | None:
+    """The golden file that another one is a difference to."""
+    base = golden_arrays.BASES.get(name)
+    return (GOLDEN / "valid" / f"{base}.lac").read_bytes() if base else None
+
+
+def describe_arrays(name: str, data: bytes) -> dict[str, str]:
+    """The same for arrays and series."""
+    found = golden_arrays.decode(name, data, base_of(name))
+    if not name.startswith("series_"):
+        again = golden_arrays.decode_by_reference(data, base_of(name))
+        for tensor in found[0].tensors:
+            assert tensor.words.tolist() == again[tensor.name], f"the two decoders disagree about {tensor.name}"
+    base = golden_arrays.BASES.get(name)
+    return {
+        "tensors": " ".join(str(len(arrays.tensors)) for arrays in found) or "no checkpoints",
+        **({"base": base} if base else {}),
+        "words": golden_arrays.digest(found),
+    }
+
+
+def is_arrays(name: str) -> bool:
+    return name.startswith(("arrays_", "series_"))
+
+
+def describe_valid(name: str, data: bytes) -> dict[str, str]:
     """Say what a file decodes to; both decoders must agree before it may become golden."""
+    if is_arrays(name):
+        return describe_arrays(name, data)
     pixels = lac.decompress(data)
     found = image_reference.decode(data)
     pixels = pixels.reshape(found.pixels.shape)
@@ -219,13 +249,17 @@ def describe_valid(data: bytes) -> dict[str, str]:
     }
 
 
-def describe_invalid(data: bytes) -> dict[str, str]:
+def describe_invalid(name: str, data: bytes) -> dict[str, str]:
     """Say how a file is refused."""
+    base = {"base": golden_arrays.BASES[name]} if name in golden_arrays.BASES else {}
     try:
-        lac.decompress(data)
+        if is_arrays(name):
+            golden_arrays.decode(name, data, base_of(name))
+        else:
+            lac.decompress(data)
     except FormatError as error:
         field = getattr(error, "field", "")
-        return {"error": type(error).__name__, **({"field": field} if field else {})}
+        return {"error": type(error).__name__, **base, **({"field": field} if field else {})}
     raise AssertionError("the file is valid")
 
 
@@ -237,7 +271,7 @@ def add(kind: str, name: str) -> None:
     if target.exists() or f"[{kind}.{name}]" in index:
         raise SystemExit(f"{target} is golden already: golden files are never written twice")
     data = recipes[name]()
-    entry = {"file": hashlib.sha256(data).hexdigest(), **describe(data)}
+    entry = {"file": hashlib.sha256(data).hexdigest(), **describe(name, data)}
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:
         file.write(data)

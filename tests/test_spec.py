@@ -14,6 +14,7 @@ from laconic.container.cursor import Cursor, varint
 from laconic.container.fields import BITS, header_fields
 from laconic.container.metadata import MAX_METADATA
 from laconic.container.reader import ARRAY_CODEC
+from laconic.container.series import SERIES_CODEC
 from laconic.container.writer import MAGIC, VERSION
 from laconic.errors import CorruptStream, FormatError
 
@@ -123,7 +124,7 @@ def test_the_tables_of_tags_and_errors_are_the_program():
     rows = table("what the reader finds")
     assert [int(code) for _, _, code in rows] == [getattr(errors, name).exit_code for _, name, _ in rows]
     assert {code for _, _, code in rows} == set("345678")
-    assert [int(number) for number, _ in table("codec")] == [header_fields()["codec"].high, ARRAY_CODEC]
+    assert [int(number) for number, _ in table("codec")] == [header_fields()["codec"].high, ARRAY_CODEC, SERIES_CODEC]
 
 
 def test_magic_version_and_limits_are_the_program():

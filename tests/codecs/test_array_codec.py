@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 
 from laconic.codecs import weights
 from laconic.codecs.array import Bound
+from laconic.codecs.array_reference import decode
 from laconic.container import array_index
 from laconic.container import arrays as container
 from laconic.container.chunks import Tag, frame
@@ -58,6 +59,18 @@ def test_every_element_keeps_its_bound(array: Any, bound: float | Bound):
             assert value == other or (value != value and other != other)
         else:
             assert abs(Fraction(value) - Fraction(other)) <= limit
+
+
+def test_integers_at_the_ends_of_their_kind_keep_their_bound():
+    random = np.random.default_rng(0)
+    for kind, bound in (("int64", 2.0**55), ("uint64", 2.0**58), ("int64", 1e30), ("int8", 100.0)):
+        limits = np.iinfo(kind)
+        array = np.sort(random.integers(limits.min, limits.max, 3000, kind, endpoint=True))
+        data = weights.shrink({"x": array}, max_error=bound)
+        found = weights.load(data)["x"]
+        assert max(abs(int(a) - int(b)) for a, b in zip(array, found, strict=True)) <= bound
+        assert len(data) < 0.25 * array.nbytes + 100
+        assert decode(data)["x"] == found.view(f"u{array.itemsize}").tolist()
 
 
 def test_nan_keeps_its_payload_under_a_bound():

@@ -95,6 +95,7 @@ def blocks_of(
     """
     blocks: list[Block] = []
     waiting: dict[Hashable, list[tuple[Tensor, NDArray[Any] | None]]] = {}
+    held: dict[Hashable, int] = {}
     full: list[list[tuple[Tensor, NDArray[Any] | None]]] = []
     for tensor in tensors:
         base = base_of(tensor)
@@ -103,10 +104,12 @@ def blocks_of(
             continue
         key = (tensor.kind.name, base is not None, alike(tensor))
         pairs = waiting.setdefault(key, [])
-        if sum(member.count for member, _ in pairs) + tensor.count > MOST_OF_GROUP:
+        if held.get(key, 0) + tensor.count > MOST_OF_GROUP:
             full.append(pairs)
             pairs = waiting[key] = []
+            held[key] = 0
         pairs.append((tensor, base))
+        held[key] = held.get(key, 0) + tensor.count
     for pairs in (*full, *waiting.values()):
         bases = [base for _, base in pairs if base is not None]
         blocks.append(Block(tuple(tensor for tensor, _ in pairs), np.concatenate(bases) if bases else None))

@@ -47,6 +47,8 @@ FREE, ROWS, PLANE = 0, 1, 2
 LARGEST = 1 << 27
 """Of |k|: a prediction from three neighbors then stays within what a level can be."""
 MOST_EXCEPTIONS = 0.3
+MOST_STEP = 2**62
+"""Of integers: products with a level then stay within 64 bits where they are within the kind."""
 
 
 def encode_bounded(tensor: Tensor, bound: float, base: NDArray[Any] | None = None) -> bytes | None:
@@ -104,7 +106,11 @@ def decode_bounded(
     cursor = Cursor(payload)
     is_float = kind.group == "float"
     [step] = struct.unpack("<d" if is_float else "<Q", cursor.take(8, "step"))
-    if not (0 < step < np.inf) or kind.group == "bits" or (base is not None and not is_float):
+    if (
+        not (0 < step < (np.inf if is_float else MOST_STEP))
+        or kind.group == "bits"
+        or (base is not None and not is_float)
+    ):
         raise CorruptStream("step", None, "a number above 0", step)
     predictor, contexts, tokens, scale = (cursor.u8(f) for f in ("predictor", "contexts", "tokens", "scale"))
     if predictor > PLANE or contexts >= CONTEXTS or not 2 <= tokens <= MAX_SCALAR_TOKENS or scale >= SCALES:
@@ -176,10 +182,9 @@ def _restored(
         whole = np.clip(steps, 0, None).astype(np.uint64)
         most = np.uint64(limits.max // int(step))
         return np.where(whole > most, np.uint64(limits.max), whole * np.uint64(step)).astype("<u8")
-    # |steps| * step may pass 2^63 only in damaged files and at the ends of int64: held at the ends instead.
     least, most = -(-int(limits.min) // int(step)), int(limits.max) // int(step)
-    product = np.clip(steps, -(2**62) // int(step), 2**62 // int(step)) * np.int64(step)
-    product = np.where(steps > most, limits.max, np.where(steps < -abs(least), limits.min, product))
+    product = np.clip(steps, least, most) * np.int64(step)  # within 64 bits
+    product = np.where(steps > most, limits.max, np.where(steps < least, limits.min, product))
     return np.clip(product, limits.min, limits.max).astype(kind.native.newbyteorder("<")).view(kind.word)
 
 

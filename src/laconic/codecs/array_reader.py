@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeAlias, cast
 
@@ -149,6 +149,10 @@ class Reader(AbstractBase, Mapping[str, "NDArray[Any]"]):
             self.close()
             raise
         self._places = {entry.name: place for place, entry in enumerate(self._index.entries)}
+        self._begins: dict[int, int] = {}  # of the members of groups, in words
+        for group in self._index.groups:
+            counts = (self._index.entries[place].count for place in group.members)
+            self._begins |= zip(group.members, accumulate(counts, initial=0), strict=False)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.tensor(name).array()
@@ -269,8 +273,7 @@ class Reader(AbstractBase, Mapping[str, "NDArray[Any]"]):
         entry = self._index.entries[place]
         if entry.coding is not GROUPED:
             return self._decoded(f"tensor {entry.name!r}", place, entry, (place,))
-        members = self._index.groups[entry.group].members
-        begin = sum(self._index.entries[other].count for other in members[: bisect_left(members, place)])
+        begin = self._begins[place]
         return self._group(entry.group)[begin : begin + entry.count]
 
     def _group(self, number: int) -> NDArray[Any]:
@@ -300,11 +303,13 @@ class Reader(AbstractBase, Mapping[str, "NDArray[Any]"]):
         """The base's words for tensors, one after the other."""
         if self._base is None:
             raise MissingBase(self._index.base)
-        parts = [self._base.words_like(entry.name, KINDS[entry.kind], entry.shape) for entry in entries]
-        found = [part for part in parts if part is not None]
-        if len(found) != len(parts):
-            raise CorruptStream("base", None, f"a tensor like {entries[parts.index(None)].name!r}", "none")
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        parts: list[NDArray[Any]] = []
+        for entry in entries:
+            words = self._base.words_like(entry.name, KINDS[entry.kind], entry.shape)
+            if words is None:
+                raise CorruptStream("base", None, f"a tensor like {entry.name!r}", "none")
+            parts.append(words)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _read(self, begin: int, size: int) -> bytes:
         with self._lock:
@@ -322,7 +327,7 @@ def base_of(base: BaseLike) -> AbstractBase:
     Parameters
     ----------
     base : path, URL, binary file, bytes, Reader, Arrays, or mapping of str to array
-        Files are `.safetensors`, `.npz`, `.npy` or `.lac`; a `.lac` file stays open as long as its `Reader`.
+        Files (`.safetensors`, `.npz`, `.npy`, `.lac`) are read whole, of an open `Reader` only what is needed.
     """
     if isinstance(base, AbstractBase):
         return base

@@ -142,7 +142,8 @@ class _Shrinking:
         best = least
         low, high = LOWEST, HIGHEST  # of log2 lambda: the file is too large, or small enough
         guess = self._first_guess(size - len(least.data))
-        for _ in range(ATTEMPTS):
+        stride, was_small = 1.0, False
+        for attempt in range(ATTEMPTS):
             price = 2.0**guess
             blocks = in_parallel(lambda one, p=price: one.encode(p, self.trellis_bits), self.parts, self.jobs)
             found = written(self.arrays, blocks, self.fingerprint)
@@ -156,7 +157,11 @@ class _Shrinking:
                 low = guess
             # The expected sizes are a little off, but their slope is true.
             slope = self._expected(2 * price) - self._expected(price)
-            guess += (AIM * size - len(found)) / min(slope, -1.0)
+            # On small files the true one is a staircase: where a stride changed nothing, the next one is longer.
+            is_small = len(found) <= size
+            stride = 2 * stride if attempt and is_small == was_small else 1.0
+            was_small = is_small
+            guess += stride * (AIM * size - len(found)) / min(slope, -1.0)
             if not low < guess < high:
                 guess = (max(low, high - 4) + min(high, low + 4)) / 2
         return best

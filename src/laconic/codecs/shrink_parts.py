@@ -46,7 +46,6 @@ class Candidate:
     weight: float = 1.0
     deviation: float = 0.0
     least: float = 1e-36
-    known: dict[int, float] = field(default_factory=dict[int, float])
 
     @classmethod
     def of(cls, tensor: Tensor, base: NDArray[Any] | None, curvature: Curvature | None) -> Candidate:
@@ -89,22 +88,6 @@ class Candidate:
         """Lambda in squared steps."""
         return min(max(price / (self.weight * self.step(price) ** 2), SLOPE), 1e6)
 
-    def expected_bits(self, price: float) -> float:
-        """Bits of all values at a lambda, read between the octaves at which it was tried."""
-        place = math.log2(price)
-        low = math.floor(place)
-        bits = (low + 1 - place) * self._bits(low) + (place - low) * self._bits(low + 1)
-        return bits * self.tensor.count
-
-    def _bits(self, octave: int) -> float:
-        if octave not in self.known:
-            price = 2.0**octave
-            # Finer than this, each halving of the step is one more bit.
-            step = max(self.step(price), self.deviation / 32)
-            bits = estimate_trellis(self.sample, step, self.slope(price)).bits
-            self.known[octave] = bits + math.log2(step / self.step(price))
-        return self.known[octave]
-
 
 @dataclass
 class Part:
@@ -114,6 +97,7 @@ class Part:
     members: tuple[Candidate, ...]
     exact: EncodedBlock
     contexts: int | None = None
+    known: dict[int, float] = field(default_factory=dict[int, float])
 
     @property
     def values(self) -> NDArray[np.float32] | None:
@@ -143,11 +127,33 @@ class Part:
         return self.block.base[begin : begin + tensor.count]
 
     def expected_size(self, price: float) -> float:
-        """Bytes at a lambda."""
+        """Bytes at a lambda, read between the octaves at which it was tried."""
         if self.members[0].values is None:
             return float(self.exact.size)
-        bits = sum(one.expected_bits(price) for one in self.members)
-        return min(FRAME_BYTES + bits / 8, self.exact.size)
+        place = math.log2(price)
+        low = math.floor(place)
+        bits = (low + 1 - place) * self._bits(low) + (place - low) * self._bits(low + 1)
+        return min(FRAME_BYTES + bits * self.block.tensor.count / 8, self.exact.size)
+
+    def _bits(self, octave: int) -> float:
+        """Bits per value."""
+        if octave not in self.known:
+            price = 2.0**octave
+            # Finer than this, each halving of the step is one more bit.
+            steps = [max(one.step(price), one.deviation / 32) for one in self.members]
+            finer = [math.log2(step / one.step(price)) for step, one in zip(steps, self.members, strict=True)]
+            sizes = self.block.sizes
+            if len(steps) == 1:
+                sample, step = self.members[0].sample, steps[0]
+            else:
+                sample = np.concatenate([one.sample for one in self.members]) / np.repeat(steps, sizes)
+                sample, step = _runs(sample.astype(np.float32)), 1.0
+            bits = estimate_trellis(sample, step, self._slope(price)).bits
+            self.known[octave] = bits + float(np.average(finer, weights=sizes))
+        return self.known[octave]
+
+    def _slope(self, price: float) -> float:
+        return min(one.slope(price) for one in self.members)
 
     def encode(self, price: float, trellis_bits: int) -> EncodedBlock:
         """Encode at a lambda; without loss where that is no longer."""
@@ -160,7 +166,7 @@ class Part:
             self.block,
             values,
             steps[0] if len(steps) == 1 else steps,
-            slope=min(one.slope(price) for one in self.members),
+            slope=self._slope(price),
             trellis_bits=trellis_bits,
             contexts=self.contexts,
             base=self.block.base if differs else None,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from laconic.codecs.array_base import LoadedBase
-from laconic.codecs.array_reader import Reader, arrays_of
+from laconic.codecs.array_reader import MAX_DESCRIBED, Reader, arrays_of
 from laconic.codecs.array_writer import shrink
 from laconic.container.series import (
     HEAD,
@@ -30,13 +30,14 @@ from laconic.container.series import (
     read_series_start,
     series_start,
 )
-from laconic.errors import CorruptStream, UsageError
+from laconic.errors import CorruptStream, UnsupportedInput, UsageError
 from laconic.signals import atomic
 from laconic.signals.tensors import Arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from laconic.codecs.array_base import AbstractBase
     from laconic.codecs.array_reader import WeightsInfo
 
 __all__ = ["DEFAULT_KEYFRAME_EVERY", "Series"]
@@ -160,13 +161,10 @@ class Series(Sequence["dict[str, NDArray[Any]]"]):
         asked for.
         """
         number = self._number(index)
-        window = io.BufferedReader(_Window(self._path, self._checkpoints[number]))
-        with Reader(window, max_bytes=self._max_bytes) as reader:
-            is_key = not reader.base
-        if is_key:
-            return Reader(window, max_bytes=self._max_bytes)
+        if not self._based(number):
+            return self._reader(number, None)
         self._check_chain(number)
-        return Reader(window, base=self.open(number - 1), max_bytes=self._max_bytes)
+        return self._reader(number, self.open(number - 1))
 
     def expand(self, index: int) -> Arrays:
         """Decode a checkpoint into its tensors, their kinds and metadata.
@@ -193,8 +191,7 @@ class Series(Sequence["dict[str, NDArray[Any]]"]):
 
     def inspect(self, index: int) -> WeightsInfo:
         """Describe a checkpoint without decoding it; `base` is None for a key frame."""
-        window = io.BufferedReader(_Window(self._path, self._checkpoints[self._number(index)]))
-        with Reader(window, max_bytes=2**62) as reader:
+        with self._reader(self._number(index), None, MAX_DESCRIBED) as reader:
             return reader.info()
 
     def verify(self) -> None:
@@ -234,6 +231,14 @@ class Series(Sequence["dict[str, NDArray[Any]]"]):
     def _check_chain(self, number: int) -> None:
         if number == 0 or number % self._every == 0:
             raise CorruptStream(f"checkpoint {number}", None, "a key frame", "differences to another one")
+
+    def _reader(self, number: int, base: AbstractBase | None, max_bytes: int | None = None) -> Reader:
+        one = self._checkpoints[number]
+        window = io.BufferedReader(_Window(self._path, one))
+        try:
+            return Reader(window, base=base, max_bytes=max_bytes or self._max_bytes)
+        except UnsupportedInput as error:
+            raise CorruptStream(f"checkpoint {number}", one.offset, "a file of arrays", str(error)) from error
 
     def _body(self, number: int) -> bytes:
         one = self._checkpoints[number]
