@@ -103,7 +103,7 @@ def test_calibration_lowers_the_divergence_of_other_inputs_at_the_same_bytes():
         assert 0.99 * size <= len(data) <= size
     losses = [divergence(model, held, lac.weights.load(data)) for data in (plain, calibrated, repaired)]
     assert losses[1] < 0.7 * losses[0]
-    assert losses[2] < 0.9 * losses[1]
+    assert losses[2] < losses[1]
 
 
 def test_a_divergence_can_be_asked_for():
