@@ -159,6 +159,16 @@ def made(result: dict[str, Any]) -> str:
     return f"\n`{result['command']}`, {result['date'][:10]}, {machine['processor']}, {machine['cores']} cores\n"
 
 
+def weights_networks(result: dict[str, Any]) -> str:
+    """How many percent fewer bytes at equal divergence, each network and way."""
+    ways = ("weights alone", "data-free", "calibrated")
+    rows = [
+        [name, *(f"{network[f'{way}, BD-rate against NNCodec in percent']:.1f}" for way in ways)]
+        for name, network in result["networks"].items()
+    ]
+    return table(["BD-rate against NNCodec in percent", *ways], rows) + made(result)
+
+
 def weights_series(result: dict[str, Any]) -> str:
     """How many times smaller a network after more training is as a difference, and its checkpoints as a series."""
     rows = [
@@ -175,6 +185,7 @@ TABLES = {
     "network_rd": network_rd,
     "network_speed": network_speed,
     "streaming": streaming,
+    "weights_networks": weights_networks,
     "weights_series": weights_series,
     "learning": learning,
 }

@@ -57,6 +57,12 @@ def configure(parser: options.CommandParser) -> None:
         "differences to it, and `laconic expand` needs it too",
     )
     group.add_argument(
+        "--calibration",
+        metavar="STATS",
+        help="what errors cost, measured by laconic.train.calibrate.collect(model, inputs, STATS): with --bpw or "
+        "--size, many fewer bytes for the same outputs",
+    )
+    group.add_argument(
         "-e",
         "--effort",
         metavar="N",
@@ -75,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     output = split_second_positional(inputs, arguments.output, frozenset({SUFFIX}))
     plan = make_plan(inputs, output, Naming(INPUTS, SUFFIX), recursive=arguments.recursive)
     options.check_streams(arguments, plan)
-    settings = {name: getattr(arguments, name) for name in ("bpw", "size", "max_error", "effort")}
+    settings = {name: getattr(arguments, name) for name in ("bpw", "size", "max_error", "effort", "calibration")}
     settings |= {"lossless": arguments.lossless, "jobs": options.jobs_of(arguments)}
     work = _Shrinking(settings, options.base_of(arguments), arguments.force, arguments.no_clobber, arguments.rm)
     return run_batch(plan, work.perform, options.console_of(arguments))

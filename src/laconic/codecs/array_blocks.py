@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from laconic.signals.tensors import Arrays
 
-__all__ = ["Block", "EncodedBlock", "blocks_of", "packed", "written"]
+__all__ = ["Block", "EncodedBlock", "blocks_of", "is_small", "packed", "written"]
 
 MOST_OF_MEMBER = 1024
 """Elements of a tensor that goes into a group; of one with two axes and more, `MOST_OF_MATRIX`: its rows matter."""
@@ -99,7 +99,7 @@ def blocks_of(
     full: list[list[tuple[Tensor, NDArray[Any] | None]]] = []
     for tensor in tensors:
         base = base_of(tensor)
-        if not _is_small(tensor) or len(full) + len(waiting) >= MAX_GROUPS:
+        if not is_small(tensor) or len(full) + len(waiting) >= MAX_GROUPS:
             blocks.append(Block((tensor,), base))
             continue
         key = (tensor.kind.name, base is not None, alike(tensor))
@@ -164,7 +164,8 @@ def written(arrays: Arrays, encoded: Sequence[EncodedBlock], base: bytes = b"") 
     )
 
 
-def _is_small(tensor: Tensor) -> bool:
+def is_small(tensor: Tensor) -> bool:
+    """Whether a tensor goes into a group."""
     return tensor.count <= (MOST_OF_MEMBER if len(tensor.shape) < 2 else MOST_OF_MATRIX)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.array_scales import read_scales
+from laconic.codecs.array_scales import read_scales, write_scales
 from laconic.container.cursor import Cursor
 from laconic.entropy.levels import (
     CONTEXTS,
@@ -30,6 +30,7 @@ from laconic.entropy.levels import (
     tokens_of,
 )
 from laconic.errors import CorruptStream
+from laconic.quantize.feedback import quantize_with_feedback
 from laconic.quantize.trellis import MOST_OFFSET, OFFSETS, SLOPE, dequantize, estimate, quantize
 from laconic.signals.tensors import Tensor, narrowed
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from laconic.codecs.array_blocks import Block
+    from laconic.quantize.feedback import Feedback
     from laconic.quantize.trellis import Estimate
     from laconic.signals.tensors import Kind
 
@@ -85,6 +87,7 @@ def encode_trellis(
     trellis_bits: int = 6,
     contexts: int | None = None,
     base: NDArray[Any] | None = None,
+    feedback: Feedback | None = None,
 ) -> TrellisTensor:
     """Encode a block of floats with a step.
 
@@ -104,6 +107,8 @@ def encode_trellis(
         As chosen before; None chooses.
     base : ndarray (n,) of words, optional
         What the decoder adds the values to.
+    feedback : Feedback, optional
+        Of a block of one tensor: errors are fed on, and `values` are divided by its factors.
     """
     tensor = block.tensor
     if isinstance(step, (int, float)):
@@ -121,15 +126,21 @@ def encode_trellis(
     one_sided = any(len(part) and (part.min() >= 0 or part.max() <= 0) for part in parts) and base is None
     is_shared = one_sided or _is_zero_shared(values, float(step32), slope)
     layout = replace(layout, contexts=contexts, shared_zero=is_shared)
-    chosen = quantize(values, float(step32), layout.fields, slope=slope)
+    if feedback is None:
+        chosen = quantize(values, float(step32), layout.fields, slope=slope)
+    else:
+        chosen = quantize_with_feedback(values, float(step32), layout.fields, feedback, slope=slope)
     layout = replace(layout, tokens=tokens_of(chosen.levels, layout))
     stream = push_levels(chosen.levels, layout)
     # Six bytes of offsets are worth it only where there are values enough to gain from them.
     offsets = chosen.offsets if len(values) >= 1024 else (0,) * OFFSETS
     flags = layout.trellis_bits | contexts << 4 | any(offsets) << 6 | layout.shared_zero << 7
-    payload = bytes([flags, layout.tokens, layout.scale]) + steps
+    scales = None if feedback is None else feedback.scales
+    payload = bytes([flags, layout.tokens + SCALED * (scales is not None), layout.scale]) + steps
     if any(offsets):
         payload += struct.pack("<6b", *offsets)
+    if scales is not None:
+        payload += write_scales(scales)
     payload += stream
     words = decode_trellis(memoryview(payload), tensor.kind, block.sizes, tensor.columns, base)
     return TrellisTensor(payload, words, contexts, not chosen.levels.any())

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from laconic.codecs.array import Bound, encode_arrays
-from laconic.codecs.array_reader import arrays_of, base_of
+from laconic.codecs.array_reader import Reader, arrays_of, base_of
+from laconic.codecs.curvature import curvatures_of
 from laconic.codecs.shrink import DEFAULT_EFFORT, shrink_to
-from laconic.errors import UsageError
+from laconic.errors import TargetUnreachable, UsageError
+from laconic.signals import array as array_files
 from laconic.signals.tensors import Arrays
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from laconic.codecs.array_reader import BaseLike
+    from laconic.codecs.shrink import Repair
+    from laconic.signals.locations import Source
 
 __all__ = ["shrink"]
+
+FIRST_BITS = 3.0
+KL_ATTEMPTS = 8
+KL_LANDING = 0.1
+"""Of log2: a divergence of 93 % of what is allowed is close enough."""
 
 
 def shrink(
@@ -24,11 +36,15 @@ def shrink(
     size: int | None = None,
     lossless: bool = False,
     max_error: float | Bound | None = None,
+    kl: float | None = None,
+    divergence: Callable[[dict[str, NDArray[Any]]], float] | None = None,
     base: BaseLike | None = None,
+    calibration: Source | Mapping[str, Any] | None = None,
+    repair: Repair | None = None,
     effort: int = DEFAULT_EFFORT,
     jobs: int | None = None,
 ) -> bytes:
-    """Encode arrays; exactly one of `bpw`, `size`, `lossless` and `max_error` says how.
+    """Encode arrays; exactly one of `bpw`, `size`, `kl`, `lossless` and `max_error` says how.
 
     Parameters
     ----------
@@ -42,9 +58,18 @@ def shrink(
     max_error : float or Bound
         No element is off by more: in units of the values, or ``Bound(0.001, is_relative=True)`` of each tensor's range.
         NaN and infinities come back exactly.
+    kl : float
+        The largest divergence allowed, in whatever unit `divergence` has; the file is about the smallest that keeps it.
+    divergence : callable
+        Given decoded arrays by name, returns how far a model with them is from the model: it falls as sizes grow.
+        `laconic.train.shrink_model.divergence` is one.
     base : see `base_of`
         A model from which this one was made. Tensors of the same name, kind and shape are coded as differences to it
         where that is shorter, and whoever decodes needs it too.
+    calibration : path, URL, binary file, bytes, or mapping of str to array
+        What errors cost, as `laconic.train.calibrate.collect` finds it: many fewer bytes for the same outputs.
+    repair : callable, optional
+        Given the decoded arrays, returns better values for vectors among them: `laconic.train.shrink_model.Repairer`.
     effort : int
         1 to 10: 5 searches 64 trellis states, 8 and more 256.
     jobs : int, optional
@@ -59,8 +84,12 @@ def shrink(
     TargetUnreachable
         The size is below the smallest possible; the error names that.
     """
-    if sum([bpw is not None, size is not None, lossless, max_error is not None]) != 1:
-        raise UsageError("exactly one of bpw, size, lossless and max_error is needed")
+    if sum([bpw is not None, size is not None, lossless, max_error is not None, kl is not None]) != 1:
+        raise UsageError("exactly one of bpw, size, kl, lossless and max_error is needed")
+    if (kl is None) != (divergence is None):
+        raise UsageError("kl and divergence go together: a target, and what measures it")
+    if (calibration is not None or repair is not None) and (lossless or max_error is not None):
+        raise UsageError("calibration is for files of a size: without loss, or within a bound, nothing is weighed")
     if not 1 <= effort <= 10:
         raise UsageError(f"effort is 1 to 10, not {effort}")
     if not isinstance(arrays, Arrays):
@@ -69,11 +98,70 @@ def shrink(
     if lossless or max_error is not None:
         bound = max_error if isinstance(max_error, Bound) or max_error is None else Bound(float(max_error))
         return encode_arrays(arrays, bound=bound, base=origin, jobs=jobs)
+    known = None if calibration is None else curvatures_of(_mapping(calibration), arrays.tensors)
+
+    def to_size(bytes_asked: int) -> bytes:
+        return shrink_to(
+            arrays, max(bytes_asked, 1), effort=effort, base=origin, curvatures=known, repair=repair, jobs=jobs
+        )
+
+    if kl is not None:
+        assert divergence is not None
+        return _to_divergence(arrays, kl, lambda data: divergence(_decoded(data, origin)), to_size)
     if bpw is not None:
         if not 0 < bpw < 1e6:
             raise UsageError(f"bits per weight are a number above 0, not {bpw}")
         size = int(bpw * arrays.count / 8)
     assert size is not None
-    if size < 1:
-        size = 1
-    return shrink_to(arrays, size, effort=effort, base=origin, jobs=jobs)
+    return to_size(size)
+
+
+def _mapping(calibration: Source | Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(calibration, Mapping):
+        return calibration
+    return {tensor.name: tensor.array() for tensor in array_files.load(calibration).tensors}
+
+
+def _decoded(data: bytes, base: BaseLike | None) -> dict[str, NDArray[Any]]:
+    with Reader(data, base=base) as reader:
+        return {tensor.name: tensor.array() for tensor in reader.tensors()}
+
+
+def _to_divergence(
+    arrays: Arrays, target: float, measured: Callable[[bytes], float], to_size: Callable[[int], bytes]
+) -> bytes:
+    """About the smallest file whose divergence is at most `target`.
+
+    Four times the divergence is one bit per weight less, nearly: that is the first slope, later the line through the
+    two files next to the target.
+    """
+    if not 0 < target < math.inf:
+        raise UsageError(f"a divergence is a number above 0, not {target}")
+    best: bytes | None = None
+    below: tuple[float, float] | None = None  # bits per weight and log2 of the divergence: too many bits
+    above: tuple[float, float] | None = None
+    wanted, bits, found, place = math.log2(target), FIRST_BITS, math.inf, 0.0
+    for _ in range(KL_ATTEMPTS):
+        data = to_size(int(bits * arrays.count / 8))
+        found = math.log2(max(measured(data), 1e-30))
+        if not math.isfinite(found):
+            raise UsageError("the divergence measured is not finite")
+        place = 8 * len(data) / arrays.count
+        if found <= wanted:
+            best = data if best is None or len(data) < len(best) else best
+            below = (place, found)
+            if found >= wanted - KL_LANDING:
+                break
+        else:
+            above = (place, found)
+        slope = -2.0
+        if below and above and below[0] > above[0]:
+            slope = min((below[1] - above[1]) / (below[0] - above[0]), -0.2)
+        bits = max(place + (wanted - KL_LANDING / 2 - found) / slope, place / 2, 1e-3)
+        if below and above and not above[0] < bits < below[0]:
+            bits = (above[0] + below[0]) / 2
+        if place >= 8 * arrays.nbytes / arrays.count:
+            break
+    if best is None:
+        raise TargetUnreachable(f"a divergence of {target:g} was not reached; {2**found:.3g} was, at {place:.3g} bits")
+    return best

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from laconic.codecs.array import Bound
 from laconic.codecs.array_reader import MAX_DESCRIBED, Reader, TensorInfo, WeightsInfo, base_of
 from laconic.codecs.array_writer import shrink
+from laconic.codecs.weights_curve import CurvePoint, rd_curve
 from laconic.codecs.weights_series import Series
 from laconic.signals import array as array_files
 from laconic.signals import locations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bound",
+    "CurvePoint",
     "Reader",
     "Series",
     "TensorInfo",
@@ -38,6 +40,7 @@ __all__ = [
     "inspect",
     "load",
     "open",
+    "rd_curve",
     "shrink",
     "shrink_file",
     "stream",

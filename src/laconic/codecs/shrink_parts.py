@@ -1,0 +1,200 @@
+"""What a tensor, or a group of small ones, becomes at a lambda; `shrink.py` finds the lambda for all of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from laconic.codecs.array_blocks import Block, EncodedBlock, is_small, packed
+from laconic.codecs.array_trellis import encode_trellis, estimate_trellis, least_step
+from laconic.container.arrays import Coding
+from laconic.quantize.feedback import Feedback
+from laconic.quantize.trellis import SLOPE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from laconic.codecs.curvature import Curvature
+    from laconic.signals.tensors import Tensor
+
+__all__ = ["Candidate", "Part", "deviation_of"]
+
+SAMPLE, RUN = 1 << 16, 1 << 12
+WIDEST = 1.0
+"""The widest step, in root mean squares of a tensor."""
+FRAME_BYTES = 16
+"""What a block takes beside its stream, nearly."""
+
+
+@dataclass
+class Candidate:
+    """One tensor and what is known of it."""
+
+    tensor: Tensor
+    values: NDArray[np.float32] | None
+    """Its numbers, or how they differ from those of the base; None where only exact words will do."""
+    sample: NDArray[np.float32]
+    own_sample: NDArray[np.float32]
+    """Of the numbers themselves."""
+    differs: bool = False
+    feedback: Feedback | None = None
+    weight: float = 1.0
+    deviation: float = 0.0
+    least: float = 1e-36
+
+    @classmethod
+    def of(cls, tensor: Tensor, base: NDArray[Any] | None, curvature: Curvature | None) -> Candidate:
+        """Take a tensor, the words of its base if there are any, and what its errors cost if that is known."""
+        nothing = np.empty(0, np.float32)
+        words = tensor.words
+        is_same = base is not None and np.array_equal(words, base)
+        is_constant = tensor.count != 1 and not (words != words[:1]).any()
+        if tensor.kind.group != "float" or is_same or is_constant:
+            return cls(tensor, None, nothing, nothing)
+        with np.errstate(over="ignore"):
+            numbers = np.ascontiguousarray(tensor.numbers().astype(np.float32))
+        if not np.isfinite(numbers).all() or float(np.abs(numbers).max()) <= 1e-30:
+            return cls(tensor, None, nothing, nothing)
+        values, differs = numbers, False
+        # What has no negative numbers must not get any, and a difference with an error could be one.
+        if base is not None and float(numbers.min()) < 0 < float(numbers.max()):
+            with np.errstate(all="ignore"):
+                difference = numbers - replace(tensor, words=base).numbers().astype(np.float32)
+            # At the same step, the smaller deviation takes fewer bits.
+            if np.isfinite(difference).all() and deviation_of(difference) < deviation_of(numbers):
+                values, differs = np.ascontiguousarray(difference), True
+        weight, feedback = 1.0, None
+        if curvature is not None:
+            weight = curvature.weight
+            if curvature.rows is not None and curvature.columns is not None and not is_small(tensor):
+                run = math.prod(tensor.shape[2:])
+                feedback = Feedback.of(curvature.rows, curvature.columns, run)
+                weight, values = feedback.weight, values / feedback.factors().ravel()
+        sample = _runs(values)
+        least = max(least_step(values), 1e-36)
+        return cls(tensor, values, sample, _runs(numbers), differs, feedback, weight, deviation_of(sample), least)
+
+    def step(self, price: float) -> float:
+        """The step at a lambda, in units of the values: from half a bit down it stays, and only the price goes on."""
+        wanted = math.sqrt(price / (self.weight * SLOPE))
+        return float(np.float32(max(min(wanted, WIDEST * self.deviation), self.least)))
+
+    def slope(self, price: float) -> float:
+        """Lambda in squared steps."""
+        return min(max(price / (self.weight * self.step(price) ** 2), SLOPE), 1e6)
+
+
+@dataclass
+class Part:
+    """A block, its members, and what it was last encoded to."""
+
+    block: Block
+    members: tuple[Candidate, ...]
+    exact: EncodedBlock
+    contexts: int | None = None
+    known: dict[int, float] = field(default_factory=dict[int, float])
+
+    @property
+    def values(self) -> NDArray[np.float32] | None:
+        """Of all members; None where only exact words will do."""
+        parts = [one.values for one in self.members if one.values is not None]
+        return None if not parts else parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def replaced(self, tensors: Sequence[Tensor]) -> Part:
+        """The same part with other values, which it weighs as it did the former."""
+        members: list[Candidate] = []
+        for one, tensor in zip(self.members, tensors, strict=True):
+            values = tensor.numbers().astype(np.float32)
+            if one.differs:
+                base = replace(one.tensor, words=self._base_of(one.tensor))
+                values = values - base.numbers().astype(np.float32)
+            members.append(replace(one, tensor=tensor, values=values, least=max(least_step(values), one.least)))
+        block = Block(tuple(tensors), self.block.base)
+        return replace(self, block=block, members=tuple(members), contexts=None)
+
+    def _base_of(self, tensor: Tensor) -> NDArray[Any]:
+        assert self.block.base is not None
+        begin = 0
+        for member in self.block.members:
+            if member.name == tensor.name:
+                break
+            begin += member.count
+        return self.block.base[begin : begin + tensor.count]
+
+    def expected_size(self, price: float) -> float:
+        """Bytes at a lambda, read between the octaves at which it was tried."""
+        if self.members[0].values is None:
+            return float(self.exact.size)
+        place = math.log2(price)
+        low = math.floor(place)
+        bits = (low + 1 - place) * self._bits(low) + (place - low) * self._bits(low + 1)
+        return min(FRAME_BYTES + bits * self.block.tensor.count / 8, self.exact.size)
+
+    def _bits(self, octave: int) -> float:
+        """Bits per value."""
+        if octave not in self.known:
+            price = 2.0**octave
+            # Finer than this, each halving of the step is one more bit.
+            steps = [max(one.step(price), one.deviation / 32) for one in self.members]
+            finer = [math.log2(step / one.step(price)) for step, one in zip(steps, self.members, strict=True)]
+            sizes = self.block.sizes
+            if len(steps) == 1:
+                sample, step = self.members[0].sample, steps[0]
+            else:
+                sample = np.concatenate([one.sample for one in self.members]) / np.repeat(steps, sizes)
+                sample, step = _runs(sample.astype(np.float32)), 1.0
+            bits = estimate_trellis(sample, step, self._slope(price)).bits
+            self.known[octave] = bits + float(np.average(finer, weights=sizes))
+        return self.known[octave]
+
+    def _slope(self, price: float) -> float:
+        return min(one.slope(price) for one in self.members)
+
+    def encode(self, price: float, trellis_bits: int) -> EncodedBlock:
+        """Encode at a lambda; without loss where that is no longer."""
+        values = self.values
+        if values is None:
+            return self.exact
+        steps = [one.step(price) for one in self.members]
+        differs = self.members[0].differs
+        found = encode_trellis(
+            self.block,
+            values,
+            steps[0] if len(steps) == 1 else steps,
+            slope=self._slope(price),
+            trellis_bits=trellis_bits,
+            contexts=self.contexts,
+            base=self.block.base if differs else None,
+            feedback=self.members[0].feedback,
+        )
+        self.contexts = found.contexts
+        if found.is_zero:
+            return self.zero()
+        if len(found.payload) >= self.exact.size:
+            return self.exact
+        return packed(self.block, Coding.TRELLIS_DIFFERENCE if differs else Coding.TRELLIS, found.payload, found.words)
+
+    def zero(self) -> EncodedBlock:
+        """The least there is: nothing but zeros, or the base."""
+        if self.members[0].differs:
+            return packed(self.block, Coding.SAME, b"", self.block.base)
+        tensor = self.block.tensor
+        return packed(self.block, Coding.CONSTANT, bytes(tensor.kind.size), np.zeros(tensor.count, tensor.kind.word))
+
+
+def _runs(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At most `SAMPLE` values: whole runs, evenly spread."""
+    if len(values) <= SAMPLE:
+        return values
+    begins = np.linspace(0, len(values) - RUN, SAMPLE // RUN).astype(np.int64)
+    return np.concatenate([values[begin : begin + RUN] for begin in begins])
+
+
+def deviation_of(values: NDArray[np.float32]) -> float:
+    """Root mean square."""
+    return math.sqrt(float(np.mean(values.astype(np.float64) ** 2)) or 1e-60)
