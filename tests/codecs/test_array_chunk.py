@@ -147,11 +147,11 @@ def test_what_the_store_does_not_expect_is_refused_before_memory_is_taken():
 
 @pytest.mark.parametrize("spelled", ["<f4", "O", "<M8[lightyear]", "V" * 99, "(4,)f4", "<c8", "<f16"])
 def test_a_dtype_that_does_not_fit_is_damage(spelled: str):
-    from laconic.codecs.array import encode_exact, written
+    from laconic.codecs.array import encode_arrays
     from laconic.signals.tensors import Arrays, Tensor
 
     tensor = Tensor.of("", np.arange(6))
-    data = written(Arrays("npy", (tensor,), {"dtype": spelled}), [encode_exact(tensor)])
+    data = encode_arrays(Arrays("npy", (tensor,), {"dtype": spelled}))
     with pytest.raises(LaconicError, match=r"dtype|long doubles|not supported"):
         decode_numbers(data)
 

@@ -12,12 +12,14 @@ A dtype that the array codec does not know is stored as one that it knows, and n
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.array import Bound, decode_tensor, encode_exact, encode_within, written
+from laconic.codecs.array import Bound, encode_arrays
+from laconic.codecs.array_reader import Reader
 from laconic.codecs.image import ImageCodec, restore_container
 from laconic.container import read
 from laconic.container.arrays import FORM_NAMES, read_index
@@ -67,14 +69,14 @@ def encode_numbers(array: NDArray[Any], *, max_error: float | None = None) -> by
     native = array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
     plain = native.reshape(-1).view(stored).reshape(_stored_shape(array.shape, array.dtype))
     tensor = Tensor.of("", plain)
-    is_number = array.dtype.kind in "iufc"
-    encoded = encode_within(tensor, bound) if bound is not None and is_number and tensor.count else encode_exact(tensor)
+    if array.dtype.kind not in "iufc" or not tensor.count:
+        bound = None
     about: dict[str, str] = {}
     if array.dtype != stored:
         about["dtype"] = array.dtype.str
     if array.flags.f_contiguous and not array.flags.c_contiguous:
         about["order"] = "F"
-    return written(Arrays("npy", (tensor,), about), [encoded])
+    return encode_arrays(Arrays("npy", (tensor,), about), bound=bound, jobs=1)
 
 
 def decode_numbers(
@@ -95,7 +97,8 @@ def decode_numbers(
         The bytes are damaged, or hold something else.
     """
     view = memoryview(data).cast("B")
-    index = read_index(view, file_size=len(view))
+    asked = None if shape is None or dtype is None else math.prod(shape) * dtype.itemsize
+    index = read_index(view, file_size=len(view), max_bytes=asked)
     if len(index.entries) != 1 or FORM_NAMES[index.form] != "npy":
         raise CorruptStream("chunk", None, "one array", f"{len(index.entries)} of {FORM_NAMES[index.form]}")
     [entry] = index.entries
@@ -113,7 +116,8 @@ def decode_numbers(
     wanted = entry.shape[:-1] if pairs else entry.shape
     if shape is not None and wanted != tuple(shape):
         raise CorruptStream("shape of a chunk", None, tuple(shape), wanted)
-    plain = decode_tensor(entry, view[index.offsets[0] :]).array()
+    with Reader(bytes(view), max_bytes=asked) as reader:
+        plain = reader.tensor(entry.name).array()
     native = np.ascontiguousarray(plain).reshape(-1).view(found.newbyteorder("=")).reshape(wanted)
     array = native.astype(dtype or found, copy=False)
     return np.asfortranarray(array) if index.metadata.get("order") == "F" else array
