@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Feedback", "quantize_with_feedback"]
 
 COLUMN_DAMPING, ROW_DAMPING = 0.05, 0.5
-"""Shares of the mean of the diagonal: of 0.01 to 1, these brought the least divergence in single runs on ResNet-20. That
-was measured on half of the images the bench of networks tests with, so its calibrated figure is a little optimistic."""
+"""Shares of the mean of the diagonal: of 0.01 to 1, these brought the least divergence in single runs on ResNet-20,
+measured on half of the images that the bench of networks tests with: its calibrated figure is a little optimistic."""
 SCALE_BITS = 4
 """What a scale costs, nearly."""
 ROUNDS = 1
