@@ -194,7 +194,7 @@ def test_the_attack_can_fail():
     """Without its checksums the container lets damage pass: the attack must see that."""
     code = (
         "import zlib; zlib.crc32 = lambda data, start=0: 0\n"
-        f"import runpy, sys; sys.argv = [{__file__!r}, '1', '300']; runpy.run_path({__file__!r}, run_name='__main__')"
+        f"import runpy, sys; sys.argv = [{__file__!r}, '1', '3000']; runpy.run_path({__file__!r}, run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode != 0

@@ -253,7 +253,8 @@ def _scaled(payload: Cursor, step: np.float32, count: int, columns: int) -> Any:
     steps: list[np.float32] = []
     for at in range(count):
         exponent = down[at // columns] + along[at % columns // run if run else 0]
-        # "times one of the float32 numbers 3f800000, 3f9837f0, 3fb504f3, 3fd744fd, itself times 2^floor(e / 4) exactly"
+        # "times one of the float32 numbers 3f800000, 3f9837f0, 3fb504f3, 3fd744fd ..."
+        # "... itself times 2^floor(e / 4) exactly, rounded to float32."
         word = (0x3F800000, 0x3F9837F0, 0x3FB504F3, 0x3FD744FD)[exponent % 4]
         [mantissa] = struct.unpack("<f", struct.pack("<I", word))
         steps.append(step * np.float32(mantissa * 2.0 ** (exponent // 4)))

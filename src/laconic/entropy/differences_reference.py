@@ -17,7 +17,7 @@ __all__ = ["parse_differences"]
 
 def prior_of(bucket: int, tokens: int) -> list[int]:
     """Counts of a geometric distribution in the weight of 16 symbols."""
-    # "The mean of a bucket b is first(b + 8), see section 5."
+    # "... begin with a geometric distribution of mean first(bucket + 8) ..."
     mean = (27 if bucket & 1 else 19) << (bucket + 8) // 2
     theta, tail = (mean << 32) // (mean + 512), 1 << 32
     prior: list[int] = []
@@ -62,10 +62,10 @@ def parse_differences(
     words: list[int] = []
     for index, b in enumerate(base):
         place = index % columns
-        # "The exponent is that of the base, at least 1, and 0 for integers."
+        # "The exponent is that of the base's float as it stands in its bits, at least 1, and 0 for kinds of integers"
         exponent = max((b & ~top) >> mantissa, 1) if mantissa else 0
         expected = min(max((row + column[place] >> 8) - 16 * exponent, 0), 1023)
-        # "From 13 on the bucket is 11 or 12, and so many lowest bits are raw as are needed for that."
+        # "the bucket is h and the shift 0 if h is below 13; otherwise the shift is floor((h - 11) / 2), ..."
         bucket, shift = expected >> 3, 0
         if bucket > 12:
             shift = bucket - 11 >> 1
@@ -79,7 +79,7 @@ def parse_differences(
         size = (size << shift) + (string >> at & (1 << count) - 1)
         at += count
         negative = bool(size) and signs[b >= top].take(pop) == 1
-        # "as integers of the same order, modulo 2^bits"
+        # "Each word is that of the base plus or minus a size, modulo 2^bits."
         ordered = b if not mantissa else b ^ every if b & top else b | top
         ordered = ordered + (-size if negative else size) & every
         words.append(ordered if not mantissa else ordered ^ top if ordered & top else ordered ^ every)
