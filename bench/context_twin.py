@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
 from laconic.entropy.tables import ParameterSet
+from laconic.quantize.dependent import quantizers
 
 TOTAL, BUCKETS, TOKENS, ESCAPE, GROUP = 16384, 48, 16, 15, 16
 OWN = [(dy, dx) for dy in (-2, -1) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
 SQUARE = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 # Rows of a band's tables: tokens but 0 by kind and bucket, then whether a token is 0 likewise, group flags, and signs.
-ZEROS, FLAGS, SIGNS, ROWS = 2 * BUCKETS, 4 * BUCKETS, 5 * BUCKETS, 5 * BUCKETS + 27
+ZEROS, FLAGS, SIGNS, ROWS = 4 * BUCKETS, 8 * BUCKETS, 9 * BUCKETS, 9 * BUCKETS + 27
 RAW = 4 * BANDS * ROWS
 """Tables of n raw bits are numbered RAW + n."""
 WHOLE = 1 << 24
@@ -246,6 +247,9 @@ def _band(
     pending = np.cumsum(cells != 0, 2) - (cells != 0) == 0
     kind = (flagged[..., None] & pending).reshape(h, -1)[:, :w].astype(np.int64)
     covered = np.repeat(flagged & empty, GROUP, 1)[:, :w]
+
+    if parameters.trellis and j > 0:
+        kind += 2 * quantizers(m, covered).astype(np.int64)
 
     out = _Emitter(shape)
     bucket = _bucket(np.maximum(mean, 16))[flagged]

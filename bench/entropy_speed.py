@@ -59,7 +59,7 @@ class Work:
 
 def quantize(pixels: NDArray[np.uint8], quality: int) -> Work:
     """The symbols that the codec codes at a quality, and the streams it makes of them."""
-    codec = ImageCodec(quality=quality, jobs=1)
+    codec = ImageCodec(quality=quality, jobs=1, effort=3)  # symbols that quantize to themselves
     with Workers(1) as workers:
         analysis = Analysis.of(pixels, lossless=False, workers=workers)
         header = codec.header_at(analysis, int(analysis.model.quality_codes[quality]))

@@ -111,7 +111,9 @@ def quotes() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("path", REFERENCES, ids=lambda path: path.stem)
 def test_the_sentences_of_the_reference_are_those_of_the_specification(path: Path):
     plain = re.sub(
-        r"\s+", " ", re.sub(r"\n\s*\*?\s*", " ", CODER + ENTROPY + NETWORK + FORMAT + ARRAYS).replace("`", "").replace("**", "")
+        r"\s+",
+        " ",
+        re.sub(r"\n\s*\*?\s*", " ", CODER + ENTROPY + NETWORK + FORMAT + ARRAYS).replace("`", "").replace("**", ""),
     )
     sentences = [quote for name, quote in quotes() if name == path.name]
     assert sentences

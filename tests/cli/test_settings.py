@@ -172,7 +172,7 @@ def test_networks_that_are_not_there_are_usage_errors(
     )
     monkeypatch.setattr(models, "PHOTO", models.PHOTO.with_name("one.safetensors"))
     result = run("compress", photo, "--enhance", "best")
-    assert (result.code, result.said) == (2, "error: the model has no network best; it has fast\n")
+    assert (result.code, result.said) == (2, "error: the model has no network best; it has fast, ssim\n")
     assert run("compress", photo, "--enhance", "slow").code == 2
     assert run("compress", photo, "--enhance", "fast", "--lossless").code == 2
     assert run("compress", photo, "--enhance", "off", "--lossless").code == 0

@@ -33,7 +33,7 @@ def test_a_network_is_trained_into_the_shipped_model(photos: Path):
     assert done.returncode == 0, done.stderr
     before, after = load_model(PHOTO.read_bytes()), load_model(output.read_bytes())
     assert after.fingerprint != before.fingerprint
-    assert set(after.networks) == {"fast", "best"}
+    assert set(after.networks) == {"fast", "best", "ssim"}
     assert np.array_equal(after.networks["best"].mix_weight, before.networks["best"].mix_weight)
     assert not np.array_equal(after.networks["fast"].mix_weight, before.networks["fast"].mix_weight)
     assert [path.name for path in output.parent.iterdir()] == [output.name]

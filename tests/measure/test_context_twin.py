@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from laconic.codecs.image import Analysis, ImageCodec
-from laconic.codecs.tiles import pixel_window
+from laconic.codecs.tiles import pixel_window, tile_coding
 from laconic.container.layout import BANDS, TileGrid
 from laconic.entropy import causal
 from laconic.transform.workers import Workers
@@ -34,9 +34,9 @@ def photo() -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def coded(pixels: np.ndarray, quality: int, tile: int):
+def coded(pixels: np.ndarray, quality: int, tile: int, effort: int = 3):
     """Symbols of a picture, its grid, cuts and parameters, and the coding that takes symbols as they are."""
-    codec = ImageCodec(quality=quality, jobs=1, tile=tile)
+    codec = ImageCodec(quality=quality, jobs=1, tile=tile, effort=effort)
     with Workers(1) as workers:
         analysis = Analysis.of(np.ascontiguousarray(pixels), lossless=False, workers=workers)
         header = codec.header_at(analysis, int(analysis.model.quality_codes[quality]))
@@ -57,8 +57,25 @@ def test_same_operations(twin, photo, height, width, tile, quality):
         twin.check(found, causal.tables(symbols.astype(np.int16), pixel_window(grid, number), coding))
 
 
-def test_real_streams_hold_little_more_than_the_information(twin, photo):
-    symbols, grid, cuts, parameters, _, streams = coded(photo, 60, 512)
+@pytest.mark.parametrize("tune", ["psnr", "ssim"])
+def test_same_operations_along_a_trellis(twin, photo, tune):
+    codec = ImageCodec(quality=50, jobs=1, tile=64, tune=tune)
+    with Workers(1) as workers:
+        analysis = Analysis.of(np.ascontiguousarray(photo[:101, :140]), lossless=False, workers=workers)
+    header = codec.header_at(analysis, int(analysis.model.quality_codes[50]))
+    parameters, grid = analysis.model.lossy[header.parameter_set], TileGrid.of(header)
+    coding = tile_coding(header, analysis.model, codec.decisions)
+    symbols = np.zeros(analysis.planes.shape, np.int32)
+    windows = [pixel_window(grid, number) for number in range(grid.count)]
+    native = [causal.tables(analysis.planes, window, coding, symbols) for window in windows]
+    for number in range(grid.count):
+        found = twin.operations(symbols, grid, number, header.cuts, [(parameters, p, p) for p in range(3)])
+        twin.check(found, native[number])
+
+
+@pytest.mark.parametrize("effort", [3, 5])
+def test_real_streams_hold_little_more_than_the_information(twin, photo, effort):
+    symbols, grid, cuts, parameters, _, streams = coded(photo, 60, 512, effort)
     bits = [
         [one.bits for one in twin.operations(symbols, grid, number, cuts, [(parameters, p, p) for p in range(3)])]
         for number in range(grid.count)
