@@ -180,6 +180,7 @@ def weights_series(result: dict[str, Any]) -> str:
 
 TABLES = {
     "kodak_rd": kodak_rd,
+    "rd_photos_test": kodak_rd,
     "lossless": lossless,
     "codec_speed": codec_speed,
     "network_rd": network_rd,
