@@ -218,8 +218,8 @@ class ImageCodec:
 
     @property
     def decisions(self) -> rdo.Rdo:
-        """How the quantizer decides at this effort."""
-        return rdo.for_effort(self.effort)
+        """How the quantizer decides: by the effort, but always along the trellis where the sets have one."""
+        return rdo.TRELLIS if self.tune == "ssim" else rdo.for_effort(self.effort)
 
     def _kind_of(self, model: ImageModel) -> str:
         if self.tune == "ssim":

@@ -71,7 +71,6 @@ BY_NETWORK = tuple(
 )
 
 VARIANTS = (
-    Laconic(name="laconic-e1", description="laconic, effort 1", effort=1),
     Laconic(name="laconic-e3", description="laconic, effort 3", effort=3),
     Laconic(name="laconic-e9", description="laconic, effort 9", effort=9),
     Laconic(name="laconic-ssim", description="laconic, tuned for MS-SSIM", tune="ssim"),

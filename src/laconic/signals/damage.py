@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from laconic.errors import LaconicError, LimitExceeded, UnsupportedInput
+from laconic.errors import LaconicError, UnsupportedInput, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,10 +24,10 @@ def naming_damage(name: str, kind: str) -> Generator[None]:
     """
     try:
         yield
-    except LimitExceeded:
-        raise
-    except LaconicError as error:
+    except (UnsupportedInput, UsageError) as error:
         raise type(error)(f"{name}: {error}") from error
+    except LaconicError:
+        raise  # these have a field, a limit or a path of their own to name
     except MemoryError as error:
         raise UnsupportedInput(f"{name}: the picture does not fit into memory") from error
     except Exception as error:

@@ -229,8 +229,8 @@ class Run:
             network, DECAYED, MATRICES if plan.muon_rate else (), rate=plan.rate, muon_rate=plan.muon_rate
         )
         networks = default_model().networks
-        shipped = networks.get(plan.size, networks.get("fast")) if plan.shipped else None
-        self.theta = network.resumed(from_integers(shipped)) if shipped else network.start(plan.seed)
+        like = "fast" if plan.size == "ssim" and "ssim" not in networks else plan.size
+        self.theta = network.resumed(from_integers(networks[like])) if plan.shipped else network.start(plan.seed)
         self.average = self.theta.clone()
         self.step, self.seconds, self.recent = 0, 0.0, np.zeros((2, plan.batch))
         self.gains: dict[str, float] = {}

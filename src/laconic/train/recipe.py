@@ -60,7 +60,7 @@ class Plan:
     set_codes
         First step code of each lossy set.
     rounds
-        Rounds of the lossy sets.
+        Rounds of the lossy sets; those with a trellis begin with what these found and have one.
     photos
         Photos drawn for each fit of weights; counts draw twice as many.
     samples
@@ -86,7 +86,7 @@ class Plan:
         return cls(
             set_codes,
             rounds=2 if minutes >= 8 else 1,
-            photos=max(4, round(160 * min(share, 3))),
+            photos=max(4, round(80 * min(share, 3))),
             steps=(max(8, round(90 * effort)), max(8, round(50 * effort))),
         )
 
@@ -98,8 +98,7 @@ class Plan:
             out += [(number, name, stage) for name in names for stage in ("weights", "limits", "counts")]
         trellises = [f"trellis{s}" for s in range(len(self.set_codes))]
         out += [(0, name, "counts") for name in trellises]
-        for number in range(1, 1 + self.rounds):
-            out += [(number, name, stage) for name in trellises for stage in ("weights", "counts")]
+        out += [(1, name, stage) for name in trellises for stage in ("weights", "counts")]
         return out + [(0, f"ssim{s}", "counts") for s in range(len(self.set_codes))]
 
 
