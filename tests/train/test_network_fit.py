@@ -43,6 +43,19 @@ def test_an_untrained_network_adds_nothing() -> None:
     np.testing.assert_array_equal(enhance(network.export(network.start()), planes, 400, CODES), planes)
 
 
+@pytest.mark.parametrize("larger", [Shape(16, 3), Shape(32, 2), Shape(48, 4)])
+def test_a_network_that_grows_computes_what_it_did(larger: Shape) -> None:
+    small, rng = Network(Shape(16, 2), CODES), np.random.default_rng(0)
+    theta = small.start() + 0.05 * torch.from_numpy(rng.standard_normal(small.size).astype(np.float32))
+    grown = Network(larger, CODES)
+    x = torch.from_numpy(rng.random((60, 48), np.float32) - np.float32(0.5))
+    start = grown.resumed(small.export(theta))
+    before, after = (n.forward(n.at(t, 405, torch.float32), x, 6, 10) for n, t in ((small, theta), (grown, start)))
+    torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match="does not contain"):
+        small.resumed(grown.export(start))
+
+
 def test_crops_are_what_the_codec_decodes() -> None:
     pixels, quality = picture(), 60
     decoded = through_codec(pixels, int(default_model().quality_codes[quality])).decoded

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "fit", "main"]
 
 SIDE = 192
-SSIM_SHARE = 0.2
+SSIM_SHARE = 0.1
 """Of the crops of "fast" and "best", those coded with ``tune="ssim"``."""
 CHECKPOINT_SECONDS, HELD_OUT_SECONDS, LOG_STEPS = 120.0, 300.0, 100
 PATIENCE = 900.0  # seconds after which a process that no longer answers ends the run

@@ -144,20 +144,29 @@ class Network:
         values["contract.weight"][:] = normal((n, c, EXPANSION * c), EXPANSION * c, 0.5 / math.sqrt(n))
         return torch.from_numpy(np.concatenate([v.ravel() for v in values.values()]))
 
-    def resumed(self, arrays: dict[str, np.ndarray]) -> torch.Tensor:
-        """Return the flat vector of exported arrays: the inverse of `export`.
+    def resumed(self, arrays: dict[str, np.ndarray], seed: int = 0) -> torch.Tensor:
+        """Return the flat vector of exported arrays: the inverse of `export`, or its continuation in a larger network.
+
+        Channels and blocks that the arrays lack start as in `start`, and what was there hears nothing of them: the
+        larger network computes what the smaller one did until training finds a use for the rest (function-preserving
+        growth; Chen, Goodfellow and Shlens, Net2Net, 2016).
 
         Raises
         ------
         ValueError
-            Arrays of another shape.
+            Arrays of a network with more channels or blocks.
         """
-        parts: list[np.ndarray] = []
-        for name, dims in self.layout.items():
-            if arrays[name].shape != dims:
-                raise ValueError(f"{name} has shape {arrays[name].shape}, not {dims}")
-            parts.append(np.log(np.maximum(arrays[name], 1e-6)) if name.endswith(".scale") else arrays[name])
-        return torch.from_numpy(np.concatenate([part.ravel() for part in parts]).astype(np.float32))
+        values = {name: v.numpy() for name, v in self.views(self.start(seed)).items()}
+        for name, value in values.items():
+            known = np.log(np.maximum(arrays[name], 1e-6)) if name.endswith(".scale") else arrays[name]
+            if known.ndim != value.ndim or any(had > has for had, has in zip(known.shape, value.shape, strict=True)):
+                raise ValueError(f"{name} has shape {known.shape}, which {value.shape} does not contain")
+            if name in MATRICES or name == "output.weight":
+                value[..., : known.shape[-2], known.shape[-1] :] = 0
+            if name in ("merge.weight", "contract.weight"):
+                value[known.shape[0] :] = 0
+            value[tuple(slice(size) for size in known.shape)] = known
+        return torch.from_numpy(np.concatenate([value.ravel() for value in values.values()]))
 
     def at(self, theta: torch.Tensor, code: int, dtype: torch.dtype) -> dict[str, Any]:
         """Fold the scales and shifts of a step code: what a forward pass over a crop of that code needs."""
