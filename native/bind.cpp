@@ -182,12 +182,14 @@ struct TileArguments {
 
 template <class Planes>
 TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple>& codings,
-                             const Array<const uint32_t, nb::ndim<2>>& steps, const TileTuple& tile, unsigned cuts) {
+                             const Array<const uint32_t, nb::ndim<2>>& steps, const TileTuple& tile, unsigned cuts,
+                             bool predicts_chroma) {
   const size_t count = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
   require(count >= 1 && count <= kMaxPlanes && codings.size() == count, "one coding for each plane is expected");
   require(h >= 1 && h <= 65535 && w >= 1 && w <= 65535, "a picture of 1 to 65535 samples a side is expected");
   require(steps.shape(0) == count && steps.shape(1) == kBands, "one step for each band is expected");
   require(cuts < 64, "cuts name levels 1 to 6");
+  require(!predicts_chroma || count >= 3, "chroma is predicted where there is chroma");
   const auto [y, x, th, tw] = tile;
   require(y >= 0 && x >= 0 && th >= 1 && tw >= 1 && y % 64 == 0 && x % 64 == 0 && size_t(y) + size_t(th) <= h &&
               size_t(x) + size_t(tw) <= w && (th % 64 == 0 || size_t(y + th) == h) && (tw % 64 == 0 || size_t(x + tw) == w),
@@ -200,16 +202,18 @@ TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple
     a.coding.push_back({set, index, sources, steps.data() + p * kBands, nullptr});
   }
   // `coding` is moved with its heap block, so this pointer stays good.
-  a.job = {int(h), int(w), {y, x, th, tw}, int(count), a.coding.data(), cuts, ptrdiff_t(h * w), ptrdiff_t(w), 0};
+  a.job = {int(h), int(w), {y, x, th, tw}, int(count), a.coding.data(), cuts, ptrdiff_t(h * w), ptrdiff_t(w),
+           predicts_chroma, 0};
   return a;
 }
 
 template <class S, class T>
 nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vector<CodingTuple>& codings,
                      const Array<const uint32_t, nb::ndim<2>>& steps, const Array<const uint32_t, nb::ndim<2>>& lambdas,
-                     const TileTuple& tile, unsigned cuts, unsigned rounding,
-                     const std::optional<Array<int32_t, nb::ndim<3>>>& symbols) {
-  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts);
+                     const TileTuple& tile, unsigned cuts, bool predicts_chroma, unsigned rounding,
+                     const std::optional<Array<int32_t, nb::ndim<3>>>& symbols,
+                     const std::optional<Array<T, nb::ndim<3>>>& targets) {
+  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma);
   require(lambdas.shape(0) == planes.shape(0) && lambdas.shape(1) == kBands, "one lambda for each band is expected");
   for (size_t i = 0; i < lambdas.size(); ++i) require(lambdas.data()[i] <= 1u << 20, "a lambda over 2^20");
   require(rounding < 64, "rounding out of range");
@@ -217,11 +221,14 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
   a.job.rounding = rounding;
   if (symbols)
     for (size_t i = 0; i < 3; ++i) require(symbols->shape(i) == planes.shape(i), "symbols and planes differ in shape");
+  if (targets)
+    for (size_t i = 0; i < 3; ++i) require(targets->shape(i) == planes.shape(i), "targets and planes differ in shape");
   OpList groups[kMaxGroups];
   bool ok;
   {
     nb::gil_scoped_release release;
-    ok = table<S, T>().encode_tile(a.job, planes.data(), symbols ? symbols->data() : nullptr, groups);
+    ok = table<S, T>().encode_tile(a.job, planes.data(), symbols ? symbols->data() : nullptr,
+                                     targets ? targets->data() : nullptr, groups);
   }
   nb::list result;
   const int count = 1 + __builtin_popcount(cuts);
@@ -241,8 +248,8 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
 template <class S, class T>
 std::pair<int, int> decode_tile(const Array<T, nb::ndim<3>>& planes, const std::vector<CodingTuple>& codings,
                                 const Array<const uint32_t, nb::ndim<2>>& steps, const TileTuple& tile, unsigned cuts,
-                                const nb::list& streams) {
-  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts);
+                                bool predicts_chroma, const nb::list& streams) {
+  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma);
   require(streams.size() == size_t(1 + __builtin_popcount(cuts)), "one stream for each group is expected");
   std::vector<StreamView> views;
   for (nb::handle s : streams) {
@@ -396,9 +403,10 @@ void bind_samples(nb::module_& m) {
         "inverse"_a);
   m.def("enhance_tile", &enhance<S, T>, "planes"_a.noconvert(), "pixels"_a.noconvert(), "network"_a, "step"_a, "tile"_a);
   m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
-        "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "rounding"_a, "symbols"_a.noconvert().none() = nb::none());
+        "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "predicts_chroma"_a, "rounding"_a, "symbols"_a.noconvert().none() = nb::none(),
+        "targets"_a.noconvert().none() = nb::none());
   m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
-        "streams"_a);
+        "predicts_chroma"_a, "streams"_a);
 }
 
 }  // namespace

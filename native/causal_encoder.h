@@ -160,6 +160,14 @@ inline Choice choose(const BandModel& m, const BandTables& tables, unsigned row,
   return best;
 }
 
+// What a decoder makes of a symbol.
+template <class T>
+inline T restored_as(const BandModel& m, unsigned row, uint32_t magnitude, bool minus, uint32_t step) {
+  if (!magnitude) return 0;
+  const int64_t c = dequantize(magnitude, m.recon[row][recon_index(magnitude)], step);
+  return saturate<T>(minus ? -c : c);
+}
+
 template <class T>
 inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pred, Context& own, const Sources& src,
                           uint16_t* base, int32_t* lowest, const T* in, ptrdiff_t in_stride, uint32_t step,
@@ -209,10 +217,11 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pre
   return ok;
 }
 
+// `restored`, if there is one, gets what a decoder makes of the band; it may be `in` itself.
 template <class T>
 inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sources& src, uint16_t* base, uint32_t* v,
                         const T* in, ptrdiff_t in_stride, uint32_t step, uint32_t lambda, uint32_t rounding,
-                        int32_t* symbols, ptrdiff_t symbol_stride) {
+                        int32_t* symbols, ptrdiff_t symbol_stride, T* restored, ptrdiff_t restored_stride) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   const uint32_t quiet = lambda ? 24 : 64 - rounding;  // below it a coefficient can only become zero
   BandTables tables = m.tables;
@@ -222,6 +231,7 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
     uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
     uint8_t* sign = own.sign + ptrdiff_t(y) * own.stride;
     const T* c = in + y * in_stride;
+    T* r = restored ? restored + y * restored_stride : nullptr;
     row_base(base, m, own, src, y);
     scale_row(v, c, own.w, step);
     own.busy[y] = 0;
@@ -238,6 +248,7 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
           bucket = group_bucket(mean);
           if (peak < quiet) {
             ok &= push_first(ops, tables.group[bucket], true);
+            if (r) memset(r + x0, 0, size_t(x1 - x0) * sizeof(T));
             continue;
           }
           // The flag learns when it is certain; no other letter of the group looks at it.
@@ -270,6 +281,7 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
         if (flagged) undo.keep(tables, row, magnitude != 0, sign_row);
         ok &= push_symbol(ops, m, tables, row, magnitude, minus, sign_row);
         if (symbols) symbols[y * symbol_stride + x] = minus ? -int32_t(magnitude) : int32_t(magnitude);
+        if (r) r[x] = restored_as<T>(m, row, magnitude, minus, step);
         if (!magnitude) continue;
         mag[x] = companded(magnitude), sign[x] = minus ? 2 : 1;
         any = true, kind = 0;
@@ -280,6 +292,7 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
         undo.restore(tables);
         ok &= push_first(ops, tables.group[bucket], true);
         for (int x = x0; x < x1; ++x) mag[x] = sign[x] = 0;
+        if (r) memset(r + x0, 0, size_t(x1 - x0) * sizeof(T));
         if (symbols)
           for (int x = x0; x < x1; ++x) symbols[y * symbol_stride + x] = 0;
         continue;

@@ -72,10 +72,12 @@ class Prices {
   bool known_[kRows];
 };
 
+// `restored`, if there is one, gets what a decoder makes of the band; it may be `in` itself.
 template <class T>
 inline bool encode_dependent(OpList& ops, const BandModel& m, Context& own, const Sources& src, uint16_t* base,
                              uint32_t* v, Crossing* trace, const T* in, ptrdiff_t in_stride, uint32_t step,
-                             uint32_t lambda, int32_t* symbols, ptrdiff_t symbol_stride) {
+                             uint32_t lambda, int32_t* symbols, ptrdiff_t symbol_stride, T* restored,
+                             ptrdiff_t restored_stride) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   constexpr uint32_t kQuiet = 22;  // below it a coefficient can only become zero
   BandTables tables = m.tables;
@@ -182,6 +184,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, Context& own, cons
       state = from & (kStates - 1);
     }
 
+    T* r = restored ? restored + y * restored_stride : nullptr;
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
       uint32_t any = 0;
@@ -193,6 +196,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, Context& own, cons
           ok &= push_first(ops, tables.group[group_bucket(mean)], !any);
           if (!any) {
             state = 0;
+            if (r) memset(r + x0, 0, size_t(x1 - x0) * sizeof(T));
             continue;
           }
           kind = kBuckets;
@@ -205,6 +209,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, Context& own, cons
         ok &= push_symbol(ops, m, tables, row, v[x], minus, sign_row);
         prices.forget(row);
         state = next_state(state, v[x]);
+        if (r) r[x] = restored_as<T>(m, row, v[x], minus, step);
         if (!v[x]) continue;
         if (symbols) symbols[y * symbol_stride + x] = minus ? -int32_t(v[x]) : int32_t(v[x]);
         mag[x] = companded(v[x]), sign[x] = minus ? 2 : 1;

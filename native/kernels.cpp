@@ -3,6 +3,7 @@
 
 #include "causal_decoder.h"
 #include "causal_encoder.h"
+#include "chroma.h"
 #include "dependent_encoder.h"
 #include "color.h"
 #include "lifting.h"
@@ -100,6 +101,13 @@ class TileMemory {
     return band_rect(job.height, job.width, job.tile, j == 0 ? kLevels : kLevels - (j - 1) / 3, j == 0 ? -1 : (j - 1) % 3);
   }
   Context& context(int plane, int j) { return contexts_[plane * kBands + j]; }
+  // Whether a band of a plane that was coded before holds any nonzero symbol.
+  bool holds_any(int plane, int j) {
+    const Context& of = context(plane, j);
+    for (int y = 0; y < of.h; ++y)
+      if (of.busy[y]) return true;
+    return false;
+  }
   uint16_t* base() { return base_; }
   uint32_t* scaled() { return scaled_; }
   Crossing* trace() { return trace_; }
@@ -138,10 +146,11 @@ class TileMemory {
 bool starts_group(const TileJob& job, int level) { return (job.cuts >> (level - 1) & 1) != 0; }
 
 template <class T>
-bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, OpList* groups) {
+bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targets, OpList* groups) {
   for (int g = 0; g < kMaxGroups; ++g) groups[g] = {};
   TileMemory memory(job);
-  if (!memory) return false;
+  ChromaPrediction<T> chroma(job, true);
+  if (!memory || !chroma) return false;
   const auto code = [&](OpList& ops, int p, int j) {
     const PlaneCoding& coding = job.coding[p];
     const Rect r = TileMemory::rect(job, j);
@@ -154,11 +163,31 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, OpList* 
     if (j == 0)
       return encode_lowest<T>(ops, m, coding.set->ll_pred[coding.index], own, src, memory.base(), memory.lowest(),
                               planes + at, job.row_stride, coding.step[j], out, job.row_stride);
-    if (coding.set->trellis)
-      return encode_dependent<T>(ops, m, own, src, memory.base(), memory.scaled(), memory.trace(), planes + at,
-                                 job.row_stride, coding.step[j], coding.lambda[j], out, job.row_stride);
-    return encode_band<T>(ops, m, own, src, memory.base(), memory.scaled(), planes + at, job.row_stride, coding.step[j],
-                          coding.lambda[j], coding.step[j] ? job.rounding : 0, out, job.row_stride);
+    const T* in = planes + at;
+    ptrdiff_t in_stride = job.row_stride;
+    T* restored = nullptr;
+    const int orientation = (j - 1) % 3;
+    const bool takes_part = job.predicts_chroma && p < 3;
+    if (takes_part && p > 0) {
+      const Shares shares = chroma.take_away(p, orientation, in, in_stride, coding.step[j]);
+      if (memory.holds_any(0, j) && !push(ops, raw_op(shares.luma, kShareBits))) return false;
+      if (p == 2 && memory.holds_any(1, j) && !push(ops, raw_op(shares.other, kShareBits))) return false;
+      in = restored = chroma.target(), in_stride = chroma.stride();
+    } else if (takes_part) {
+      restored = chroma.kept(0, orientation);
+    }
+    if (targets)
+      for (int y = 0; y < r.h; ++y)
+        memcpy(targets + at + y * job.row_stride, in + y * in_stride, size_t(r.w) * sizeof(T));
+    const bool ok =
+        coding.set->trellis
+            ? encode_dependent<T>(ops, m, own, src, memory.base(), memory.scaled(), memory.trace(), in, in_stride,
+                                  coding.step[j], coding.lambda[j], out, job.row_stride, restored, chroma.stride())
+            : encode_band<T>(ops, m, own, src, memory.base(), memory.scaled(), in, in_stride, coding.step[j],
+                             coding.lambda[j], coding.step[j] ? job.rounding : 0, out, job.row_stride, restored,
+                             chroma.stride());
+    if (takes_part && p > 0) chroma.give_back(p, orientation);
+    return ok;
   };
   bool any[kMaxGroups] = {};
   const auto code_to = [&](int group, int p, int j) {
@@ -172,8 +201,14 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, OpList* 
   for (int p = 0; p < job.planes; ++p) ok = ok && code_to(0, p, 0);
   for (int level = kLevels; level >= 1; --level) {
     if (starts_group(job, level)) ++group;
+    if (job.predicts_chroma)
+      for (int p = 0; p < 3; ++p)
+        for (int o = 0; o < 3; ++o)
+          chroma.begin(p, o, TileMemory::rect(job, band_index(level, o)), chroma.kept(p, o), chroma.stride(),
+                       memory.context(p, band_index(level, o)).busy);
     for (int p = 0; p < job.planes; ++p)
       for (int o = 0; o < 3; ++o) ok = ok && code_to(group, p, band_index(level, o));
+    if (job.predicts_chroma) chroma.finish_level();
   }
   for (int g = 0; g < kMaxGroups; ++g)
     if (!any[g]) groups[g].size = 0;
@@ -185,12 +220,16 @@ constexpr uint8_t kNoOperations[kStatesBytes] = {0, 0, 1, 0, 0, 0, 1, 0};  // bo
 template <class T>
 DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* planes, int* failed) {
   TileMemory memory(job);
-  if (!memory) return kOutOfMemory;
+  ChromaPrediction<T> chroma(job, false);
+  if (!memory || !chroma) return kOutOfMemory;
+  const auto place = [&](int p, const Rect& r) {
+    return planes + ptrdiff_t(p) * job.plane_stride + ptrdiff_t(r.y) * job.row_stride + r.x;
+  };
   const auto code = [&](RansReader& reader, int p, int j) {
     const PlaneCoding& coding = job.coding[p];
     const Rect r = TileMemory::rect(job, j);
     if (r.h == 0 || r.w == 0) return kDecoded;
-    T* to = planes + ptrdiff_t(p) * job.plane_stride + ptrdiff_t(r.y) * job.row_stride + r.x;
+    T* to = place(p, r);
     const BandModel& m = coding.set->bands[coding.index * kBands + j];
     const int16_t* pred = coding.set->ll_pred[coding.index];
     const Sources src = memory.sources(job, p, j);
@@ -198,8 +237,14 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
     if (j == 0)
       return decode_band<T, true, false>(reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride,
                                   coding.step[j]);
-    return (coding.set->trellis ? decode_band<T, false, true> : decode_band<T, false, false>)(
+    const bool foretold = job.predicts_chroma && p > 0 && p < 3;
+    Shares shares = {0, 0};
+    if (foretold && memory.holds_any(0, j)) shares.luma = reader.take_raw(kShareBits);
+    if (foretold && p == 2 && memory.holds_any(1, j)) shares.other = reader.take_raw(kShareBits);
+    const DecodeStatus status = (coding.set->trellis ? decode_band<T, false, true> : decode_band<T, false, false>)(
         reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride, coding.step[j]);
+    if (status == kDecoded && foretold) chroma.give_back(p, (j - 1) % 3, to, job.row_stride, coding.step[j], shares);
+    return status;
   };
   int level = kLevels;
   for (int group = 0; group == 0 || level >= 1; ++group) {
@@ -212,9 +257,17 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
     DecodeStatus status = kDecoded;
     if (group == 0)
       for (int p = 0; p < job.planes && status == kDecoded && !empty; ++p) status = code(reader, p, 0);
-    for (bool first = group > 0; level >= 1 && (first || !starts_group(job, level)); --level, first = false)
+    for (bool first = group > 0; level >= 1 && (first || !starts_group(job, level)); --level, first = false) {
+      for (int p = 0; p < 3 && job.predicts_chroma; ++p)
+        for (int o = 0; o < 3; ++o) {
+          const int j = band_index(level, o);
+          const Rect r = TileMemory::rect(job, j);
+          chroma.begin(p, o, r, place(p, r), job.row_stride, memory.context(p, j).busy);
+        }
       for (int p = 0; p < job.planes && !empty; ++p)
         for (int o = 0; o < 3 && status == kDecoded; ++o) status = code(reader, p, band_index(level, o));
+      if (job.predicts_chroma && status == kDecoded) chroma.finish_level();
+    }
     if (status != kDecoded) return status;
     if (!reader.finished()) return reader.overran() ? kOverran : kNotFinished;
   }

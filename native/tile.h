@@ -53,6 +53,7 @@ struct TileJob {
   unsigned cuts;  // bit l - 1: a new resolution group starts at level l
   ptrdiff_t plane_stride;  // of the coefficient array, in samples
   ptrdiff_t row_stride;
+  bool predicts_chroma;  // planes 0 .. 2 are luma and chroma, see chroma.h
   // Encoder only
   uint32_t rounding;   // of the plain quantizer, 1/64 step: 32 rounds to nearest
 };

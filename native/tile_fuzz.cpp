@@ -23,7 +23,7 @@ void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const Param
   PlaneCoding coding[kMaxPlanes];
   for (int p = 0; p < planes; ++p) coding[p] = {&set, p, p == 3 ? 0 : p < 2 ? p : 2, steps.data(), lambdas.data()};
   const TileJob job = {height, width,  {0, 0, height < 64 ? height : 64, width < 64 ? width : 64}, planes, coding, cuts,
-                       ptrdiff_t(height) * width, width, 32};
+                       ptrdiff_t(height) * width, width, planes >= 3 && head[7] >> 7, 32};
   const size_t area = size_t(planes) * size_t(height) * size_t(width);
   const int groups = 1 + __builtin_popcount(cuts);
 
@@ -35,9 +35,9 @@ void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const Param
     const Kernels& k = *supported_kernels(0);
     OpList lists[kMaxGroups];
     if constexpr (sizeof(T) == 2)
-      CHECK(k.narrow.encode_tile(job, planes_in.data(), nullptr, lists));
+      CHECK(k.narrow.encode_tile(job, planes_in.data(), nullptr, nullptr, lists));
     else
-      CHECK(k.wide.encode_tile(job, planes_in.data(), nullptr, lists));
+      CHECK(k.wide.encode_tile(job, planes_in.data(), nullptr, nullptr, lists));
     for (int g = 0; g < groups; ++g) {
       std::vector<uint8_t> out(push_bound(lists[g].size));
       const size_t at = push_ops(lists[g].data, lists[g].size, out.data(), out.size());

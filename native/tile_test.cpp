@@ -40,7 +40,8 @@ struct Coding {
 };
 
 TileJob job_of(const Case& c, const Coding& coding) {
-  return {c.height, c.width, c.tile, c.planes, coding.planes, c.cuts, ptrdiff_t(c.height) * c.width, c.width, 32};
+  return {c.height, c.width, c.tile, c.planes, coding.planes, c.cuts, ptrdiff_t(c.height) * c.width, c.width,
+          c.planes >= 3 && c.step > 0 && c.density % 2 == 0, 32};
 }
 
 using Streams = std::vector<std::vector<uint8_t>>;
@@ -49,7 +50,7 @@ template <class T>
 Streams encode(const Kernels& k, const TileJob& job, const std::vector<T>& planes, std::vector<int32_t>* symbols) {
   OpList lists[kMaxGroups];
   if (symbols) symbols->assign(planes.size(), 0);
-  CHECK(kernels_for<T>(k).encode_tile(job, planes.data(), symbols ? symbols->data() : nullptr, lists));
+  CHECK(kernels_for<T>(k).encode_tile(job, planes.data(), symbols ? symbols->data() : nullptr, nullptr, lists));
   Streams streams;
   for (int g = 0; g < groups_of(job.cuts); ++g) {
     std::vector<uint8_t> out(push_bound(lists[g].size));

@@ -49,8 +49,10 @@ def encode_tile(
     lambdas: NDArray[np.uint32],
     tile: tuple[int, int, int, int],
     cuts: int,
+    predicts_chroma: bool,
     rounding: int,
     symbols: NDArray[np.int32] | None = None,
+    targets: NDArray[Any] | None = None,
 ) -> list[NDArray[np.uint32]]: ...
 def decode_tile(
     planes: NDArray[Any],
@@ -58,6 +60,7 @@ def decode_tile(
     steps: NDArray[np.uint32],
     tile: tuple[int, int, int, int],
     cuts: int,
+    predicts_chroma: bool,
     streams: list[bytes | None],
 ) -> tuple[int, int]: ...
 

@@ -64,7 +64,7 @@ def test_same_operations_along_a_trellis(twin, photo, tune):
         analysis = Analysis.of(np.ascontiguousarray(photo[:101, :140]), lossless=False, workers=workers)
     header = codec.header_at(analysis, int(analysis.model.quality_codes[50]))
     parameters, grid = analysis.model.lossy[header.parameter_set], TileGrid.of(header)
-    coding = tile_coding(header, analysis.model, codec.decisions)
+    coding = tile_coding(header, analysis.model, codec.decisions, predicts_chroma=False)
     symbols = np.zeros(analysis.planes.shape, np.int32)
     windows = [pixel_window(grid, number) for number in range(grid.count)]
     native = [causal.tables(analysis.planes, window, coding, symbols) for window in windows]

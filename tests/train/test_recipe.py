@@ -112,8 +112,8 @@ def test_every_symbol_is_counted_where_the_coder_codes_it(
     chosen = {}
     tables = symbols_module.causal.tables
 
-    def spy(planes: np.ndarray, window: object, coding: object, symbols: np.ndarray) -> object:
-        operations = tables(planes, window, coding, symbols)  # type: ignore[arg-type]
+    def spy(planes: np.ndarray, window: object, coding: object, symbols: np.ndarray, targets: np.ndarray) -> object:
+        operations = tables(planes, window, coding, symbols, targets)  # type: ignore[arg-type]
         chosen["symbols"] = symbols
         return operations
 

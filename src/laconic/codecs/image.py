@@ -178,10 +178,16 @@ class ImageCodec:
             )  # fmt: skip
 
     def code_tiles(
-        self, analysis: Analysis, header: Header, workers: Workers, symbols: NDArray[np.int32] | None = None
+        self,
+        analysis: Analysis,
+        header: Header,
+        workers: Workers,
+        symbols: NDArray[np.int32] | None = None,
+        *,
+        predicts_chroma: bool = True,
     ) -> tuple[list[tuple[bytes, ...]], causal.TileCoding]:
         """Quantize and code an analyzed picture as a header says; returns streams by group and tile, and how."""
-        coding = tile_coding(header, analysis.model, self.decisions)
+        coding = tile_coding(header, analysis.model, self.decisions, predicts_chroma=predicts_chroma)
         grid = TileGrid.of(header)
 
         def code(tile: int) -> list[bytes]:
@@ -243,7 +249,8 @@ class ImageCodec:
     def latents(self, picture: Any) -> Latents:
         """Return the quantized coefficients of a picture: what a model can learn on.
 
-        They are those of a file of effort 3 at most: beyond it, what a symbol stands for depends on those before it.
+        They are chosen as for a file of effort 3 at most: beyond it, what a symbol stands for depends on those before
+        it. Chroma is that of the picture itself, not what is left of it when luma has foretold its part.
 
         Raises
         ------
@@ -259,7 +266,8 @@ class ImageCodec:
             code = 0 if self.target.quality is None else int(analysis.model.quality_codes[self.target.quality])
             symbols = np.zeros(analysis.planes.shape, np.int32)
             scalar = replace(self, effort=min(self.effort, LATENTS_EFFORT), tune="psnr")
-            _, coding = scalar.code_tiles(analysis, scalar.header_at(analysis, code), workers, symbols)
+            header = scalar.header_at(analysis, code)
+            _, coding = scalar.code_tiles(analysis, header, workers, symbols, predicts_chroma=False)
             return Latents(symbols, coding.steps)
 
 

@@ -21,6 +21,7 @@ from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_si
 from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.errors import CorruptStream
 from laconic.models import find_model
+from laconic.quantize.chroma_reference import add_foretold
 from laconic.quantize.steps import band_steps, base_step_units
 from laconic.quantize.uniform import dequantize
 from laconic.transform import color_reference, lifting_reference, network_reference
@@ -74,7 +75,10 @@ def decode(data: bytes) -> Decoded:
 
     for tile in range(grid.count):
         places = [place(header, grid.window(tile, band), band) for band in range(BANDS)]
-        found = TileReader(models, [(window.bottom - window.top, window.right - window.left) for window in places])
+        shapes = [(window.bottom - window.top, window.right - window.left) for window in places]
+        # "In files whose model is of version 3 or later", "... lossy pictures of three or four channels, ..."
+        foretells = model.predicts_chroma and header.channels >= 3 and not header.lossless
+        found = TileReader(models, shapes, predicts_chroma=foretells)
         for group, levels in enumerate(groups(header.cuts)):
             stream = container.segments[group][tile]
             # "In an empty stream all symbols of the group are zero." (In the lowest band: all residuals.)
@@ -82,14 +86,21 @@ def decode(data: bytes) -> Decoded:
                 reader = RansReader(stream)
                 found.pop_group(reader, levels, lowest=group == 0)
                 reader.finish()
+        values = [
+            [
+                # "The lowest band has no offsets."
+                np.clip(dequantize(of, int(steps[plane][band]), found.offsets[plane][band] if band else 0), low, high)
+                for band, of in enumerate(bands)
+            ]
+            for plane, bands in enumerate(found.symbols)
+        ]
+        if foretells:
+            values[:3] = add_foretold(values[:3], found.shares, steps, wide=header.depth == 16)
         for plane in range(header.channels):
             for band, window in enumerate(places):
                 at = (plane, slice(window.top, window.bottom), slice(window.left, window.right))
                 symbols[at] = found.symbols[plane][band]
-                # "The lowest band has no offsets."
-                offsets = found.offsets[plane][band] if band else 0
-                values = dequantize(found.symbols[plane][band], int(steps[plane][band]), offsets)
-                coefficients[at] = np.clip(values, low, high)
+                coefficients[at] = values[plane][band]
 
     planes = np.stack(
         [

@@ -37,8 +37,13 @@ def wavelets(channels: int, *, lossless: bool) -> list[Wavelet]:
     return kinds
 
 
-def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = None) -> causal.TileCoding:
+def tile_coding(
+    header: Header, model: ImageModel, decisions: rdo.Rdo | None = None, *, predicts_chroma: bool = True
+) -> causal.TileCoding:
     """Return how the tiles of a file are coded; `decisions` only matter to an encoder.
+
+    Without `predicts_chroma` symbols stand for coefficients even where the model's files hold what luma does not
+    foretell of them.
 
     Raises
     ------
@@ -60,7 +65,8 @@ def tile_coding(header: Header, model: ImageModel, decisions: rdo.Rdo | None = N
     planes = [causal.PlaneCoding(parameters, p, p, steps[p], weights[p]) for p in range(color_planes)]
     if header.channels in (2, 4):
         planes.append(causal.PlaneCoding(model.lossless, ALPHA, 0, zeros, zeros))
-    return causal.TileCoding(planes, header.cuts, rounding=decisions.rounding)
+    predicts_chroma = predicts_chroma and model.predicts_chroma and color_planes == 3 and not header.lossless
+    return causal.TileCoding(planes, header.cuts, rounding=decisions.rounding, predicts_chroma=predicts_chroma)
 
 
 def code_tile(

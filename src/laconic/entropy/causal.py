@@ -61,14 +61,20 @@ class TileCoding:
         Where resolution groups begin, see `container.layout.groups`.
     rounding : int
         Encoder only, see `quantize.rdo.Rdo`.
+    predicts_chroma : bool
+        The first three planes are luma and chroma, and symbols of chroma stand for what luma does not foretell
+        (`spec/chroma.md`).
     """
 
-    def __init__(self, planes: Sequence[PlaneCoding], cuts: int, *, rounding: int = 24) -> None:
+    def __init__(
+        self, planes: Sequence[PlaneCoding], cuts: int, *, rounding: int = 24, predicts_chroma: bool = False
+    ) -> None:
         self.codings = [(plane.parameters.native, plane.index, plane.color_sources) for plane in planes]
         self.steps = np.ascontiguousarray([plane.steps for plane in planes], np.uint32)
         self.lambdas = np.ascontiguousarray([plane.lambdas for plane in planes], np.uint32)
         self.cuts = cuts
         self.rounding = rounding
+        self.predicts_chroma = predicts_chroma
 
 
 def tables(
@@ -76,6 +82,7 @@ def tables(
     tile: tuple[int, int, int, int],
     coding: TileCoding,
     symbols: NDArray[np.int32] | None = None,
+    targets: NDArray[Any] | None = None,
 ) -> list[NDArray[np.uint32]]:
     """Quantize one tile and find the table interval of every symbol.
 
@@ -86,6 +93,8 @@ def tables(
     tile : (top, left, height, width) in pixels
     symbols : ndarray (P, H, W) int32 of zeros, optional
         Receives the chosen symbols of this tile.
+    targets : ndarray of the shape and type of `planes`, optional
+        Receives what was quantized, lowest band aside: coefficients, of chroma what luma does not foretell of them.
 
     Returns
     -------
@@ -93,8 +102,8 @@ def tables(
         For each resolution group the operations for `coder.rans.push`; empty where all symbols are zero.
     """
     return _native.encode_tile(
-        planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts, coding.rounding,
-        symbols,
+        planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts,
+        coding.predicts_chroma, coding.rounding, symbols, targets,
     )  # fmt: skip
 
 
@@ -136,6 +145,7 @@ def pop_tile(
         coding.steps,
         tile,
         coding.cuts,
+        coding.predicts_chroma,
         [None if stream is None else bytes(stream) for stream in streams],
     )
     if status:

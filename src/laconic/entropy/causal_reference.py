@@ -14,6 +14,7 @@ import numpy as np
 
 from laconic.entropy.learning_reference import Learning, Table
 from laconic.errors import CorruptStream
+from laconic.quantize.chroma_reference import Shares
 from laconic.quantize.dependent import NEXT_STATE
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ class TileReader:
     planes : sequence of PlaneModel
     shapes : sequence of (rows, columns)
         Of the tile's part of each of the 19 bands.
+    predicts_chroma : bool
+        See `spec/chroma.md`.
 
     Attributes
     ----------
@@ -141,10 +144,15 @@ class TileReader:
         ``symbols[plane][band]``, zero until they are read.
     offsets : list of list of ndarray int64
         How far each magnitude is drawn toward zero, in 1/64 step.
+    shares : list of list of Shares
     """
 
-    def __init__(self, planes: Sequence[PlaneModel], shapes: Sequence[tuple[int, int]]) -> None:
+    def __init__(
+        self, planes: Sequence[PlaneModel], shapes: Sequence[tuple[int, int]], *, predicts_chroma: bool = False
+    ) -> None:
         self.planes = planes
+        self.predicts_chroma = predicts_chroma
+        self.shares = [[Shares() for _ in shapes] for _ in planes]
         self.symbols = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
         self.offsets = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
         # What contexts see, "0 where nothing was read": companded magnitudes, and signs 0 none, 1 plus, 2 minus.
@@ -167,7 +175,18 @@ class TileReader:
         for level in levels:
             for plane in range(len(self.planes)):
                 for orientation in range(3):
-                    self.pop_band(reader, plane, 1 + 3 * (LEVELS - level) + orientation)
+                    band = 1 + 3 * (LEVELS - level) + orientation
+                    if self.symbols[plane][band].size:
+                        if self.predicts_chroma and plane in (1, 2):
+                            self.shares[plane][band] = self.pop_shares(reader, plane, band)
+                        self.pop_band(reader, plane, band)
+
+    def pop_shares(self, reader: AbstractReader, plane: int, band: int) -> Shares:
+        """Read how much of its prediction a band of chroma uses."""
+        # "... of luma if the tile's part of the band of luma holds any nonzero symbol; ..."
+        luma = reader.take_raw(2) if self.symbols[0][band].any() else 0
+        # "... then, for Cr, of the rest of Cb if that of Cb holds any. A share that is not sent is 0."
+        return Shares(luma, reader.take_raw(2) if plane == 2 and self.symbols[1][band].any() else 0)
 
     def finished_taps(self, plane: int, band: int) -> NDArray[Any]:
         """Return bias + all taps on bands that are finished, for every position of the band."""

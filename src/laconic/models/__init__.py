@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SETS", "ImageModel", "default_model", "find_model", "load_model"]
 
 PHOTO = Path(__file__).with_name("photo.safetensors")
-KIND, VERSIONS = "laconic.image", ("1", "2")
+KIND, VERSIONS = "laconic.image", ("1", "2", "3")
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
 NETWORKS = ("fast", "best", "ssim")
@@ -51,6 +51,8 @@ class ImageModel:
         The step code of each quality.
     networks : dict of str to Network
         The decoder-side networks it has, of "fast", "best" and "ssim".
+    predicts_chroma : bool
+        Since version 3: symbols of chroma stand for what luma does not foretell, see `entropy.causal.TileCoding`.
     """
 
     fingerprint: bytes
@@ -59,6 +61,7 @@ class ImageModel:
     set_codes: NDArray[np.uint16]
     quality_codes: NDArray[np.uint16]
     networks: dict[str, Network]
+    predicts_chroma: bool
 
     def set_for(self, code: int, kind: str = "lossy") -> int:
         """Return the number of the lossy set of a kind of `SETS` for a step code.
@@ -91,7 +94,7 @@ def load_model(data: bytes) -> ImageModel:
     """
     if len(data) > MAX_MODEL:
         raise ModelError(f"a model of {len(data)} bytes, at most {MAX_MODEL} are read")
-    arrays = _arrays(data)
+    arrays, version = _arrays(data)
     counts = [sum(name.endswith(".weights") and name.startswith(kind) for name in arrays) for kind in SETS]
     count = counts[0]
     codes = arrays.get("set_codes")
@@ -125,6 +128,7 @@ def load_model(data: bytes) -> ImageModel:
             for name in NETWORKS
             if any(array.startswith(f"{name}.") for array in arrays)
         },
+        predicts_chroma=version >= 3,
     )
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:
         raise ModelError("lossy sets have planes Y, Cb, Cr; the lossless set Y, Co, Cg and alpha")
@@ -137,7 +141,7 @@ def load_model(data: bytes) -> ImageModel:
     return model
 
 
-def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
+def _arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], int]:
     import json
 
     from safetensors import SafetensorError
@@ -152,8 +156,8 @@ def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
     if about.get("kind") != KIND:
         raise ModelError(f"a model of kind {about.get('kind')!r}, expected {KIND!r}")
     if about.get("version") not in VERSIONS:
-        raise ModelError(f"a model of version {about.get('version')!r}, this program reads {' and '.join(VERSIONS)}")
-    return arrays
+        raise ModelError(f"a model of version {about.get('version')!r}, this program reads {', '.join(VERSIONS)}")
+    return arrays, int(about["version"])
 
 
 def folders() -> list[Path]:

@@ -106,10 +106,11 @@ def code(
         [causal.PlaneCoding(parameters, p, p if p < ALPHA else 0, steps[p], weights[p]) for p in range(count)],
         0,
         rounding=decisions.rounding,
+        predicts_chroma=step_code is not None and count >= 3,
     )
-    chosen = np.zeros(planes.shape, np.int32)
+    chosen, targets = np.zeros(planes.shape, np.int32), planes.copy()
     bits = 0.0
-    for operations in causal.tables(planes, (0, 0, height, width), coding, chosen):
+    for operations in causal.tables(planes, (0, 0, height, width), coding, chosen, targets):
         bits -= float(np.log2((operations >> 16) / 2.0**14).sum())
     q, values = [], []
     for p in range(count):
@@ -118,7 +119,7 @@ def code(
         q.append(bands)
         before: list[np.ndarray | None] = [None] * BANDS
         if step_code is not None:
-            for j, band in enumerate(split_bands(planes[p])):
+            for j, band in enumerate(split_bands(targets[p])):
                 before[j] = np.abs(band) * np.float32(256.0 / steps[p, j]) if j else None
         values.append(before)
     return Symbols(q, values, height * width, bits)

@@ -1,0 +1,294 @@
+// chroma.h - what luma foretells of chroma: before a coefficient of Cb or Cr is quantized, a multiple of the decoded
+// coefficient of luma at its place is taken away, and of Cr also a multiple of what remained of Cb (spec/chroma.md).
+//
+// The factors are not sent. They are slopes of a regression, sum(chroma * luma) / sum(luma^2), over what both sides have
+// decoded: the bands of the level above around the place and those of the same level read before, drawn toward the slope
+// of the coarser levels of the whole tile where there is little to learn from. Linear prediction of chroma from luma is
+// known from video (Zhang et al., "Chroma intra prediction based on inter-channel correlation", 2014); there it takes
+// samples beside a block, here the bands above.
+//
+// Everything is integer arithmetic. Most coefficients of luma are zero, and then there is nothing to compute.
+//
+// This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
+#pragma once
+#include <cstdlib>
+#include <cstring>
+
+#include "causal.h"
+
+namespace laconic {
+namespace LACONIC_ISA {
+
+constexpr int kSlopeBits = 10;
+constexpr int64_t kSteepest = 2 << kSlopeBits;
+
+// numerator / denominator in 1/1024, rounded toward zero, within -2 .. 2.
+inline int64_t slope(int64_t numerator, int64_t denominator) {
+  if (denominator >> 50) numerator >>= 16, denominator >>= 16;
+  if (numerator >= 2 * denominator) return kSteepest;
+  if (numerator <= -2 * denominator) return -kSteepest;
+  return numerator * (1 << kSlopeBits) / denominator;
+}
+
+inline int64_t scaled_by(int64_t slope, int64_t v) {
+  const int64_t p = slope * v;
+  return p < 0 ? -((-p + (1 << (kSlopeBits - 1))) >> kSlopeBits) : (p + (1 << (kSlopeBits - 1))) >> kSlopeBits;
+}
+
+// Coefficients as they enter the sums: at most 17 bits.
+inline int64_t measured(int16_t v) { return v; }
+inline int64_t measured(int32_t v) { return v >> 8; }
+// 4.5 squared steps in those units: how much there must be to learn from.
+inline int64_t doubt(uint32_t step, bool wide) {
+  const uint64_t q = step >> (wide ? 12 : 4);  // in 1/16
+  const uint64_t d = q * q * 9 >> 9;
+  return d ? int64_t(d) : 1;
+}
+
+// How much of a prediction is used, as it stands in a stream: none, a half, three quarters, all.
+constexpr unsigned kShareBits = 2;
+constexpr int kQuarters[1 << kShareBits] = {0, 2, 3, 4};
+struct Shares {
+  unsigned luma, other;  // of what luma foretells, of what the rest of Cb foretells
+};
+template <class T>
+inline T share_of(T v, unsigned share) {
+  return saturate<T>((int64_t(v) * kQuarters[share] + 2) >> 2);
+}
+// The one nearest to products / squares.
+inline unsigned nearest_share(int64_t products, int64_t squares) {
+  const int64_t eighths = 8 * products;
+  return eighths <= 0 || eighths < 2 * squares ? 0 : eighths < 5 * squares ? 1 : eighths < 7 * squares ? 2 : 3;
+}
+
+// The three chroma predictors: Cb from luma, Cr from luma, and Cr from what remained of Cb.
+enum Pairing { kCbLuma, kCrLuma, kCrCb, kPairings };
+
+template <class T>
+class ChromaPrediction {
+ public:
+  // `keeps`: decoded coefficients are kept here (an encoder has no other place for them).
+  ChromaPrediction(const TileJob& job, bool keeps) : idle_(!job.predicts_chroma) {
+    if (idle_) return;
+    const Rect low = band_rect(job.height, job.width, job.tile, 1, 0), tall = band_rect(job.height, job.width, job.tile, 1, 1);
+    most_rows_ = low.h > tall.h ? low.h : tall.h, most_columns_ = low.w > tall.w ? low.w : tall.w;
+    area_ = size_t(most_rows_) * size_t(most_columns_);
+    const size_t sums = size_t(most_rows_ / 2 + 1) * size_t(most_columns_ / 2 + 1);
+    const size_t bands = 6 + (keeps ? 10 : 0);
+    const size_t bytes = (2 * kSums + 1) * sums * sizeof(int64_t) + bands * area_ * sizeof(T) + 64;
+    block_ = static_cast<uint8_t*>(std::calloc(1, bytes));
+    if (!block_) return;
+    auto* at = reinterpret_cast<int64_t*>(block_);
+    for (int k = 0; k < kSums; ++k) above_[k] = at, at += sums;
+    for (int k = 0; k < kSums; ++k) level_[k] = at, at += sums;
+    columns_sum_ = at, at += sums;
+    T* place = reinterpret_cast<T*>(at);
+    for (int p = 0; p < 2; ++p)
+      for (int o = 0; o < 3; ++o) rest_[p][o] = place, place += area_;
+    for (int i = 0; keeps && i < 9; ++i) kept_[i / 3][i % 3] = place, place += area_;
+    target_ = keeps ? place : nullptr;
+  }
+  ~ChromaPrediction() { std::free(block_); }
+  ChromaPrediction(const ChromaPrediction&) = delete;
+  ChromaPrediction& operator=(const ChromaPrediction&) = delete;
+  explicit operator bool() const { return idle_ || block_; }
+
+  // An encoder's place for a band's decoded coefficients, and for what is quantized of it; rows lie `stride()` apart.
+  T* kept(int plane, int orientation) { return kept_[plane][orientation]; }
+  T* target() { return target_; }
+  ptrdiff_t stride() const { return most_columns_; }
+
+  // Tells where the decoded coefficients of a band of a new level will be; nothing is left of chroma so far.
+  // `busy` tells of each row, once the band is coded, whether it holds a nonzero symbol.
+  void begin(int plane, int orientation, const Rect& r, const T* at, ptrdiff_t stride, const uint8_t* busy) {
+    decoded_[plane][orientation] = at, stride_[plane] = stride, busy_[plane][orientation] = busy;
+    h_[orientation] = r.h, w_[orientation] = r.w;
+    if (plane > 0) memset(rest_[plane - 1][orientation], 0, size_t(r.h) * size_t(most_columns_) * sizeof(T));
+  }
+
+  // Encoder: leaves in target() what remains of coefficients when their prediction is taken away, and chooses the shares.
+  Shares take_away(int plane, int orientation, const T* in, ptrdiff_t in_stride, uint32_t step) {
+    start(step);
+    T *sum = kept_[plane][orientation], *rest = rest_[plane - 1][orientation];
+    const uint8_t *luma_busy = busy_[0][orientation], *other_busy = busy_[1][orientation];
+    int64_t products = 0, squares = 0;
+    for_rows(orientation, [&](int y, ptrdiff_t at) {
+      memset(sum + at, 0, size_t(w_[orientation]) * sizeof(T));
+      if (!luma_busy[y]) return;
+      for (int x = 0; x < w_[orientation]; ++x) {
+        const T foretold = sum[at + x] = saturate<T>(from_luma(plane, orientation, y, x));
+        products += measured(in[y * in_stride + x]) * measured(foretold), squares += measured(foretold) * measured(foretold);
+      }
+    });
+    Shares shares = {nearest_share(products, squares), 0};
+    for_rows(orientation, [&](int y, ptrdiff_t at) {
+      if (luma_busy[y])
+        for (int x = 0; x < w_[orientation]; ++x) sum[at + x] = share_of(sum[at + x], shares.luma);
+    });
+    if (plane == 2) {
+      products = squares = 0;
+      for_rows(orientation, [&](int y, ptrdiff_t at) {
+        if (!other_busy[y]) return;
+        for (int x = 0; x < w_[orientation]; ++x) {
+          const T foretold = rest[at + x] = saturate<T>(from_other(orientation, y, x));
+          const int64_t left = measured(in[y * in_stride + x]) - measured(sum[at + x]);
+          products += left * measured(foretold), squares += measured(foretold) * measured(foretold);
+        }
+      });
+      shares.other = nearest_share(products, squares);
+      for_rows(orientation, [&](int y, ptrdiff_t at) {
+        if (!other_busy[y]) return;
+        for (int x = 0; x < w_[orientation]; ++x) {
+          rest[at + x] = share_of(rest[at + x], shares.other);
+          sum[at + x] = saturate<T>(int64_t(sum[at + x]) + rest[at + x]);
+        }
+      });
+    }
+    for_rows(orientation, [&](int y, ptrdiff_t at) {
+      for (int x = 0; x < w_[orientation]; ++x)
+        target_[at + x] = saturate<T>(int64_t(in[y * in_stride + x]) - sum[at + x]);
+    });
+    return shares;
+  }
+  // Encoder, after it: target() holds what remained as the decoder will have it.
+  void give_back(int plane, int orientation) {
+    T *sum = kept_[plane][orientation], *rest = rest_[plane - 1][orientation];
+    for_rows(orientation, [&](int y, ptrdiff_t at) {
+      if (!busy_[plane][orientation][y]) return;
+      for (int x = 0; x < w_[orientation]; ++x) {
+        sum[at + x] = saturate<T>(int64_t(sum[at + x]) + target_[at + x]);
+        rest[at + x] = saturate<T>(int64_t(rest[at + x]) + target_[at + x]);
+      }
+    });
+  }
+  // Decoder: `to` holds what remained and gets the coefficients.
+  void give_back(int plane, int orientation, T* to, ptrdiff_t stride, uint32_t step, Shares shares) {
+    start(step);
+    T* rest = rest_[plane - 1][orientation];
+    for (int y = 0; y < h_[orientation]; ++y, rest += most_columns_, to += stride) {
+      const bool luma_speaks = shares.luma && busy_[0][orientation][y];
+      const bool other_speaks = shares.other && busy_[1][orientation][y];
+      if (!luma_speaks && !other_speaks) {
+        if (busy_[plane][orientation][y]) memcpy(rest, to, size_t(w_[orientation]) * sizeof(T));
+        continue;
+      }
+      for (int x = 0; x < w_[orientation]; ++x) {
+        const T luma = luma_speaks ? share_of(saturate<T>(from_luma(plane, orientation, y, x)), shares.luma) : T(0);
+        const T other = other_speaks ? share_of(saturate<T>(from_other(orientation, y, x)), shares.other) : T(0);
+        rest[x] = saturate<T>(int64_t(other) + to[x]);
+        to[x] = saturate<T>(int64_t(saturate<T>(int64_t(luma) + other)) + to[x]);
+      }
+    }
+  }
+
+  // All bands of the present level are known: adds up what the next one will learn from.
+  void finish_level() {
+    int rows = 0, columns = 0;
+    for (int o = 0; o < 3; ++o) {
+      rows = h_[o] > rows ? h_[o] : rows;
+      columns = w_[o] > columns ? w_[o] : columns;
+    }
+    if (rows > most_rows_ / 2 + 1 || columns > most_columns_ / 2 + 1) return;  // the finest, nothing comes after it
+    const size_t area = size_t(rows) * size_t(columns);
+    for (int k = 0; k < kSums; ++k) memset(level_[k], 0, area * sizeof(int64_t));
+    for (int o = 0; o < 3; ++o)
+      for (int y = 0; y < h_[o]; ++y) {
+        const T *luma = decoded_[0][o] + y * stride_[0], *cb = decoded_[1][o] + y * stride_[1];
+        const T *cr = decoded_[2][o] + y * stride_[2];
+        const T *rest_cb = rest_[0][o] + ptrdiff_t(y) * most_columns_, *rest_cr = rest_[1][o] + ptrdiff_t(y) * most_columns_;
+        const ptrdiff_t at = ptrdiff_t(y) * columns;
+        for (int x = 0; x < w_[o]; ++x) {
+          const int64_t l = measured(luma[x]), r = measured(rest_cb[x]);
+          level_[kCbLuma][at + x] += l * measured(cb[x]), level_[kCrLuma][at + x] += l * measured(cr[x]);
+          level_[kCrCb][at + x] += r * measured(rest_cr[x]);
+          level_[kLumaLuma][at + x] += l * l, level_[kCbCb][at + x] += r * r;
+        }
+      }
+    for (int k = 0; k < kSums; ++k) {
+      int64_t sum = 0;
+      for (size_t i = 0; i < area; ++i) sum += level_[k][i];
+      total_[k] = total_[k] / 2 + sum;
+      sum_3x3(level_[k], above_[k], rows, columns);
+    }
+    above_rows_ = rows, above_columns_ = columns;
+  }
+
+ private:
+  enum { kLumaLuma = kPairings, kCbCb, kSums };
+  static int square_of(int pairing) { return pairing == kCrCb ? kCbCb : kLumaLuma; }
+
+  void start(uint32_t step) {
+    doubt_ = doubt(step, sizeof(T) == 4);
+    for (int k = 0; k < kPairings; ++k) prior_[k] = slope(total_[k], total_[square_of(k)] + doubt_);
+  }
+
+  template <class F>
+  void for_rows(int orientation, F&& f) const {
+    for (int y = 0; y < h_[orientation]; ++y) f(y, ptrdiff_t(y) * most_columns_);
+  }
+
+  int64_t from_luma(int plane, int o, int y, int x) const {
+    const int64_t luma = decoded_[0][o][y * stride_[0] + x];
+    return luma ? scaled_by(slope_at(plane == 1 ? kCbLuma : kCrLuma, o, y, x), luma) : 0;
+  }
+  int64_t from_other(int o, int y, int x) const {
+    const int64_t rest = rest_[0][o][ptrdiff_t(y) * most_columns_ + x];
+    return rest ? scaled_by(slope_at(kCrCb, o, y, x), rest) : 0;
+  }
+
+  int64_t slope_at(int pairing, int o, int y, int x) const {
+    int64_t products = 0, squares = 0;
+    for (int s = 0; s < o; ++s) {
+      const bool rests = pairing == kCrCb;
+      const T* of = rests ? rest_[1][s] : decoded_[pairing == kCbLuma ? 1 : 2][s];
+      const T* by = rests ? rest_[0][s] : decoded_[0][s];
+      const ptrdiff_t of_stride = rests ? most_columns_ : stride_[pairing == kCbLuma ? 1 : 2];
+      const ptrdiff_t by_stride = rests ? most_columns_ : stride_[0];
+      const int y0 = y > 0 ? y - 1 : 0, y1 = y + 1 < h_[s] ? y + 1 : h_[s] - 1;
+      const int x0 = x > 0 ? x - 1 : 0, x1 = x + 1 < w_[s] ? x + 1 : w_[s] - 1;
+      for (int v = y0; v <= y1; ++v)
+        for (int u = x0; u <= x1; ++u) {
+          const int64_t b = measured(by[v * by_stride + u]);
+          products += b * measured(of[v * of_stride + u]), squares += b * b;
+        }
+    }
+    products *= 2, squares *= 2;
+    if ((y >> 1) < above_rows_ && (x >> 1) < above_columns_) {
+      const ptrdiff_t at = ptrdiff_t(y >> 1) * above_columns_ + (x >> 1);
+      products += above_[pairing][at], squares += above_[square_of(pairing)][at];
+    }
+    const int64_t numerator = products * (1 << kSlopeBits) + prior_[pairing] * doubt_, denominator = squares + doubt_;
+    if (numerator >= kSteepest * denominator) return kSteepest;
+    if (numerator <= -kSteepest * denominator) return -kSteepest;
+    return numerator / denominator;
+  }
+
+  // Sums over the 3 x 3 around each place, those outside counting as 0.
+  void sum_3x3(const int64_t* in, int64_t* out, int rows, int columns) {
+    for (int y = 0; y < rows; ++y) {
+      int64_t* column = columns_sum_;
+      const int64_t* at = in + ptrdiff_t(y) * columns;
+      for (int x = 0; x < columns; ++x)
+        column[x] = at[x] + (y > 0 ? at[x - columns] : 0) + (y + 1 < rows ? at[x + columns] : 0);
+      int64_t* to = out + ptrdiff_t(y) * columns;
+      for (int x = 0; x < columns; ++x)
+        to[x] = column[x] + (x > 0 ? column[x - 1] : 0) + (x + 1 < columns ? column[x + 1] : 0);
+    }
+  }
+
+  const bool idle_;
+  uint8_t* block_ = nullptr;
+  int most_rows_ = 0, most_columns_ = 0;
+  size_t area_ = 0;
+  const T* decoded_[3][3] = {};
+  const uint8_t* busy_[3][3] = {};
+  ptrdiff_t stride_[3] = {};
+  int h_[3] = {}, w_[3] = {};
+  T *rest_[2][3] = {}, *kept_[3][3] = {}, *target_ = nullptr;
+  int64_t *above_[kSums] = {}, *level_[kSums] = {}, *columns_sum_ = nullptr;
+  int above_rows_ = 0, above_columns_ = 0;
+  int64_t total_[kSums] = {}, prior_[kPairings] = {}, doubt_ = 1;
+};
+
+}  // namespace LACONIC_ISA
+}  // namespace laconic
