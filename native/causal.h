@@ -90,6 +90,43 @@ inline void row_base(uint16_t* base, const BandModel& m, const Context& own, con
   }
 }
 
+// The same sums one source at a time, for sets that mix: the own band's rows above, parent, siblings, planes before.
+struct RowSums {
+  uint16_t *whole, *part[kMixParts];
+};
+
+inline void row_sums(const RowSums& sums, const BandModel& m, const Context& own, const Sources& src, int y) {
+  const int n = padded(own.w);
+  for (int i = 0; i < kMixParts; ++i) memset(sums.part[i], 0, size_t(n) * sizeof(uint16_t));
+  if (own.busy[y - 2]) add_row5(sums.part[0], own.mag + ptrdiff_t(y - 2) * own.stride, m.weight + kTapOwn, n);
+  if (own.busy[y - 1]) add_row5(sums.part[0], own.mag + ptrdiff_t(y - 1) * own.stride, m.weight + kTapOwn + 5, n);
+  if (src.parent && m.uses_parent) add_3x3(sums.part[1], *src.parent, y, m.weight + kTapParent, n);
+  for (int s = 0; s < 2; ++s) {
+    if (src.sibling[s] && m.uses_sibling[s]) add_3x3(sums.part[2], *src.sibling[s], y, m.weight + kTapSibling + 9 * s, n);
+    if (src.color[s] && m.uses_color[s]) add_3x3(sums.part[3], *src.color[s], y, m.weight + kTapColor + 9 * s, n);
+  }
+  for (int x = 0; x < n; ++x)
+    sums.whole[x] = uint16_t(m.bias + sums.part[0][x] + sums.part[1][x] + sums.part[2][x] + sums.part[3][x]);
+}
+
+LACONIC_INLINE void row_activity(const RowSums& sums, const BandModel& m, bool mixes, const Context& own,
+                                 const Sources& src, int y) {
+  if (mixes)
+    row_sums(sums, m, own, src, y);
+  else
+    row_base(sums.whole, m, own, src, y);
+}
+
+// The buckets of one position, the whole activity's first; `west` is what the own row adds.
+struct Buckets {
+  unsigned of[kMixInputs];
+  LACONIC_INLINE Buckets(const RowSums& sums, int x, uint32_t west) {
+    of[0] = bucket_of(sums.whole[x] + west);
+    of[1] = bucket_of(16 + sums.part[0][x] + west);
+    for (int i = 1; i < kMixParts; ++i) of[i + 1] = bucket_of(16u + sums.part[i][x]);
+  }
+};
+
 // The mean of base over a group, the missing positions of a short one counting as 0.
 inline uint32_t group_mean(const uint16_t* base, int x, int w) {
   uint32_t sum = 0;

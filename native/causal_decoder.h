@@ -5,6 +5,7 @@
 #include "learning.h"
 #include "causal.h"
 #include "dependent.h"
+#include "mixing.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -41,6 +42,37 @@ inline unsigned pop_token(RansReader& r, BandTables& t, unsigned row) {
   return token;
 }
 
+// The reading side of `code_token`.
+struct PopCoder {
+  RansReader& r;
+  LACONIC_INLINE bool first(uint32_t freq, bool) {
+    const bool first = r.slot() < freq;
+    if (first)
+      r.take(0, freq);
+    else
+      r.take(freq, kProbTotal - freq);
+    return first;
+  }
+  LACONIC_INLINE unsigned rest(const uint32_t* bound, unsigned) {
+    unsigned token = 1;
+    uint32_t start = 0, end = token_start(bound, 2);
+    while (end <= r.slot()) start = end, end = token_start(bound, ++token + 1);
+    r.take(start, end - start);
+    return token;
+  }
+};
+
+template <bool kMixes>
+struct TablesOf {
+  using Type = BandTables;
+  static const Type& first(const BandModel& m) { return m.tables; }
+};
+template <>
+struct TablesOf<true> {
+  using Type = MixedTables;
+  static const Type& first(const BandModel& m) { return m.mixed; }
+};
+
 constexpr unsigned kMaxEscapeBits = 20;
 // Far above any symbol, and yet m * 64 * step stays below 2^63 for every step of 32 bits.
 constexpr uint32_t kMaxMagnitude = 1u << 24;
@@ -64,12 +96,13 @@ inline uint32_t pop_rest(RansReader& r, unsigned token, unsigned shift) {
   return shift ? m << shift | r.take_raw(shift) : m;
 }
 
-template <class T, bool kLowest, bool kTrellis>
+template <class T, bool kLowest, bool kTrellis, bool kMixes>
 inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const int16_t* ll_pred, Context& own,
-                                const Sources& src, uint16_t* base, int32_t* lowest, T* out, ptrdiff_t out_stride,
+                                const Sources& src, const RowSums& sums, int32_t* lowest, T* out, ptrdiff_t out_stride,
                                 uint32_t step) {
   RansReader r = reader;  // a local copy stays in registers
-  BandTables tables = m.tables;
+  typename TablesOf<kMixes>::Type tables = TablesOf<kMixes>::first(m);
+  const uint16_t* base = sums.whole;
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   for (int y = 0; y < own.h; ++y) {
     uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
@@ -77,7 +110,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
     T* to = out + y * out_stride;
     uint8_t busy = 0;
     unsigned state = 0;
-    row_base(base, m, own, src, y);
+    row_activity(sums, m, kMixes, own, src, y);
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
       unsigned kind = 0;
@@ -99,12 +132,20 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
         }
       }
       for (int x = x0; x < x1; ++x) {
-        const unsigned bucket = bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
+        const uint32_t west = w1 * mag[x - 1] + w2 * mag[x - 2];
+        const unsigned bucket = bucket_of(base[x] + west);
         const unsigned row = (kTrellis ? first_row(state) : 0) + kind + bucket;
         int32_t value = 0;
         uint32_t magnitude = 0;
         const unsigned shift = m.shift[bucket];
-        const unsigned token = pop_token(r, tables, row);
+        unsigned token;
+        if constexpr (kMixes) {
+          PopCoder coder{r};
+          const Buckets buckets(sums, x, west);
+          token = code_token(coder, tables, kTrellis ? trellis_quantizer(state) : 0, kind != 0, buckets.of, 0);
+        } else {
+          token = pop_token(r, tables, row);
+        }
         if (token | shift) {
           magnitude = pop_rest(r, token, shift);
           if (magnitude == kInvalid) return kBadEscape;

@@ -6,108 +6,11 @@
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
-#include <cstdlib>
-
-#include "learning.h"
-#include "causal.h"
+#include "mixed_encoder.h"
+#include "symbol_encoder.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
-
-inline bool push(OpList& ops, uint32_t op) {
-  if (ops.size == ops.capacity) {
-    const size_t capacity = ops.capacity ? ops.capacity * 2 : 4096;
-    uint32_t* data = static_cast<uint32_t*>(std::realloc(ops.data, capacity * sizeof(uint32_t)));
-    if (!data) return false;
-    ops.data = data, ops.capacity = capacity;
-  }
-  ops.data[ops.size++] = op;
-  return true;
-}
-
-inline unsigned token_of(uint32_t magnitude, unsigned shift) {
-  return magnitude >> shift < kEscape ? magnitude >> shift : unsigned(kEscape);
-}
-
-inline uint32_t magnitude_cost(const BandModel& m, const BandTables& tables, unsigned row, uint32_t magnitude) {
-  const unsigned shift = m.shift[row % kBuckets];
-  const unsigned token = token_of(magnitude, shift);
-  uint32_t cost = token_cost(tables, row, token) + (shift << 8);
-  if (token == kEscape) cost += (5 + 31u - unsigned(__builtin_clz((magnitude >> shift) + 1))) << 8;
-  return cost;
-}
-
-inline bool push_first(OpList& ops, uint32_t& table, bool first) {
-  const uint32_t freq = first_freq(table);
-  learn_first(table, first);
-  return push(ops, first ? pack_op(0, freq) : pack_op(freq, kProbTotal - freq));
-}
-
-inline bool push_token(OpList& ops, BandTables& t, unsigned row, unsigned token) {
-  bool ok = push_first(ops, t.zero[row], token == 0);
-  if (!token) return ok;
-  uint32_t* bound = t.rest[row];
-  const uint32_t start = token_start(bound, token);
-  ok &= push(ops, pack_op(start, token_start(bound, token + 1) - start));
-  learn_token(bound, t.rest_seen[row], token);
-  return ok;
-}
-
-// What a group changes in the tables, so that it can be taken back.
-class Undo {
- public:
-  void keep(const BandTables& t, unsigned row, bool token, unsigned sign) {
-    Entry& e = entry_[count_++];
-    e.row = uint8_t(row), e.sign = uint8_t(sign), e.token = token;
-    e.zero = t.zero[row];
-    if (!token) return;
-    memcpy(e.rest, t.rest[row], sizeof e.rest);
-    e.rest_seen = t.rest_seen[row];
-    e.sign_table = t.sign[sign];
-  }
-  void restore(BandTables& t) {
-    while (count_ > 0) {
-      const Entry& e = entry_[--count_];
-      t.zero[e.row] = e.zero;
-      if (!e.token) continue;
-      memcpy(t.rest[e.row], e.rest, sizeof e.rest);
-      t.rest_seen[e.row] = e.rest_seen;
-      t.sign[e.sign] = e.sign_table;
-    }
-  }
-  void forget() { count_ = 0; }
-
- private:
-  struct Entry {
-    uint32_t zero, sign_table, rest[kTokens];
-    uint8_t row, sign, rest_seen;
-    bool token;
-  };
-  Entry entry_[kGroup];
-  int count_ = 0;
-};
-
-inline bool push_symbol(OpList& ops, const BandModel& m, BandTables& tables, unsigned row, uint32_t magnitude,
-                        bool minus, unsigned sign) {
-  const unsigned shift = m.shift[row % kBuckets];
-  const unsigned token = token_of(magnitude, shift);
-  bool ok = push_token(ops, tables, row, token);
-  if (token == kEscape) {
-    const uint32_t v = (magnitude >> shift) + 1;
-    const unsigned n = 31u - unsigned(__builtin_clz(v));
-    ok &= push(ops, raw_op(n, 5));
-    for (unsigned left = n; left > 0;) {
-      const unsigned part = left < 8 ? left : 8;
-      left -= part;
-      ok &= push(ops, raw_op((v >> left) & ((1u << part) - 1), part));
-    }
-  }
-  if (shift) ok &= push(ops, raw_op(magnitude & ((1u << shift) - 1), shift));
-  if (magnitude) {
-    ok &= push_first(ops, tables.sign[sign], minus);
-  }
-  return ok;
-}
 
 // Magnitudes in 1/64 step. Steps are at least 1/16 of a transform unit, so a 15-bit magnitude stays below 2^31.
 template <class T>
@@ -169,18 +72,21 @@ inline T restored_as(const BandModel& m, unsigned row, uint32_t magnitude, bool 
 }
 
 template <class T>
-inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pred, Context& own, const Sources& src,
-                          uint16_t* base, int32_t* lowest, const T* in, ptrdiff_t in_stride, uint32_t step,
-                          int32_t* symbols, ptrdiff_t symbol_stride) {
+inline bool encode_lowest(OpList& ops, const BandModel& m, bool mixes, const int16_t* ll_pred, Context& own,
+                          const Sources& src, const RowSums& sums, uint32_t* v, int32_t* lowest, const T* in,
+                          ptrdiff_t in_stride, uint32_t step, int32_t* symbols, ptrdiff_t symbol_stride) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
+  const uint16_t* base = sums.whole;
   int32_t residual[kGroup];
   BandTables tables = m.tables;
+  MixedTables mixed = m.mixed;
   bool ok = true;
   for (int y = 0; y < own.h; ++y) {
     uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
     uint8_t* sign = own.sign + ptrdiff_t(y) * own.stride;
-    row_base(base, m, own, src, y);
+    row_activity(sums, m, mixes, own, src, y);
     own.busy[y] = 0;
+    const size_t row_start = ops.size;
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int n = x0 + kGroup < own.w ? kGroup : own.w - x0;
       bool any = false;
@@ -192,6 +98,7 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pre
         *q = clamp_lowest(c < 0 ? -rounded : rounded);
         if (symbols) symbols[y * symbol_stride + x0 + i] = *q;
         residual[i] = *q - predict_lowest(q, y, x0 + i, own.w, ll_pred);
+        v[x0 + i] = uint32_t(residual[i] < 0 ? -residual[i] : residual[i]);
         any |= residual[i] != 0;
       }
       unsigned kind = 0;
@@ -206,12 +113,16 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pre
         const int x = x0 + i;
         const unsigned row = kind + bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
         const bool minus = residual[i] < 0;
-        const uint32_t magnitude = uint32_t(minus ? -residual[i] : residual[i]);
+        const uint32_t magnitude = v[x];
         ok &= push_symbol(ops, m, tables, row, magnitude, minus, sign_context(own, src, y, x));
         if (!magnitude) continue;
         mag[x] = companded(magnitude), sign[x] = minus ? 2 : 1;
         own.busy[y] = 1, kind = 0;
       }
+    }
+    if (mixes) {
+      ops.size = row_start;
+      ok &= push_mixed_row<false>(ops, m, mixed, own, src, sums, y, v);
     }
   }
   return ok;
@@ -219,12 +130,15 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, const int16_t* ll_pre
 
 // `restored`, if there is one, gets what a decoder makes of the band; it may be `in` itself.
 template <class T>
-inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sources& src, uint16_t* base, uint32_t* v,
-                        const T* in, ptrdiff_t in_stride, uint32_t step, uint32_t lambda, uint32_t rounding,
-                        int32_t* symbols, ptrdiff_t symbol_stride, T* restored, ptrdiff_t restored_stride) {
+inline bool encode_band(OpList& ops, const BandModel& m, bool mixes, Context& own, const Sources& src,
+                        const RowSums& sums, uint32_t* v, const T* in, ptrdiff_t in_stride, uint32_t step,
+                        uint32_t lambda, uint32_t rounding, int32_t* symbols, ptrdiff_t symbol_stride, T* restored,
+                        ptrdiff_t restored_stride) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   const uint32_t quiet = lambda ? 24 : 64 - rounding;  // below it a coefficient can only become zero
+  const uint16_t* base = sums.whole;
   BandTables tables = m.tables;
+  MixedTables mixed = m.mixed;
   Undo undo;
   bool ok = true;
   for (int y = 0; y < own.h; ++y) {
@@ -232,9 +146,10 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
     uint8_t* sign = own.sign + ptrdiff_t(y) * own.stride;
     const T* c = in + y * in_stride;
     T* r = restored ? restored + y * restored_stride : nullptr;
-    row_base(base, m, own, src, y);
+    row_activity(sums, m, mixes, own, src, y);
     scale_row(v, c, own.w, step);
     own.busy[y] = 0;
+    const size_t row_start = ops.size;
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
       uint32_t peak = 0;
@@ -249,6 +164,7 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
           if (peak < quiet) {
             ok &= push_first(ops, tables.group[bucket], true);
             if (r) memset(r + x0, 0, size_t(x1 - x0) * sizeof(T));
+            for (int x = x0; x < x1; ++x) v[x] = 0;
             continue;
           }
           // The flag learns when it is certain; no other letter of the group looks at it.
@@ -282,6 +198,7 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
         ok &= push_symbol(ops, m, tables, row, magnitude, minus, sign_row);
         if (symbols) symbols[y * symbol_stride + x] = minus ? -int32_t(magnitude) : int32_t(magnitude);
         if (r) r[x] = restored_as<T>(m, row, magnitude, minus, step);
+        v[x] = magnitude;
         if (!magnitude) continue;
         mag[x] = companded(magnitude), sign[x] = minus ? 2 : 1;
         any = true, kind = 0;
@@ -291,7 +208,7 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
         ops.size = mark;
         undo.restore(tables);
         ok &= push_first(ops, tables.group[bucket], true);
-        for (int x = x0; x < x1; ++x) mag[x] = sign[x] = 0;
+        for (int x = x0; x < x1; ++x) mag[x] = sign[x] = 0, v[x] = 0;
         if (r) memset(r + x0, 0, size_t(x1 - x0) * sizeof(T));
         if (symbols)
           for (int x = x0; x < x1; ++x) symbols[y * symbol_stride + x] = 0;
@@ -300,6 +217,10 @@ inline bool encode_band(OpList& ops, const BandModel& m, Context& own, const Sou
       undo.forget();
       if (flagged) learn_first(tables.group[bucket], false);
       if (any) own.busy[y] = 1;
+    }
+    if (mixes) {
+      ops.size = row_start;
+      ok &= push_mixed_row<false>(ops, m, mixed, own, src, sums, y, v);
     }
   }
   return ok;

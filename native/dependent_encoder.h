@@ -74,13 +74,15 @@ class Prices {
 
 // `restored`, if there is one, gets what a decoder makes of the band; it may be `in` itself.
 template <class T>
-inline bool encode_dependent(OpList& ops, const BandModel& m, Context& own, const Sources& src, uint16_t* base,
-                             uint32_t* v, Crossing* trace, const T* in, ptrdiff_t in_stride, uint32_t step,
-                             uint32_t lambda, int32_t* symbols, ptrdiff_t symbol_stride, T* restored,
+inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Context& own, const Sources& src,
+                             const RowSums& sums, uint32_t* v, Crossing* trace, const T* in, ptrdiff_t in_stride,
+                             uint32_t step, uint32_t lambda, int32_t* symbols, ptrdiff_t symbol_stride, T* restored,
                              ptrdiff_t restored_stride) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   constexpr uint32_t kQuiet = 22;  // below it a coefficient can only become zero
+  const uint16_t* base = sums.whole;
   BandTables tables = m.tables;
+  MixedTables mixed = m.mixed;
   Prices prices(m, tables, lambda);
   bool ok = true;
   for (int y = 0; y < own.h; ++y) {
@@ -90,7 +92,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, Context& own, cons
     const uint8_t* third =
         src.sign_source ? src.sign_source->sign + ptrdiff_t(y) * src.sign_source->stride : above - 1;
     const T* c = in + y * in_stride;
-    row_base(base, m, own, src, y);
+    row_activity(sums, m, mixes, own, src, y);
     scale_row(v, c, own.w, step);
     prices.renew_signs();
     own.busy[y] = 0;
@@ -185,6 +187,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, Context& own, cons
     }
 
     T* r = restored ? restored + y * restored_stride : nullptr;
+    const size_t row_start = ops.size;
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
       uint32_t any = 0;
@@ -215,6 +218,10 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, Context& own, cons
         mag[x] = companded(v[x]), sign[x] = minus ? 2 : 1;
         own.busy[y] = 1, kind = 0;
       }
+    }
+    if (mixes) {
+      ops.size = row_start;
+      ok &= push_mixed_row<true>(ops, m, mixed, own, src, sums, y, v);
     }
   }
   return ok;

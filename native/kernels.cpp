@@ -68,8 +68,8 @@ class TileMemory {
     const int row = padded(job.tile.w) + 2 * kPad;
     up_bytes_ = largest;
     const size_t lowest = size_t(full.h) * size_t(full.w) * sizeof(int32_t);
-    const size_t total = bytes + largest + lowest + size_t(row) * (sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing)) +
-                         size_t(job.planes) * kBands * sizeof(Context) + 256;
+    const size_t total = bytes + largest + lowest + size_t(row) * ((1 + kMixParts) * sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing)) +
+                         size_t(job.planes) * kBands * sizeof(Context) + 512;
     block_ = static_cast<uint8_t*>(std::calloc(1, total));
     if (!block_) return;
     uint8_t* at = block_;
@@ -80,7 +80,8 @@ class TileMemory {
     };
     contexts_ = reinterpret_cast<Context*>(take(size_t(job.planes) * kBands * sizeof(Context)));
     lowest_ = reinterpret_cast<int32_t*>(take(lowest));
-    base_ = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
+    sums_.whole = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
+    for (uint16_t*& part : sums_.part) part = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
     trace_ = reinterpret_cast<Crossing*>(take(size_t(row) * sizeof(Crossing)));
     scaled_ = reinterpret_cast<uint32_t*>(at);
     at += size_t(row) * sizeof(uint32_t);
@@ -108,7 +109,7 @@ class TileMemory {
       if (of.busy[y]) return true;
     return false;
   }
-  uint16_t* base() { return base_; }
+  const RowSums& sums() const { return sums_; }
   uint32_t* scaled() { return scaled_; }
   Crossing* trace() { return trace_; }
   int32_t* lowest() { return lowest_; }
@@ -137,7 +138,7 @@ class TileMemory {
   size_t up_bytes_ = 0;
   Context* contexts_ = nullptr;
   Context upsampled_ = {};
-  uint16_t* base_ = nullptr;
+  RowSums sums_ = {};
   uint32_t* scaled_ = nullptr;
   Crossing* trace_ = nullptr;
   int32_t* lowest_ = nullptr;
@@ -160,9 +161,10 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
     const Sources src = memory.sources(job, p, j);
     Context& own = memory.context(p, j);
     int32_t* out = symbols ? symbols + at : nullptr;
+    const bool mixes = coding.set->mixes;
     if (j == 0)
-      return encode_lowest<T>(ops, m, coding.set->ll_pred[coding.index], own, src, memory.base(), memory.lowest(),
-                              planes + at, job.row_stride, coding.step[j], out, job.row_stride);
+      return encode_lowest<T>(ops, m, mixes, coding.set->ll_pred[coding.index], own, src, memory.sums(), memory.scaled(),
+                              memory.lowest(), planes + at, job.row_stride, coding.step[j], out, job.row_stride);
     const T* in = planes + at;
     ptrdiff_t in_stride = job.row_stride;
     T* restored = nullptr;
@@ -181,9 +183,9 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
         memcpy(targets + at + y * job.row_stride, in + y * in_stride, size_t(r.w) * sizeof(T));
     const bool ok =
         coding.set->trellis
-            ? encode_dependent<T>(ops, m, own, src, memory.base(), memory.scaled(), memory.trace(), in, in_stride,
+            ? encode_dependent<T>(ops, m, mixes, own, src, memory.sums(), memory.scaled(), memory.trace(), in, in_stride,
                                   coding.step[j], coding.lambda[j], out, job.row_stride, restored, chroma.stride())
-            : encode_band<T>(ops, m, own, src, memory.base(), memory.scaled(), in, in_stride, coding.step[j],
+            : encode_band<T>(ops, m, mixes, own, src, memory.sums(), memory.scaled(), in, in_stride, coding.step[j],
                              coding.lambda[j], coding.step[j] ? job.rounding : 0, out, job.row_stride, restored,
                              chroma.stride());
     if (takes_part && p > 0) chroma.give_back(p, orientation);
@@ -234,15 +236,17 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
     const int16_t* pred = coding.set->ll_pred[coding.index];
     const Sources src = memory.sources(job, p, j);
     Context& own = memory.context(p, j);
-    if (j == 0)
-      return decode_band<T, true, false>(reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride,
-                                  coding.step[j]);
-    const bool foretold = job.predicts_chroma && p > 0 && p < 3;
+    const bool foretold = job.predicts_chroma && p > 0 && p < 3 && j > 0;
     Shares shares = {0, 0};
     if (foretold && memory.holds_any(0, j)) shares.luma = reader.take_raw(kShareBits);
     if (foretold && p == 2 && memory.holds_any(1, j)) shares.other = reader.take_raw(kShareBits);
-    const DecodeStatus status = (coding.set->trellis ? decode_band<T, false, true> : decode_band<T, false, false>)(
-        reader, m, pred, own, src, memory.base(), memory.lowest(), to, job.row_stride, coding.step[j]);
+    const bool mixes = coding.set->mixes, trellis = coding.set->trellis;
+    const auto decode = j == 0    ? mixes ? decode_band<T, true, false, true> : decode_band<T, true, false, false>
+                        : trellis ? mixes ? decode_band<T, false, true, true> : decode_band<T, false, true, false>
+                        : mixes   ? decode_band<T, false, false, true>
+                                  : decode_band<T, false, false, false>;
+    const DecodeStatus status =
+        decode(reader, m, pred, own, src, memory.sums(), memory.lowest(), to, job.row_stride, coding.step[j]);
     if (status == kDecoded && foretold) chroma.give_back(p, (j - 1) % 3, to, job.row_stride, coding.step[j], shares);
     return status;
   };

@@ -43,6 +43,48 @@ struct BandTables {
   uint32_t sign[kSigns];      // "negative"
 };
 
+// Mixing (mixing.h): decisions "is it 0, 1, 2" have a table in each of five activities.
+constexpr int kMixInputs = 5, kMixParts = kMixInputs - 1;
+constexpr int kDecisions = 3;
+
+// 2^16 / (1 + e^(-k / 8)) for k = -64 .. 64, and its inverse.
+struct Odds {
+  uint16_t probability[129] = {
+      22, 25, 28, 32, 36, 41, 47, 53, 60, 68, 77, 87, 98, 111, 126, 143, 162, 184, 208, 236, 267, 302, 342, 387,
+      439, 497, 562, 636, 720, 815, 922, 1042, 1179, 1333, 1506, 1701, 1921, 2168, 2446, 2758, 3108, 3500, 3938,
+      4427, 4971, 5577, 6249, 6992, 7812, 8714, 9702, 10782, 11955, 13226, 14595, 16062, 17625, 19282, 21025, 22849,
+      24743, 26695, 28693, 30723, 32768, 34813, 36843, 38841, 40793, 42687, 44511, 46254, 47911, 49474, 50941,
+      52310, 53581, 54754, 55834, 56822, 57724, 58544, 59287, 59959, 60565, 61109, 61598, 62036, 62428, 62778,
+      63090, 63368, 63615, 63835, 64030, 64203, 64357, 64494, 64614, 64721, 64816, 64900, 64974, 65039, 65097,
+      65149, 65194, 65234, 65269, 65300, 65328, 65352, 65374, 65393, 65410, 65425, 65438, 65449, 65459, 65468,
+      65476, 65483, 65489, 65495, 65500, 65504, 65508, 65511, 65514};
+  int16_t stretched[4096];  // of a probability in 2^-12: the logarithm of its odds in 1/256, at most 2047 either way
+
+  // Probability, in 2^-16, whose logarithmic odds are x / 256, -2048 <= x < 2048.
+  constexpr uint32_t squashed(int32_t x) const {
+    const uint32_t k = uint32_t(x + 2048) >> 5, part = uint32_t(x + 2048) & 31;
+    return (probability[k] * (32 - part) + probability[k + 1] * part) >> 5;
+  }
+  constexpr Odds() : stretched() {
+    int32_t x = -2047;
+    for (uint32_t i = 0; i < 4096; ++i) {
+      while (x < 2047 && squashed(x) < 16 * i + 8) ++x;
+      stretched[i] = int16_t(x);
+    }
+  }
+};
+inline constexpr Odds kOdds{};
+
+struct MixedTables {
+  alignas(64) uint32_t rest[kRows][kTokens];  // of tokens from 3 on, otherwise as in BandTables
+  uint8_t rest_seen[kRows];
+  uint32_t whole[kRows][kDecisions + 1];  // of two letters, by the whole activity; the last is not used
+  uint32_t part[kMixParts][kQuantizers * kBuckets][kDecisions + 1];  // by the activity of one source alone
+  int32_t weight[kKinds][kDecisions][kMixInputs];  // 2^16 is 1.0
+  uint32_t group[kBuckets];
+  uint32_t sign[kSigns];
+};
+
 struct BandModel {
   uint8_t weight[kTaps];
   uint16_t bias, group_limit;
@@ -50,6 +92,7 @@ struct BandModel {
   int8_t recon[kRows][3];  // toward zero, 1/64 step
   bool uses_parent, uses_sibling[2], uses_color[2];
   BandTables tables;  // as each tile begins with them
+  MixedTables mixed;  // in sets that mix
 };
 
 constexpr int kMaxPlanes = 4;
@@ -57,6 +100,7 @@ constexpr int kMaxPlanes = 4;
 struct ParameterSet {
   int planes;
   bool trellis;  // whether symbols take turns between two quantizers (dependent.h)
+  bool mixes;    // whether probabilities are mixed (mixing.h)
   int16_t ll_pred[kMaxPlanes][4];
   BandModel bands[kMaxPlanes * kBands];
 };
@@ -85,7 +129,26 @@ struct ParameterArrays {  // all C-contiguous, shapes as in spec/entropy.md
   const uint16_t *group_freq, *sign_freq;
   const int8_t* recon;
   const int16_t* ll_pred;
+  const uint16_t* part_freq;  // null in a set that does not mix, and so the next
+  const int16_t* mix_weights;
 };
+
+// The tables of a band's decisions before it begins: the share of each letter among those still possible.
+inline void build_mixed(MixedTables& t, const BandTables& plain, const uint16_t* freq, size_t rows) {
+  constexpr uint32_t kLeast = 1u << 12;
+  for (size_t r = 0; r < rows; ++r) {
+    const uint16_t* f = freq + r * kTokens;
+    uint32_t left = kProbTotal;
+    for (int d = 0; d < kDecisions; left -= f[d++]) {
+      const uint32_t bound = uint32_t((uint64_t(f[d]) << kBoundBits) / left), most = (1u << kBoundBits) - kLeast;
+      t.whole[r][d] = (bound < kLeast ? kLeast : bound > most ? most : bound) << 8;
+    }
+    for (uint32_t i = kDecisions, sum = 0; i < kTokens; sum += f[i++])
+      t.rest[r][i] = uint32_t((uint64_t(sum) << kBoundBits) / left);
+  }
+  for (int c = 0; c < kBuckets; ++c) t.group[c] = plain.group[c];
+  for (int c = 0; c < kSigns; ++c) t.sign[c] = plain.sign[c];
+}
 
 // Precondition: 1 <= planes <= kMaxPlanes. Throws std::invalid_argument that names what is wrong and where.
 inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const ParameterArrays& a) {
@@ -95,6 +158,7 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
   auto set = std::make_unique<ParameterSet>();
   set->planes = planes;
   set->trellis = a.quantizers == kQuantizers;
+  set->mixes = a.part_freq != nullptr;
   const size_t rows = size_t(a.quantizers) * kRowsEach;
   for (size_t k = 0; k < size_t(planes) * kBands; ++k) {
     BandModel& b = set->bands[k];
@@ -144,6 +208,21 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
       const uint32_t negative = a.sign_freq[k * kSigns + size_t(c)];
       if (negative < 1 || negative >= kProbTotal) refuse("a sign frequency out of range", k);
       b.tables.sign[c] = negative << (kBoundBits - kProbBits + 8);
+    }
+    if (!set->mixes) continue;
+    build_mixed(b.mixed, b.tables, a.freq + k * rows * kTokens, rows);
+    const int scales = a.quantizers * kBuckets;
+    for (int i = 0; i < kMixParts; ++i)
+      for (int c = 0; c < scales; ++c)
+        for (int d = 0; d < kDecisions; ++d) {
+          const uint32_t first = a.part_freq[((k * kMixParts + size_t(i)) * size_t(scales) + size_t(c)) * kDecisions + size_t(d)];
+          if (first < 1 || first >= kProbTotal) refuse("a frequency of a decision out of range", k);
+          b.mixed.part[i][c][d] = first << (kBoundBits - kProbBits + 8);
+        }
+    for (int i = 0; i < kKinds * kDecisions * kMixInputs; ++i) {
+      const int16_t w = a.mix_weights[k * kKinds * kDecisions * kMixInputs + size_t(i)];
+      if (w < -8192 || w > 8192) refuse("a weight of the mixing out of range", k);
+      (&b.mixed.weight[0][0][0])[i] = int32_t(w) << 4;
     }
   }
   for (int p = 0; p < planes; ++p) {

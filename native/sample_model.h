@@ -23,7 +23,8 @@ inline void sample_row(Random& random, uint16_t* freq, int flavor) {
 
 // flavor 0: ordinary; 1: tables with gaps; 2: nearly everything is zero; 3: the heaviest weights; 4: no weights,
 // large shifts; 5: flags everywhere.
-inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, int flavor, bool trellis = false) {
+inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, int flavor, bool trellis = false,
+                                                  bool mixes = false) {
   const size_t rows = size_t(kRowsEach) * (trellis ? kQuantizers : 1);
   const size_t bands = size_t(planes) * kBands;
   std::vector<uint8_t> weights(bands * kTaps), shift(bands * kBuckets);
@@ -53,9 +54,15 @@ inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, in
     for (size_t c = 0; c < kSigns; ++c) sign[k * kSigns + c] = uint16_t(1 + random.below(kProbTotal - 1));
     for (size_t r = 0; r < rows * 3; ++r) recon[k * rows * 3 + r] = int8_t(int(random.below(127)) - 63);
   }
+  const size_t scales = size_t(kBuckets) * (trellis ? kQuantizers : 1);
+  std::vector<uint16_t> part(bands * kMixParts * scales * kDecisions);
+  std::vector<int16_t> mix(bands * kKinds * kDecisions * kMixInputs);
+  for (uint16_t& f : part) f = uint16_t(1 + random.below(kProbTotal - 1));
+  for (int16_t& w : mix) w = flavor == 3 ? int16_t(random.below(2) ? 8192 : -8192) : int16_t(int(random.below(8193)) - 2048);
   for (int16_t& w : predictor) w = int16_t(int(random.below(1025)) - 512);
   return build_parameter_set(planes, {trellis ? kQuantizers : 1, weights.data(), bias.data(), limit.data(), freq.data(), shift.data(), group.data(),
-                                      sign.data(), recon.data(), predictor.data()});
+                                      sign.data(), recon.data(), predictor.data(), mixes ? part.data() : nullptr,
+                                      mixes ? mix.data() : nullptr});
 }
 
 }  // namespace laconic

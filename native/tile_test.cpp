@@ -153,10 +153,10 @@ void damage_ends_alike_everywhere(Random& random, const ParameterSet& set) {
 
 int main() {
   Random random{5};
-  for (int model = 0; model < 12; ++model) {
-    const bool trellis = model >= 6;
-    const auto set = sample_model(random, 4, model % 6, trellis);
-    for (int round = 0; round < 60; ++round) {
+  for (int model = 0; model < 24; ++model) {
+    const bool trellis = model / 6 % 2 != 0, mixes = model >= 12;
+    const auto set = sample_model(random, 4, model % 6, trellis, mixes);
+    for (int round = 0; round < 40; ++round) {
       Case c;
       c.height = 1 + int(random.below(150)), c.width = 1 + int(random.below(150));
       c.planes = 1 + int(random.below(4));

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from laconic.entropy.tables import BANDS, BUCKETS, KINDS, SIGNS, TAPS, TOKENS, ParameterSet
+from laconic.entropy.tables import BANDS, BUCKETS, DECISIONS, KINDS, PARTS, SIGNS, TAPS, TOKENS, ParameterSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,13 +60,13 @@ def random_arrays() -> Callable[..., dict[str, NDArray[Any]]]:
 
 @pytest.fixture(scope="session")
 def random_parameters() -> Callable[..., ParameterSet]:
-    """Return (seed, planes, trellis=False) -> such a parameter set."""
-    return lambda seed, planes, *, trellis=False: ParameterSet.of(
-        _random_arrays(seed, planes, 2 * KINDS if trellis else KINDS)
+    """Return (seed, planes, trellis=False, mixes=False) -> such a parameter set."""
+    return lambda seed, planes, *, trellis=False, mixes=False: ParameterSet.of(
+        _random_arrays(seed, planes, 2 * KINDS if trellis else KINDS, mixes=mixes)
     )
 
 
-def _random_arrays(seed: int, planes: int, kinds: int = KINDS) -> dict[str, NDArray[Any]]:
+def _random_arrays(seed: int, planes: int, kinds: int = KINDS, *, mixes: bool = False) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 14, (planes, BANDS, TAPS)).astype(np.uint8)
     weights[rng.random(weights.shape) < 0.3] = 0
@@ -80,7 +80,13 @@ def _random_arrays(seed: int, planes: int, kinds: int = KINDS) -> dict[str, NDAr
     freq = np.floor(freq / freq.sum(axis=-1, keepdims=True) * 16000).astype(np.uint16)
     freq[..., TOKENS - 1] += 1
     freq[..., 0] += (16384 - freq.sum(axis=-1)).astype(np.uint16)
-    return {
+    mixing = {
+        "part_freq": rng.integers(1, 16384, (planes, BANDS, PARTS, kinds // KINDS * BUCKETS, DECISIONS)).astype(
+            np.uint16
+        ),
+        "mix_weights": rng.integers(-2000, 8193, (planes, BANDS, KINDS, DECISIONS, PARTS + 1)).astype(np.int16),
+    }
+    return (mixing if mixes else {}) | {
         "weights": weights,
         "bias": rng.integers(16, 200, (planes, BANDS)).astype(np.uint16),
         "group_limit": rng.integers(0, 3000, (planes, BANDS)).astype(np.uint16),

@@ -102,7 +102,7 @@ def test_sixteen_bits_are_not_eight(variants: Callable[..., NDArray[Any]]):
 def test_decoding_gives_exactly_the_dequantized_latents(asked: dict[str, Any], variants: Callable[..., NDArray[Any]]):
     """decode(encode(x)) equals dequantize(quantize(x)), to the last integer, and nothing else decides a pixel.
 
-    Of color this holds without loss only: what luma foretells of chroma has laws of its own, in quantize/test_chroma.py.
+    Of color only without loss: what luma foretells of chroma has laws of its own, in quantize/test_chroma.py.
     """
     channels = 4 if "lossless" in asked else 2
     pixels = variants(90, 130, channels, 8)

@@ -101,13 +101,14 @@ def read_by_reference(
     return symbols, np.clip(values, *limit)
 
 
+@pytest.mark.parametrize("mixes", [False, True], ids=["plain", "mixed"])
 @pytest.mark.parametrize(("weight", "trellis"), [(0, False), (500, False), (0, True), (500, True)])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.height}x{case.width}x{case.planes}")
 def test_both_decoders_find_the_encoders_symbols(
-    case: Case, weight: int, trellis: bool, random_parameters: Callable[..., ParameterSet]
+    case: Case, weight: int, trellis: bool, mixes: bool, random_parameters: Callable[..., ParameterSet]
 ):
     for seed in range(3):
-        parameters = random_parameters(seed, 4, trellis=trellis)
+        parameters = random_parameters(seed, 4, trellis=trellis, mixes=mixes)
         coding = coding_of(case, parameters, weight)
         planes = coefficients(case)
         symbols = np.zeros(planes.shape, np.int32)
@@ -140,8 +141,8 @@ def test_every_instruction_set_writes_the_same_operations(case: Case, random_par
     found: list[Any] = []
     for name in _native.instruction_sets():
         _native.use_instruction_set(name)
-        for how in ((0, False), (900, False), (900, True)):
-            coding = coding_of(case, random_parameters(7, 4, trellis=how[1]), how[0])
+        for how in ((0, False, False), (900, False, False), (900, True, False), (900, False, True), (900, True, True)):
+            coding = coding_of(case, random_parameters(7, 4, trellis=how[1], mixes=how[2]), how[0])
             symbols = np.zeros(planes.shape, np.int32)
             ops = [causal.tables(planes, window, coding, symbols) for window in windows(case)]
             found.append((how, [group.tolist() for tile in ops for group in tile], symbols.tolist()))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from laconic.entropy.learning_reference import Learning, Table
+from laconic.entropy.mixing_reference import DECISIONS, Mixing
 from laconic.errors import CorruptStream
 from laconic.quantize.chroma_reference import Shares
 from laconic.quantize.dependent import NEXT_STATE
@@ -188,27 +189,27 @@ class TileReader:
         # "... then, for Cr, of the rest of Cb if that of Cb holds any. A share that is not sent is 0."
         return Shares(luma, reader.take_raw(2) if plane == 2 and self.symbols[1][band].any() else 0)
 
-    def finished_taps(self, plane: int, band: int) -> NDArray[Any]:
-        """Return bias + all taps on bands that are finished, for every position of the band."""
+    def finished_taps(self, plane: int, band: int) -> list[NDArray[Any]]:
+        """Return for every position of the band the sums of the taps on the parent, the siblings, the planes before."""
         model = self.planes[plane]
         weights = model.parameters.weights[model.index, band]
         own = self.contexts[plane]
         shape = own[band].shape
-        total = np.full(shape, int(model.parameters.bias[model.index, band]), np.int64)
+        parent, siblings, colors = (np.zeros(shape, np.int64) for _ in range(3))
         # "The parent is the band of the same orientation one level up; the taps at (y, x) see it at
         # floor(y / 2), floor(x / 2)." Levels 6 and LL have none.
         if band >= 4:
             repeated = own[band - 3].repeat(2, axis=0).repeat(2, axis=1)
-            total += sum_3x3(repeated, weights[PARENT : PARENT + 9], shape)
+            parent += sum_3x3(repeated, weights[PARENT : PARENT + 9], shape)
         # "Siblings are the orientations of the same level read before: HL for LH, HL and LH for HH."
         orientation = (band - 1) % 3 if band else 0
         for s in range(orientation):
             taps = weights[SIBLING + 9 * s : SIBLING + 9 * s + 9]
-            total += sum_3x3(own[band - orientation + s], taps, shape)
+            siblings += sum_3x3(own[band - orientation + s], taps, shape)
         # "The second and third color plane see the same band of the planes before them."
         for c in range(model.earlier):
-            total += sum_3x3(self.contexts[c][band], weights[COLOR + 9 * c : COLOR + 9 * c + 9], shape)
-        return total
+            colors += sum_3x3(self.contexts[c][band], weights[COLOR + 9 * c : COLOR + 9 * c + 9], shape)
+        return [parent, siblings, colors]
 
     def pop_band(self, reader: AbstractReader, plane: int, band: int) -> None:
         """Read the tile's part of one band, row by row."""
@@ -219,17 +220,19 @@ class TileReader:
         finished = self.finished_taps(plane, band)
         # "Every band of every tile begins with the frequencies of the model."
         tables = Learning(model.parameters, model.index, band)
+        mixing = Mixing(model.parameters, model.index, band, tables) if model.parameters.mixes else None
         for y in range(height):
             # "Of the band itself: the row two above and the row above, from two columns left to two right ..."
-            base = finished[y].copy()
+            own = np.zeros(width, np.int64)
             for tap in range(10):
                 dy, dx = tap // 5 - 2, tap % 5 - 2
-                base += weights[OWN + tap] * shifted(context, dy, dx, (height, width))[y]
+                own += weights[OWN + tap] * shifted(context, dy, dx, (height, width))[y]
+            parts = np.stack([own, *(source[y] for source in finished)])
             # "Each row is cut in groups of 16 from the tile's left edge; the last may be shorter."
             # "Every row begins in state 0."
             state = 0
             for left in range(0, width, GROUP):
-                state = self.pop_group_of_16(reader, plane, band, y, left, base, tables, state)
+                state = self.pop_group_of_16(reader, plane, band, y, left, parts, tables, mixing, state)
 
     def pop_group_of_16(
         self,
@@ -238,13 +241,15 @@ class TileReader:
         band: int,
         y: int,
         left: int,
-        base: NDArray[Any],
+        parts: NDArray[Any],
         tables: Learning,
+        mixing: Mixing | None,
         state: int,
     ) -> int:
         """Read up to 16 symbols of a row; returns the state of the trellis after them."""
         model = self.planes[plane]
         parameters, index = model.parameters, model.index
+        base = int(parameters.bias[index, band]) + parts.sum(0)
         trellis = parameters.trellis and band > 0
         context = self.contexts[plane][band]
         right = min(left + GROUP, context.shape[1])
@@ -264,17 +269,22 @@ class TileReader:
             negative = False
             if not zeros:
                 # "... and in its own row the two symbols to the left: two left, then one left."
-                activity = int(base[x])
+                west = 0
                 for tap in (10, 11):
                     if x >= 12 - tap:
-                        activity += int(parameters.weights[index, band, tap]) * int(context[y, x - 12 + tap])
+                        west += int(parameters.weights[index, band, tap]) * int(context[y, x - 12 + tap])
                 # "In a set with a trellis, kinds 2 and 3 take the place of 0 and 1 in odd states."
-                kind, scale = int(pending) + 2 * (state & 1), bucket(activity)
-                # "The first letter of its first table stands for token 0, the second for another, ..."
-                token = self.pop_letter(reader, tables, ("zero", kind, scale))
-                if token:
-                    # "... which is then read in the second table, whose 15 letters are tokens 1 to 15."
-                    token += self.pop_letter(reader, tables, ("rest", kind, scale))
+                kind, scale = int(pending) + 2 * (state & 1), bucket(int(base[x]) + west)
+                if mixing is not None:
+                    # "The activity of a part is 16 and the sum of its taps alone; the own row is part of the own band."
+                    others = [bucket(16 + int(part[x]) + (west if i == 0 else 0)) for i, part in enumerate(parts)]
+                    token = self.pop_mixed(reader, tables, mixing, kind, [scale, *others])
+                else:
+                    # "The first letter of its first table stands for token 0, the second for another, ..."
+                    token = self.pop_letter(reader, tables, ("zero", kind, scale))
+                    if token:
+                        # "... which is then read in the second table, whose 15 letters are tokens 1 to 15."
+                        token += self.pop_letter(reader, tables, ("rest", kind, scale))
                 magnitude = self.pop_magnitude(reader, token, int(parameters.shift[index, band, scale]))
             if magnitude:
                 # "The sign of a nonzero: minus is the first letter, plus the second, in the table of the sign context."
@@ -316,6 +326,22 @@ class TileReader:
         reader.take(starts[letter], starts[letter + 1] - starts[letter])
         tables.learn(table, letter)
         return letter
+
+    @staticmethod
+    def pop_mixed(reader: AbstractReader, tables: Learning, mixing: Mixing, kind: int, buckets: Sequence[int]) -> int:
+        """Read a token by decisions whose probabilities are mixed."""
+        # "Up to three decisions: whether the token is 0; if not, whether it is 1; if not, whether it is 2."
+        for decision in range(DECISIONS):
+            _, probability = mixing.mixed(kind, buckets, decision)
+            # "The first letter, for yes, has the interval up to max(1, floor(probability / 4)), the second the rest."
+            yes = max(1, probability >> 2)
+            letter = int(reader.slot() >= yes)
+            reader.take(yes if letter else 0, (1 << 14) - yes if letter else yes)
+            mixing.learn(kind, buckets, decision, letter)
+            if letter == 0:
+                return decision
+        # "A token that is none of these is read in the second table of the whole activity."
+        return 1 + TileReader.pop_letter(reader, tables, ("high", kind, buckets[0]))
 
     @staticmethod
     def pop_magnitude(reader: AbstractReader, token: int, shift: int) -> int:

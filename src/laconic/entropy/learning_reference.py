@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Learning", "Table"]
 
-Table = tuple[str, int] | tuple[str, int, int]
-"""("zero", kind, bucket), ("rest", kind, bucket), ("group", bucket) or ("sign", context)."""
+Table = tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int]
+"""("zero", kind, bucket), ("rest", kind, bucket), ("group", bucket) or ("sign", context); where probabilities are mixed
+("whole", kind, bucket, decision), ("part", part, bucket, decision) and ("high", kind, bucket)."""
 
 WHOLE = 1 << 24
 RATES = (5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7)
@@ -38,7 +39,16 @@ class Learning:
             name, *place = table
             at = (self.index, self.band, *place)
             parameters = self.parameters
-            if name == "rest":
+            if name in ("whole", "high"):
+                # "The frequencies of a decision are those of `freq` among the tokens that are still possible."
+                frequencies = [int(f) for f in parameters.freq[(self.index, self.band, *place[:2])]]
+                first = place[2] if name == "whole" else 3
+                whole = sum(frequencies[first:])
+                sums = [frequencies[first]] if name == "whole" else [sum(frequencies[3:t]) for t in range(2, 16)]
+            elif name == "part":
+                assert parameters.part_freq is not None
+                whole, sums = 1 << 14, [int(parameters.part_freq[at])]
+            elif name == "rest":
                 frequencies = [int(f) for f in parameters.freq[at]]
                 whole = (1 << 14) - frequencies[0]
                 sums = [sum(frequencies[1:t]) for t in range(2, 16)]
@@ -48,6 +58,9 @@ class Learning:
                 whole, sums = 1 << 14, [int(arrays[name][at])]
             # "Bound t, for every letter t but the first, is floor(2^24 S / T)"
             self.bounds[table] = [(total << 24) // whole for total in sums]
+            if name == "whole":
+                # "... within 2^12 .. 2^24 - 2^12."
+                self.bounds[table] = [max(1 << 12, min(WHOLE - (1 << 12), bound)) for bound in self.bounds[table]]
         return self.bounds[table]
 
     def starts(self, table: Table) -> list[int]:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BANDS", "BUCKETS", "KINDS", "SIGNS", "TAPS", "TOKENS", "ParameterSet"]
+__all__ = ["BANDS", "BUCKETS", "DECISIONS", "KINDS", "PARTS", "SIGNS", "TAPS", "TOKENS", "ParameterSet"]
 
 BANDS, TAPS, KINDS, BUCKETS, TOKENS, SIGNS = 19, 57, 2, 48, 16, 27
 QUANTIZERS = 2
+PARTS, DECISIONS = 4, 3
+MIXING = ("part_freq", "mix_weights")
 MAX_RATIO = 1 << 14  # at the largest step code of a 16-bit picture the step is then just below 2^32
 
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -37,6 +39,8 @@ _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "recon": ("int8", (BANDS, KINDS, BUCKETS, 3)),
     "ll_pred": ("int16", (4,)),
     "ratio": ("uint16", (BANDS,)),
+    "part_freq": ("uint16", (BANDS, PARTS, BUCKETS, DECISIONS)),
+    "mix_weights": ("int16", (BANDS, KINDS, DECISIONS, PARTS + 1)),
 }
 
 
@@ -66,6 +70,12 @@ class ParameterSet:
         Weights of W, N, NW and NE in the prediction of the lowest band, 256 is 1.0.
     ratio : (P, 19) uint16
         Step of each band over the base step, 4096 is 1.0; 0 for lossless.
+    part_freq : (P, 19, 4, 48, 3) uint16 or None
+        Frequency of "it is 0", of "it is 1" where it is not 0, and of "it is 2" where it is neither, by the bucket of the
+        activity of the own band, the parent, the siblings or the planes before alone; None in a set that does not mix.
+        With a trellis 96 buckets: those of the second quantizer follow.
+    mix_weights : (P, 19, 2, 3, 5) int16 or None
+        Weights of the whole activity and the four parts by kind and decision, 4096 is 1.0.
     """
 
     weights: NDArray[np.uint8]
@@ -78,6 +88,8 @@ class ParameterSet:
     recon: NDArray[np.int8]
     ll_pred: NDArray[np.int16]
     ratio: NDArray[np.uint16]
+    part_freq: NDArray[np.uint16] | None = None
+    mix_weights: NDArray[np.int16] | None = None
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> ParameterSet:
@@ -95,11 +107,15 @@ class ParameterSet:
             array = arrays.get(prefix + field.name)
             if array is None and field.name == "ratio":
                 array = np.zeros((planes, BANDS), np.uint16)
+            if array is None and field.name in MIXING and all(prefix + name not in arrays for name in MIXING):
+                continue
             if array is None:
                 raise ModelError(f"the model has no array {prefix + field.name}")
             planes = planes or (array.shape[0] if array.ndim else 0)
             if field.name in ("freq", "recon") and array.shape[2:3] == (KINDS * QUANTIZERS,):
                 sides = (BANDS, KINDS * QUANTIZERS, *sides[2:])
+            if field.name == "part_freq" and taken["freq"].shape[2] > KINDS:
+                sides = (BANDS, PARTS, QUANTIZERS * BUCKETS, DECISIONS)
             if array.dtype.name != kind or array.shape != (planes, *sides) or not 1 <= planes <= 4:
                 found, expected = f"{array.dtype.name}{array.shape}", f"{kind}{(planes, *sides)}"
                 raise ModelError(f"{prefix + field.name} is {found}, expected {expected}")
@@ -117,6 +133,11 @@ class ParameterSet:
     def trellis(self) -> bool:
         """Whether symbols take turns between two quantizers; kinds 2 and 3 are those of the second."""
         return self.freq.shape[2] > KINDS
+
+    @property
+    def mixes(self) -> bool:
+        """Whether probabilities are mixed."""
+        return self.part_freq is not None
 
     @cached_property
     def native(self) -> _native.ParameterSet:

@@ -1,0 +1,69 @@
+// mixed_encoder.h - the operations of a row whose symbols are chosen, in sets that mix probabilities.
+//
+// Symbols are chosen by the prices of the plain tables, which learn beside the mixed ones: a price from one table is a
+// look-up, and the mixed one differs from it by a few percent.
+//
+// This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
+#pragma once
+#include "symbol_encoder.h"
+#include "dependent.h"
+#include "mixing.h"
+
+namespace laconic {
+namespace LACONIC_ISA {
+
+// The writing side of `code_token`.
+struct PushCoder {
+  OpList& ops;
+  bool ok;
+  LACONIC_INLINE bool first(uint32_t freq, bool value) {
+    ok &= push(ops, value ? pack_op(0, freq) : pack_op(freq, kProbTotal - freq));
+    return value;
+  }
+  LACONIC_INLINE unsigned rest(const uint32_t* bound, unsigned token) {
+    const uint32_t start = token_start(bound, token);
+    ok &= push(ops, pack_op(start, token_start(bound, token + 1) - start));
+    return token;
+  }
+};
+
+// Codes a row whose symbols stand in `own` already; `magnitude` tells what is not companded.
+template <bool kTrellis>
+inline bool push_mixed_row(OpList& ops, const BandModel& m, MixedTables& tables, const Context& own, const Sources& src,
+                           const RowSums& sums, int y, const uint32_t* magnitude) {
+  const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
+  const uint8_t *mag = own.mag + ptrdiff_t(y) * own.stride, *sign = own.sign + ptrdiff_t(y) * own.stride;
+  unsigned state = 0;
+  PushCoder coder{ops, true};
+  bool ok = true;
+  for (int x0 = 0; x0 < own.w; x0 += kGroup) {
+    const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
+    unsigned kind = 0;
+    const uint32_t mean = group_mean(sums.whole, x0, own.w);
+    if ((mag[x0 - 1] | mag[x0 - 2]) == 0 && mean <= m.group_limit) {
+      uint32_t any = 0;
+      for (int x = x0; x < x1; ++x) any |= magnitude[x];
+      ok &= push_first(ops, tables.group[group_bucket(mean)], !any);
+      if (!any) {
+        state = 0;
+        continue;
+      }
+      kind = 1;
+    }
+    for (int x = x0; x < x1; ++x) {
+      const Buckets buckets(sums, x, w1 * mag[x - 1] + w2 * mag[x - 2]);
+      const unsigned shift = m.shift[buckets.of[0]];
+      const unsigned token = token_of(magnitude[x], shift);
+      code_token(coder, tables, kTrellis ? trellis_quantizer(state) : 0, kind, buckets.of, token);
+      ok &= push_tail(ops, magnitude[x], token, shift);
+      if (kTrellis) state = next_state(state, magnitude[x]);
+      if (!magnitude[x]) continue;
+      ok &= push_first(ops, tables.sign[sign_context(own, src, y, x)], sign[x] == 2);
+      kind = 0;
+    }
+  }
+  return ok && coder.ok;
+}
+
+}  // namespace LACONIC_ISA
+}  // namespace laconic

@@ -1,0 +1,79 @@
+// mixing.h - the probability of a decision mixed from several tables (logistic mixing: Mahoney, "Adaptive weighing of
+// context models for lossless data compression", Florida Tech CS-2005-16; the decisions and tables are our own).
+//
+// A magnitude is a chain of decisions: is it 0; if not, is it 1; if not, is it 2. Each decision has a table of two letters
+// for each of five activities: the whole one, and those of the own band, the parent, the siblings and the planes before
+// alone. Their logarithmic odds are added up with weights, the sum's probability codes the decision, and then all learn:
+// each table from the letter, the weights along the gradient of what the letter cost. Integers only.
+//
+// This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
+#pragma once
+#include "causal.h"
+#include "learning.h"
+
+namespace laconic {
+namespace LACONIC_ISA {
+
+constexpr int32_t kMaxStretched = 2047;
+constexpr int32_t kMaxMixWeight = 1 << 17;
+
+// What one decision is mixed from.
+struct Mixture {
+  uint32_t* table[kMixInputs];
+  int32_t* weight;
+};
+
+// The chance of the first letter, 1 .. 16383, and what learning needs.
+struct Mixed {
+  int32_t stretched[kMixInputs];
+  uint32_t probability;
+  LACONIC_INLINE uint32_t freq() const {
+    const uint32_t f = probability >> 2;
+    return f < 1 ? 1 : f;
+  }
+};
+
+LACONIC_INLINE Mixed mixed(const Mixture& m) {
+  Mixed r;
+  int32_t sum = 1 << 15;
+  for (int i = 0; i < kMixInputs; ++i) {
+    r.stretched[i] = kOdds.stretched[*m.table[i] >> 20];
+    sum += m.weight[i] * r.stretched[i];
+  }
+  sum >>= 16;
+  r.probability = kOdds.squashed(sum > kMaxStretched ? kMaxStretched : sum < -kMaxStretched ? -kMaxStretched : sum);
+  return r;
+}
+
+LACONIC_INLINE void learn_mixed(const Mixture& m, const Mixed& r, bool first) {
+  const int32_t error = (first ? 65536 : 0) - int32_t(r.probability);
+  for (int i = 0; i < kMixInputs; ++i) {
+    learn_first(*m.table[i], first);
+    const int32_t w = m.weight[i] + ((r.stretched[i] * error + (1 << 14)) >> 15);
+    m.weight[i] = w > kMaxMixWeight ? kMaxMixWeight : w < -kMaxMixWeight ? -kMaxMixWeight : w;
+  }
+}
+
+// A token, from or to a coder: `coder.first(freq, value)` codes one of two letters and `coder.rest(bound, token)` a token
+// of 3 or more; a decoder ignores what it is told and returns what it finds.
+template <class Coder>
+LACONIC_INLINE unsigned code_token(Coder& coder, MixedTables& t, unsigned quantizer, unsigned kind, const unsigned* bucket,
+                                   unsigned token) {
+  const unsigned row = (quantizer * kKinds + kind) * kBuckets + bucket[0];
+  for (unsigned d = 0; d < kDecisions; ++d) {
+    Mixture m;
+    m.table[0] = &t.whole[row][d];
+    for (int i = 0; i < kMixParts; ++i) m.table[i + 1] = &t.part[i][quantizer * kBuckets + bucket[i + 1]][d];
+    m.weight = t.weight[kind][d];
+    const Mixed chance = mixed(m);
+    const bool here = coder.first(chance.freq(), token == d);
+    learn_mixed(m, chance, here);
+    if (here) return d;
+  }
+  token = coder.rest(t.rest[row], token);
+  learn_token(t.rest[row], t.rest_seen[row], token);
+  return token;
+}
+
+}  // namespace LACONIC_ISA
+}  // namespace laconic

@@ -1,0 +1,166 @@
+"""Fitting what mixing begins with: a table for each decision and activity, and the weights of their logarithmic odds.
+
+    python -m laconic.train.mixing --model photo.safetensors --data photos/ -o mixed.safetensors
+
+gives the lossy sets of a model file mixing and leaves all else as it is; `laconic train image` does the same as its last
+stage. In a coder tables and weights go on learning; here they are what they are on the average of many photos.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from laconic.entropy.tables import BANDS, BUCKETS, DECISIONS, KINDS, PARTS, ParameterSet
+from laconic.quantize.dependent import quantizers
+from laconic.train.counts import group_flags
+from laconic.train.symbols import Symbols
+from laconic.train.taps import bucket, compand, sources, weighted_sum
+
+__all__ = ["MixingSamples", "fit_mixing", "sample_mixing"]
+
+PART_TAPS = (slice(0, 12), slice(12, 21), slice(21, 39), slice(39, 57))
+"""Taps of the own band, the parent, the siblings, the planes before."""
+
+UNIT = 4096
+MOST_WEIGHT = 8192
+ODDS_LIMIT = 2047 / 256
+STRENGTH = 24.0
+"""Symbols that the smoothed neighbors of a bucket count for."""
+RIDGE = 40.0
+"""Symbols that the usual weights count for."""
+USUAL = np.array([0.6, 0.2, 0.1, 0.1, 0.1])
+
+
+class MixingSamples:
+    """Symbols of one band: rows of (whole bucket, four parts' buckets, kind of the weights, quantizer, token)."""
+
+    def __init__(self) -> None:
+        self.rows: list[np.ndarray] = []
+        self.weights: list[np.ndarray] = []
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 8) uint8 and (N,) what each stands for."""
+        return np.concatenate(self.rows), np.concatenate(self.weights)
+
+
+def sample_mixing(
+    into: dict[tuple[int, int], MixingSamples],
+    symbols: Symbols,
+    parameters: ParameterSet,
+    rng: np.random.Generator,
+    cap: int,
+    weight: float,
+) -> None:
+    """Add up to `cap` symbols a band of one picture, up to thrice as many of finer bands."""
+    companded = [[compand(b) for b in plane] for plane in symbols.q]
+    for p in range(len(companded)):
+        for j in range(BANDS):
+            q = symbols.q[p][j]
+            if not q.size:
+                continue
+            weights, bias = parameters.weights[p, j], int(parameters.bias[p, j])
+            src = sources(companded, p, j)
+            sums = []
+            for taps in PART_TAPS:
+                alone = np.zeros_like(weights)
+                alone[taps] = weights[taps]
+                sums.append(weighted_sum(src, alone))
+            above = bias + sum(part for part, _ in sums)
+            row = sums[0][1]
+            m = np.abs(q)
+            kind = group_flags(m, above, int(parameters.group_limit[p, j]))[3]
+            ys, xs = np.nonzero(kind >= 0)
+            if not len(ys):
+                continue
+            limit, each = cap * (3 if j > 15 else 2 if j > 12 else 1), weight
+            trellis = parameters.trellis and j > 0
+            which = quantizers(m, kind < 0) if trellis else np.zeros(m.shape, np.uint8)
+            if len(ys) > limit:
+                pick = rng.choice(len(ys), limit, replace=False)
+                each = weight * len(ys) / limit
+                ys, xs = ys[pick], xs[pick]
+            at = ys, xs
+            whole = bucket(above[at] + row[at])
+            parts = [bucket(16 + part[at] + (row[at] if i == 0 else 0)) for i, (part, _) in enumerate(sums)]
+            token = np.minimum(m[at] >> parameters.shift[p, j][whole], 15)
+            rows = np.stack([whole, *parts, kind[at], which[at], token], 1).astype(np.uint8)
+            band = into.setdefault((p, j), MixingSamples())
+            band.rows.append(rows)
+            band.weights.append(np.full(len(rows), each, np.float32))
+
+
+def fit_mixing(rows: np.ndarray, weights: np.ndarray, freq: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit one band.
+
+    Parameters
+    ----------
+    rows : (N, 8) uint8, weights : (N,)
+        As of `MixingSamples`.
+    freq : (K, 48, 16) uint16
+        Of the set: where the tables of the whole activity begin.
+
+    Returns
+    -------
+    part_freq (4, 48 or 96, 3) uint16, mix_weights (2, 3, 5) int16
+    """
+    count = len(freq) // KINDS
+    part_freq = np.zeros((PARTS, count * BUCKETS, DECISIONS), np.uint16)
+    mix = np.tile(np.rint(USUAL * UNIT).astype(np.int16), (KINDS, DECISIONS, 1))
+    kind, quantizer, token = rows[:, 5], rows[:, 6].astype(np.int64), rows[:, 7]
+    weights = weights / weights.mean() if len(weights) else weights
+    for decision in range(DECISIONS):
+        asked = token >= decision
+        yes = token[asked] == decision
+        w = weights[asked].astype(np.float64)
+        share = freq[..., decision] / np.maximum(freq[..., decision:].sum(-1), 1)
+        chances = [share[kind[asked] + KINDS * quantizer[asked], rows[asked, 0]]]
+        for part in range(PARTS):
+            cell = quantizer[asked] * BUCKETS + rows[asked, part + 1]
+            counts = np.stack([np.bincount(cell, w * flag, count * BUCKETS) for flag in (~yes, yes)], -1)
+            table = np.concatenate([_smoothed(c) for c in counts.reshape(count, BUCKETS, 2)])
+            part_freq[part, :, decision] = np.clip(np.rint(table * 16384), 1, 16383)
+            chances.append(table[cell])
+        p = np.clip(np.stack(chances, -1), 1e-4, 1 - 1e-4)
+        odds = np.clip(np.log(p / (1 - p)), -ODDS_LIMIT, ODDS_LIMIT)
+        for k in range(KINDS):
+            here = kind[asked] == k
+            fitted = _logistic(odds[here], yes[here], w[here])
+            mix[k, decision] = np.clip(np.rint(fitted * UNIT), -MOST_WEIGHT, MOST_WEIGHT)
+    return part_freq, mix
+
+
+def _smoothed(counts: np.ndarray) -> np.ndarray:
+    """(48,) share of yes of (48, 2) counts, drawn toward the buckets around and, where there are none, to all."""
+    total = counts.sum(0) + 1
+    wide = sum(
+        share * np.pad(counts, ((4, 4), (0, 0)))[4 + d : 4 + d + BUCKETS]
+        for d, share in zip(range(-2, 3), (0.05, 0.25, 0.4, 0.25, 0.05), strict=True)
+    )
+    prior = wide[:, 1] + total[1] / total.sum()
+    prior /= wide.sum(1) + 1
+    share = (counts[:, 1] + STRENGTH * prior) / (counts.sum(1) + STRENGTH)
+    return np.clip(share, 1e-4, 1 - 1e-4)
+
+
+def _logistic(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """(5,) weights of logistic regression without a constant, by Newton's method, drawn toward the usual ones."""
+    fitted = USUAL.copy()
+    for _ in range(8):
+        p = 1 / (1 + np.exp(-(x @ fitted)))
+        gradient = x.T @ (w * (p - y)) + RIDGE * (fitted - USUAL)
+        curvature = (x * (w * np.maximum(p * (1 - p), 1e-3))[:, None]).T @ x + RIDGE * np.eye(len(fitted))
+        fitted = np.clip(fitted - np.linalg.solve(curvature, gradient), -2, 2)
+    return fitted
+
+
+def fit_sets(samples: dict[tuple[int, int], MixingSamples], parameters: ParameterSet) -> dict[str, np.ndarray]:
+    """Fit all bands of a set: its arrays `part_freq` and `mix_weights`."""
+    planes, kinds = parameters.planes, parameters.freq.shape[2]
+    part_freq = np.zeros((planes, BANDS, PARTS, kinds // KINDS * BUCKETS, DECISIONS), np.uint16)
+    mix = np.zeros((planes, BANDS, KINDS, DECISIONS, PARTS + 1), np.int16)
+    for p, j in np.ndindex(planes, BANDS):
+        empty = MixingSamples()
+        empty.rows, empty.weights = [np.zeros((0, 8), np.uint8)], [np.zeros(0, np.float32)]
+        rows, weights = samples.get((p, j), empty).arrays()
+        part_freq[p, j], mix[p, j] = fit_mixing(rows, weights, parameters.freq[p, j])
+    return {"part_freq": part_freq, "mix_weights": mix}
