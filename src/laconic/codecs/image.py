@@ -166,22 +166,28 @@ class ImageCodec:
         with Workers(self.jobs) as workers:
             analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers)
 
-            def attempt(code: int) -> bytes:
+            def attempt(code: int, decisions: rdo.Rdo) -> bytes:
                 header = self.header_at(analysis, code)
-                return write(header, self.code_tiles(analysis, header, workers)[0], metadata)
+                return write(header, self.code_tiles(analysis, header, workers, decisions=decisions)[0], metadata)
 
             if self.lossless:
-                return attempt(0)
+                return attempt(0, self.decisions)
             return find_code(
-                self.target, attempt, analysis.model.quality_codes, pixels=pixels.shape[0] * pixels.shape[1],
-                size=len, quality=lambda data: psnr(pixels, decompress(data)),
+                self.target, attempt, analysis.model.quality_codes, self.decisions,
+                pixels=pixels.shape[0] * pixels.shape[1],
+                size=len, quality=lambda data: psnr(pixels, decompress(data, jobs=self.jobs)),
             )  # fmt: skip
 
     def code_tiles(
-        self, analysis: Analysis, header: Header, workers: Workers, symbols: NDArray[np.int32] | None = None
+        self,
+        analysis: Analysis,
+        header: Header,
+        workers: Workers,
+        symbols: NDArray[np.int32] | None = None,
+        decisions: rdo.Rdo | None = None,
     ) -> tuple[list[tuple[bytes, ...]], causal.TileCoding]:
         """Quantize and code an analyzed picture as a header says; returns streams by group and tile, and how."""
-        coding = tile_coding(header, analysis.model, self.decisions)
+        coding = tile_coding(header, analysis.model, decisions or self.decisions)
         grid = TileGrid.of(header)
 
         def code(tile: int) -> list[bytes]:

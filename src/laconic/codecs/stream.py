@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from laconic.codecs.image import ImageCodec
     from laconic.container import Container, Header
     from laconic.models import ImageModel
+    from laconic.quantize.rdo import Rdo
     from laconic.signals.rows import RowSource
     from laconic.transform.network import Network
 
@@ -74,6 +75,7 @@ class _Trial:
     """What is known of a file at one step code, after its bytes are gone."""
 
     code: int
+    decisions: Rdo
     size: int
     psnr: float
 
@@ -105,32 +107,32 @@ def encode_rows(
     depth = 8 * np.dtype(source.dtype).itemsize
     shape = (source.channels, source.height, source.width)
     with contextlib.ExitStack() as kept, Workers(codec.jobs) as workers:
-        latest: tuple[int, Spool] | None = None
+        latest: tuple[int, Rdo, Spool] | None = None
 
-        def coded(code: int) -> Spool:
+        def coded(code: int, decisions: Rdo) -> Spool:
             nonlocal latest
-            if latest is None or latest[0] != code:
+            if latest is None or latest[:2] != (code, decisions):
                 kept.close()  # the trial before, which has taken its place on disk long enough
                 spool = kept.enter_context(Spool(codec.header_for(model, shape, depth, code), metadata, folder=folder))
-                _code(codec, source, model, spool, workers)
-                latest = code, spool
-            return latest[1]
+                _code(tile_coding(spool.header, model, decisions), source, spool, workers)
+                latest = code, decisions, spool
+            return latest[2]
 
-        def attempt(code: int) -> _Trial:
-            spool = coded(code)
+        def attempt(code: int, decisions: Rdo) -> _Trial:
+            spool = coded(code, decisions)
             wanted = codec.target.psnr is not None
-            return _Trial(code, spool.size, _psnr(source, model, spool, workers) if wanted else 0.0)
+            return _Trial(code, decisions, spool.size, _psnr(source, model, spool, workers) if wanted else 0.0)
 
         if codec.lossless:
-            found = _Trial(0, 0, 0.0)
+            found = _Trial(0, codec.decisions, 0, 0.0)
         elif codec.target.quality is not None:
-            found = _Trial(int(model.quality_codes[codec.target.quality]), 0, 0.0)
+            found = _Trial(int(model.quality_codes[codec.target.quality]), codec.decisions, 0, 0.0)
         else:
             found = find_code(
-                codec.target, attempt, model.quality_codes, pixels=source.pixels,
+                codec.target, attempt, model.quality_codes, codec.decisions, pixels=source.pixels,
                 size=lambda trial: trial.size, quality=lambda trial: trial.psnr,
             )  # fmt: skip
-        yield coded(found.code)
+        yield coded(found.code, found.decisions)
 
 
 def _network_rows(width: int) -> int:
@@ -142,10 +144,9 @@ def _strip_rows(width: int) -> int:
     return max(8, STRIP // width)
 
 
-def _code(codec: ImageCodec, source: RowSource, model: ImageModel, spool: Spool, workers: Workers) -> None:
+def _code(coding: causal.TileCoding, source: RowSource, spool: Spool, workers: Workers) -> None:
     """Code all tiles of a picture into a spool."""
     header = spool.header
-    coding = tile_coding(header, model, codec.decisions)
     through = passage(header)
     analysis = RollingAnalysis(through, workers)
 
