@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.image import FREE_PIXELS, MAX_PIXELS_PER_BYTE
+from laconic.codecs.image import FREE_PIXELS, MAX_PIXELS_PER_BYTE, Analysis
 from laconic.codecs.inspection import in_words
 from laconic.codecs.targets import SquaredError, find_code
 from laconic.codecs.tiles import blank_tile, code_tile, network_of, pixel_window, tile_coding, wavelets
@@ -86,7 +86,8 @@ def encode_rows(
 ) -> Generator[Spool]:
     """Compress a picture row by row.
 
-    A quality or lossless reads it once; the other targets read it for every trial, and for a PSNR once more.
+    A quality or lossless reads it once; the other targets read it for every trial, and for a PSNR once more. Efforts
+    that search hold a picture of up to 32 megapixels whole.
 
     Parameters
     ----------
@@ -114,7 +115,10 @@ def encode_rows(
             if latest is None or latest[:2] != (code, decisions):
                 kept.close()  # the trial before, which has taken its place on disk long enough
                 spool = kept.enter_context(Spool(codec.header_for(model, shape, depth, code), metadata, folder=folder))
-                _code(tile_coding(spool.header, model, decisions), source, spool, workers)
+                if codec.searches(spool.header):
+                    _code_whole(codec, source, spool, workers, decisions)
+                else:
+                    _code(tile_coding(spool.header, model, decisions), source, spool, workers)
                 latest = code, decisions, spool
             return latest[2]
 
@@ -166,6 +170,15 @@ def _code(coding: causal.TileCoding, source: RowSource, spool: Spool, workers: W
 
             for streams in workers.each(code, range(grid.count)):
                 spool.add(streams)
+
+
+def _code_whole(codec: ImageCodec, source: RowSource, spool: Spool, workers: Workers, decisions: Rdo) -> None:
+    """Code a picture that the encoder wants to see several times."""
+    with source.reader() as reader:
+        pixels = np.ascontiguousarray(reader.read(source.height))
+    analysis = Analysis.of(pixels, lossless=False, workers=workers)
+    for streams in zip(*codec.best_tiles(pixels, analysis, spool.header, workers, decisions), strict=True):
+        spool.add(streams)
 
 
 def _psnr(source: RowSource, model: ImageModel, spool: Spool, workers: Workers) -> float:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from laconic.quantize.rdo import Rdo
 
-__all__ = ["SquaredError", "Target", "find_code", "psnr"]
+__all__ = ["SquaredError", "Target", "bytes_of_a_decibel", "find_code", "psnr"]
 
 Trial = TypeVar("Trial")
 
@@ -130,6 +130,13 @@ class SquaredError:
         """Peak signal-to-noise ratio in dB of all rows so far; infinity where nothing differs."""
         mean = self._total / self._samples
         return math.inf if mean == 0 else 10 * math.log10(self._peak * self._peak / mean)
+
+
+def bytes_of_a_decibel(code: int) -> float:
+    """Return by which share more bytes a typical photo takes at a step code for one dB more, as a natural logarithm."""
+    at = min(code, TYPICAL_CODES[-1] - 1) // 64
+    rate = TYPICAL_RATE[at] - TYPICAL_RATE[at + 1]
+    return math.log(2) * rate / (TYPICAL_PSNR[at] - TYPICAL_PSNR[at + 1])
 
 
 def find_code(

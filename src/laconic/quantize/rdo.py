@@ -18,7 +18,7 @@ from laconic.quantize.steps import CODES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PARTS", "POSITIONS", "Rdo", "between_codes", "for_effort", "lambdas"]
+__all__ = ["PARTS", "POSITIONS", "SEARCHED_WEIGHT", "Rdo", "between_codes", "for_effort", "lambdas"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Rdo:
 
 
 PLAIN, SCALAR, TRELLIS = Rdo(0.0), Rdo(0.09), Rdo(0.078, trellis=True)
+SEARCHED_WEIGHT = 0.9
+"""Of a bit, times that of the first attempt, where the encoder has moved the targets toward less error."""
 
 BANDS = 19
 TRELLIS_EFFORT = 4
