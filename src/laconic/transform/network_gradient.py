@@ -159,7 +159,8 @@ def _taps(h: Floats, weight: NDArray[np.int16]) -> Floats:
 
 def _rectified(values: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     below = values < 0
-    return np.maximum(values, np.floor(values / 8)), below
+    np.multiply(values, 0.125, where=below, out=values)
+    return np.floor(values, out=values), below
 
 
 def _bent(gradient: Floats, below: NDArray[np.bool_]) -> Floats:
