@@ -1,4 +1,4 @@
-"""Fill the tables of README.md and docs/weights.md from bench/results/*.json: python bench/readme_figures.py [--check].
+"""Fill the tables of README.md and docs/*.md from bench/results/*.json: python bench/readme_figures.py [--check].
 
 A block between ``<!-- figures: NAME -->`` and ``<!-- end -->`` shows bench/results/NAME.json. A test compares the two,
 so that no figure is typed by hand.
@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "weights.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "weights.md", ROOT / "docs" / "effort.md")
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -178,7 +178,42 @@ def weights_series(result: dict[str, Any]) -> str:
     return table(head, rows) + made(result)
 
 
+def efforts(result: dict[str, Any]) -> str:
+    """What each effort saves and costs."""
+    rows = [
+        [
+            str(row["effort"]),
+            "-" if "bd_rate_against_effort_3" not in row else f"{row['bd_rate_against_effort_3']:+.1f} %",
+            "-" if "worst_photo" not in row else f"{row['bd_rate_against_the_effort_below']:+.1f} %",
+            "-" if "worst_photo" not in row else f"{row['worst_photo']['bd_rate']:+.1f} %",
+            f"{row['processor_seconds_per_MP']:.2f}",
+        ]
+        for row in result["efforts"]
+    ]
+    head = ["effort", "BD-rate against effort 3", "against the row above", "worst photo", "seconds per megapixel"]
+    about = f"\n{result['count']} photos of {result['photos']}, the middle {result['crop']} of each, one thread.\n"
+    return table(head, rows) + about.replace("the middle none of each", "whole") + made(result)
+
+
+def targets(result: dict[str, Any]) -> str:
+    """How near to their targets files land."""
+    rows = [
+        [
+            f"{row['photos']}, effort {row['effort']}, {'rate' if row['target'] == 'bpp' else 'PSNR'}",
+            f"{row['met']} of {row['of']}",
+            f"{row['error_median']:.2f} {'%' if row['target'] == 'bpp' else 'dB'}",
+            f"{row['error_worst']:.2f} {'%' if row['target'] == 'bpp' else 'dB'}",
+            f"{row['encodes_mean']:.1f}",
+            str(row["encodes_most"]),
+        ]
+        for row in result["landings"]
+    ]
+    return table(["targets", "met", "median miss", "worst miss", "encodes, mean", "most"], rows) + made(result)
+
+
 TABLES = {
+    "efforts": efforts,
+    "targets": targets,
     "kodak_rd": kodak_rd,
     "rd_photos_test": kodak_rd,
     "lossless": lossless,

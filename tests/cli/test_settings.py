@@ -90,13 +90,16 @@ def test_convention_03_effort_from_1_to_10(run: Any, photo: Path):
 def test_convention_03_the_help_says_what_efforts_are(run: Any, folder: Path):
     """Which efforts make the same file: when that changes, the help must."""
     page = " ".join(run("compress", "-h").text.split())
-    for words in ("1 rounds plainly", "2 and 3 weigh", "4 to 7 search", "8 to 10 also ask for the better network"):
+    for words in ("1 rounds plainly", "2 and 3 weigh", "4 and 5 search", "6 also asks for the better", "default: 6"):
         assert words in page
     pixels = photo_pixels(100, 130)
     files = [laconic.compress(pixels, effort=effort) for effort in range(1, 11)]
-    groups = [files[:1], files[1:3], files[3:7], files[7:]]
+    groups = [files[:1], files[1:3], files[3:5], files[5:6]]
     assert all(len(set(group)) == 1 for group in groups)
-    assert len(set(files)) == 4
+    assert len(set(files[:6])) == 4
+    assert laconic.compress(pixels) == files[5]
+    networks = [laconic.inspect(data).network for data in files]
+    assert networks == ["fast"] * 5 + ["best"] * 5
 
 
 def test_tuning_is_chosen_and_named(run: Any, photo: Path):
@@ -149,7 +152,7 @@ def two_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_networks_are_named_and_chosen(run: Any, photo: Path, two_networks: None):
     sizes: set[int] = set()
     restored: dict[str, bytes] = {}
-    for asked, named in {"auto": "fast", "off": "off", "fast": "fast", "best": "best"}.items():
+    for asked, named in {"auto": "best", "off": "off", "fast": "fast", "best": "best"}.items():
         record = run("compress", photo, "-f", "--enhance", asked, "--json").records[0]
         assert record["network"] == named == laconic.inspect("photo.lac").network
         assert f"network {named}\n" in run("info", "photo.lac").text
@@ -157,12 +160,12 @@ def test_networks_are_named_and_chosen(run: Any, photo: Path, two_networks: None
         assert run("decompress", "photo.lac", f"{asked}.png").code == 0
         restored[asked] = Path(f"{asked}.png").read_bytes()
     assert len(sizes) == 1
-    assert restored["auto"] == restored["fast"]
+    assert restored["auto"] == restored["best"]
     assert len(set(restored.values())) == 3
     for asked in ("off", "fast", "best"):
         assert run("decompress", "photo.lac", "x.png", "-f", "--enhance", asked).code == 0
         assert Path("x.png").read_bytes() == restored[asked]
-    assert run("compress", photo, "-f").code == 0
+    assert run("compress", photo, "-f", "-e", "5").code == 0
     assert laconic.inspect("photo.lac").network == "fast"
 
 

@@ -2,36 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import laconic as lac
+from laconic.codecs.image import ImageCodec
 from laconic.codecs.targets import MAX_TRIALS, Target, find_code, psnr
 from laconic.errors import TargetUnreachable, UsageError
+from laconic.quantize import rdo
+from laconic.quantize.steps import CODES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@pytest.mark.parametrize("size", [500, 3000, 20_000])
-def test_a_size_is_met_from_below_and_nearly_used_up(size: int, photo: NDArray[np.uint8]):
-    data = lac.compress(photo, size=size)
-    assert 0.97 * size <= len(data) <= size
+MOST_ENCODES = 6
+
+
+@pytest.fixture
+def encodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by the step code of every encode."""
+    found: list[int] = []
+    code_tiles = ImageCodec.code_tiles
+
+    def counted(self: ImageCodec, analysis: Any, header: Any, *others: Any, **choices: Any) -> Any:
+        found.append(header.step_code)
+        return code_tiles(self, analysis, header, *others, **choices)
+
+    monkeypatch.setattr(ImageCodec, "code_tiles", counted)
+    return found
+
+
+@pytest.mark.parametrize("effort", [1, 3, 5])
+@pytest.mark.parametrize("size", [700, 3000, 20_000])
+def test_a_size_is_met_from_below_and_used_up(size: int, effort: int, photo: NDArray[np.uint8], encodes: list[int]):
+    data = lac.compress(photo, size=size, effort=effort)
+    assert 0.985 * size <= len(data) <= size
     assert lac.inspect(data).quality is None
+    assert len(encodes) <= MOST_ENCODES
 
 
 @pytest.mark.parametrize("bpp", [0.2, 1.0, 4.0])
-def test_a_rate_is_a_size(bpp: float, photo: NDArray[np.uint8]):
+def test_a_rate_is_a_size(bpp: float, photo: NDArray[np.uint8], encodes: list[int]):
     data = lac.compress(photo, bpp=bpp)
-    assert 0.97 * bpp <= 8 * len(data) / (photo.shape[0] * photo.shape[1]) <= bpp
+    assert 0.985 * bpp <= 8 * len(data) / (photo.shape[0] * photo.shape[1]) <= bpp
+    assert len(encodes) <= MOST_ENCODES
 
 
+@pytest.mark.parametrize("effort", [3, 5])
 @pytest.mark.parametrize("least", [26.0, 33.3, 45.0])
-def test_a_psnr_is_met_from_above(least: float, photo: NDArray[np.uint8]):
-    data = lac.compress(photo, psnr=least)
-    assert least <= psnr(photo, lac.decompress(data)) <= least + 0.2
+def test_a_psnr_is_met_from_above(least: float, effort: int, photo: NDArray[np.uint8], encodes: list[int]):
+    data = lac.compress(photo, psnr=least, effort=effort)
+    assert least <= psnr(photo, lac.decompress(data)) <= least + 0.05
+    assert len(encodes) <= MOST_ENCODES
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_targets_of_small_pictures_are_never_missed_on_the_wrong_side(data: st.DataObject):
+    shape = (data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40)), data.draw(st.sampled_from([1, 3, 4])))
+    pixels = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, 256, shape).astype(np.uint8)
+    effort = data.draw(st.sampled_from([1, 3, 5]))
+    size, least = data.draw(st.integers(20, 4000)), data.draw(st.floats(5, 60))
+    with contextlib.suppress(TargetUnreachable):
+        assert len(lac.compress(pixels, size=size, effort=effort, jobs=1)) <= size
+    with contextlib.suppress(TargetUnreachable):
+        restored = lac.decompress(lac.compress(pixels, psnr=least, effort=effort, jobs=1))
+        assert psnr(pixels, restored) >= least
 
 
 @pytest.mark.parametrize(
@@ -48,7 +90,7 @@ def test_a_flat_picture_reaches_any_psnr():
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "asked",
     [
         {"quality": 60, "bpp": 1.0},
         {"quality": 60, "lossless": True},
@@ -70,9 +112,9 @@ def test_a_flat_picture_reaches_any_psnr():
     ],
     ids=str,
 )
-def test_settings_that_do_not_exist_are_refused(settings: dict[str, Any]):
+def test_settings_that_do_not_exist_are_refused(asked: dict[str, Any]):
     with pytest.raises(UsageError):
-        lac.ImageCodec(**settings)
+        lac.ImageCodec(**asked)
 
 
 def test_the_search_is_short_and_right_on_any_falling_curve():
@@ -84,10 +126,28 @@ def test_the_search_is_short_and_right_on_any_falling_curve():
         limit = int(rng.integers(lengths[-1], 120_000))
         trials: list[int] = []
 
-        def attempt(code: int, lengths: Any = lengths, trials: list[int] = trials) -> bytes:
+        def attempt(code: int, _: rdo.Rdo, lengths: Any = lengths, trials: list[int] = trials) -> bytes:
             trials.append(code)
             return bytes(int(lengths[code]))
 
-        found = find_code(Target(size=limit), attempt, np.zeros(101), pixels=64, size=len, quality=lambda _: 0.0)
+        found = find_code(
+            Target(size=limit),
+            attempt,
+            np.zeros(101, np.uint16),
+            rdo.TRELLIS,
+            pixels=64,
+            size=len,
+            quality=lambda _: 0.0,
+        )
         assert len(found) <= limit
         assert len(trials) <= MAX_TRIALS + 1
+
+
+@pytest.mark.parametrize("decisions", [rdo.PLAIN, rdo.SCALAR, rdo.TRELLIS], ids=["plain", "scalar", "trellis"])
+def test_between_two_codes_the_quantizer_decides_a_little_finer(decisions: rdo.Rdo):
+    places = [rdo.between_codes(position, decisions) for position in range(rdo.POSITIONS)]
+    assert places[:: rdo.PARTS] == [(code, decisions) for code in range(CODES)]
+    for code, changed in places:
+        assert 0 <= code < CODES
+        assert decisions.weight * (1 - rdo.WEIGHT_OF_A_CODE) <= changed.weight <= decisions.weight
+        assert changed.rounding >= decisions.rounding

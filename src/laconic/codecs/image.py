@@ -14,6 +14,7 @@ import numpy as np
 
 from laconic.codecs.inspection import in_words
 from laconic.codecs.pixels import Restored, as_pixels, from_pixels
+from laconic.codecs.search import search
 from laconic.codecs.targets import Target, find_code, psnr
 from laconic.codecs.tiles import NETWORKS, blank_tile, code_tile, network_of, pixel_window, tile_coding, wavelets
 from laconic.codecs.view import View
@@ -51,9 +52,12 @@ __all__ = [
 ]
 
 DEFAULT_QUALITY = 75
-DEFAULT_EFFORT = 5
-BEST_NETWORK_EFFORT = 8
+DEFAULT_EFFORT = 6
+BEST_NETWORK_EFFORT = 6
 LATENTS_EFFORT = 3
+SEARCH_PASSES = {7: 1, 8: 2, 9: 4, 10: 10}
+MAX_SEARCHED_PIXELS = 1 << 25
+"""Larger pictures pass by in rows, and the search needs the whole."""
 MAX_DECODED_PIXELS = 1 << 29
 """Pictures above 512 megapixels are not held whole; to a file they may go row by row (`stream`)."""
 FREE_PIXELS, MAX_PIXELS_PER_BYTE = 1 << 24, 1 << 16
@@ -86,12 +90,13 @@ class ImageCodec:
         Every pixel comes back exactly.
     effort : int
         1 .. 10, higher is slower and smaller for the same quality: 1 rounds, 2 and 3 weigh every symbol's error against
-        its bits, 4 and more search the best path of dependent quantization, 8 and more ask for the better network.
+        its bits, 4 and more search the best path of dependent quantization, 6 and more ask for the better network, and
+        7 to 10 code pictures of up to 32 megapixels 1, 2, 4 and 10 times more, see `codecs.search`.
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
     network : str
         The decoder-side network the file asks for: "off", "fast", "best", "ssim", or "auto": "ssim" for files tuned so,
-        else "best" for efforts of 8 and more, else "fast". It removes what quantization did; the coefficients are the
+        else "best" for efforts of 6 and more, else "fast". It removes what quantization did; the coefficients are the
         same, and a decoder may choose another one.
     tune : str
         What errors are weighed by: "psnr", or "ssim" for MS-SSIM, where coarse structure counts more and the finest
@@ -166,16 +171,36 @@ class ImageCodec:
         with Workers(self.jobs) as workers:
             analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers)
 
-            def attempt(code: int) -> bytes:
+            def attempt(code: int, decisions: rdo.Rdo) -> bytes:
                 header = self.header_at(analysis, code)
-                return write(header, self.code_tiles(analysis, header, workers)[0], metadata)
+                return write(header, self.best_tiles(pixels, analysis, header, workers, decisions), metadata)
 
             if self.lossless:
-                return attempt(0)
+                return attempt(0, self.decisions)
             return find_code(
-                self.target, attempt, analysis.model.quality_codes, pixels=pixels.shape[0] * pixels.shape[1],
-                size=len, quality=lambda data: psnr(pixels, decompress(data)),
+                self.target, attempt, analysis.model.quality_codes, self.decisions,
+                pixels=pixels.shape[0] * pixels.shape[1],
+                size=len, quality=lambda data: psnr(pixels, decompress(data, jobs=self.jobs)),
             )  # fmt: skip
+
+    def best_tiles(
+        self, pixels: NDArray[Any], analysis: Analysis, header: Header, workers: Workers, decisions: rdo.Rdo
+    ) -> Sequence[Sequence[bytes]]:
+        """Code a picture as a header says, with as many attempts as the effort asks for; returns streams by group."""
+        if not self.searches(header):
+            return self.code_tiles(analysis, header, workers, decisions=decisions)[0]
+
+        def code(bands: NDArray[Any], weight: float) -> tuple[list[tuple[bytes, ...]], causal.TileCoding]:
+            weighed = replace(decisions, weight=decisions.weight * weight)
+            return self.code_tiles(Analysis(bands, analysis.model), header, workers, decisions=weighed)
+
+        network = analysis.model.networks[NETWORKS[header.network]]
+        return search(pixels, header, network, code, passes=SEARCH_PASSES[self.effort], workers=workers)
+
+    def searches(self, header: Header) -> bool:
+        """Tell whether a picture is coded several times: for PSNR, through a network, held whole."""
+        small = header.width * header.height <= MAX_SEARCHED_PIXELS
+        return self.effort in SEARCH_PASSES and self.tune == "psnr" and header.network > 0 and small
 
     def code_tiles(
         self,
@@ -183,11 +208,12 @@ class ImageCodec:
         header: Header,
         workers: Workers,
         symbols: NDArray[np.int32] | None = None,
+        decisions: rdo.Rdo | None = None,
         *,
         predicts_chroma: bool = True,
     ) -> tuple[list[tuple[bytes, ...]], causal.TileCoding]:
         """Quantize and code an analyzed picture as a header says; returns streams by group and tile, and how."""
-        coding = tile_coding(header, analysis.model, self.decisions, predicts_chroma=predicts_chroma)
+        coding = tile_coding(header, analysis.model, decisions or self.decisions, predicts_chroma=predicts_chroma)
         grid = TileGrid.of(header)
 
         def code(tile: int) -> list[bytes]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.image import FREE_PIXELS, MAX_PIXELS_PER_BYTE
+from laconic.codecs.image import FREE_PIXELS, MAX_PIXELS_PER_BYTE, Analysis
 from laconic.codecs.inspection import in_words
 from laconic.codecs.targets import SquaredError, find_code
 from laconic.codecs.tiles import blank_tile, code_tile, network_of, pixel_window, tile_coding, wavelets
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from laconic.codecs.image import ImageCodec
     from laconic.container import Container, Header
     from laconic.models import ImageModel
+    from laconic.quantize.rdo import Rdo
     from laconic.signals.rows import RowSource
     from laconic.transform.network import Network
 
@@ -74,6 +75,7 @@ class _Trial:
     """What is known of a file at one step code, after its bytes are gone."""
 
     code: int
+    decisions: Rdo
     size: int
     psnr: float
 
@@ -84,7 +86,8 @@ def encode_rows(
 ) -> Generator[Spool]:
     """Compress a picture row by row.
 
-    A quality or lossless reads it once; the other targets read it for every trial, and for a PSNR once more.
+    A quality or lossless reads it once; the other targets read it for every trial, and for a PSNR once more. Efforts
+    that search hold a picture of up to 32 megapixels whole.
 
     Parameters
     ----------
@@ -105,32 +108,35 @@ def encode_rows(
     depth = 8 * np.dtype(source.dtype).itemsize
     shape = (source.channels, source.height, source.width)
     with contextlib.ExitStack() as kept, Workers(codec.jobs) as workers:
-        latest: tuple[int, Spool] | None = None
+        latest: tuple[int, Rdo, Spool] | None = None
 
-        def coded(code: int) -> Spool:
+        def coded(code: int, decisions: Rdo) -> Spool:
             nonlocal latest
-            if latest is None or latest[0] != code:
+            if latest is None or latest[:2] != (code, decisions):
                 kept.close()  # the trial before, which has taken its place on disk long enough
                 spool = kept.enter_context(Spool(codec.header_for(model, shape, depth, code), metadata, folder=folder))
-                _code(codec, source, model, spool, workers)
-                latest = code, spool
-            return latest[1]
+                if codec.searches(spool.header):
+                    _code_whole(codec, source, spool, workers, decisions)
+                else:
+                    _code(tile_coding(spool.header, model, decisions), source, spool, workers)
+                latest = code, decisions, spool
+            return latest[2]
 
-        def attempt(code: int) -> _Trial:
-            spool = coded(code)
+        def attempt(code: int, decisions: Rdo) -> _Trial:
+            spool = coded(code, decisions)
             wanted = codec.target.psnr is not None
-            return _Trial(code, spool.size, _psnr(source, model, spool, workers) if wanted else 0.0)
+            return _Trial(code, decisions, spool.size, _psnr(source, model, spool, workers) if wanted else 0.0)
 
         if codec.lossless:
-            found = _Trial(0, 0, 0.0)
+            found = _Trial(0, codec.decisions, 0, 0.0)
         elif codec.target.quality is not None:
-            found = _Trial(int(model.quality_codes[codec.target.quality]), 0, 0.0)
+            found = _Trial(int(model.quality_codes[codec.target.quality]), codec.decisions, 0, 0.0)
         else:
             found = find_code(
-                codec.target, attempt, model.quality_codes, pixels=source.pixels,
+                codec.target, attempt, model.quality_codes, codec.decisions, pixels=source.pixels,
                 size=lambda trial: trial.size, quality=lambda trial: trial.psnr,
             )  # fmt: skip
-        yield coded(found.code)
+        yield coded(found.code, found.decisions)
 
 
 def _network_rows(width: int) -> int:
@@ -142,10 +148,9 @@ def _strip_rows(width: int) -> int:
     return max(8, STRIP // width)
 
 
-def _code(codec: ImageCodec, source: RowSource, model: ImageModel, spool: Spool, workers: Workers) -> None:
+def _code(coding: causal.TileCoding, source: RowSource, spool: Spool, workers: Workers) -> None:
     """Code all tiles of a picture into a spool."""
     header = spool.header
-    coding = tile_coding(header, model, codec.decisions)
     through = passage(header)
     analysis = RollingAnalysis(through, workers)
 
@@ -165,6 +170,15 @@ def _code(codec: ImageCodec, source: RowSource, model: ImageModel, spool: Spool,
 
             for streams in workers.each(code, range(grid.count)):
                 spool.add(streams)
+
+
+def _code_whole(codec: ImageCodec, source: RowSource, spool: Spool, workers: Workers, decisions: Rdo) -> None:
+    """Code a picture that the encoder wants to see several times."""
+    with source.reader() as reader:
+        pixels = np.ascontiguousarray(reader.read(source.height))
+    analysis = Analysis.of(pixels, lossless=False, workers=workers)
+    for streams in zip(*codec.best_tiles(pixels, analysis, spool.header, workers, decisions), strict=True):
+        spool.add(streams)
 
 
 def _psnr(source: RowSource, model: ImageModel, spool: Spool, workers: Workers) -> float:

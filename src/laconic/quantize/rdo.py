@@ -8,15 +8,17 @@ its step says that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from laconic.quantize.steps import CODES
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Rdo", "for_effort", "lambdas"]
+__all__ = ["PARTS", "POSITIONS", "SEARCHED_WEIGHT", "Rdo", "between_codes", "for_effort", "lambdas"]
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,38 @@ class Rdo:
 
 
 PLAIN, SCALAR, TRELLIS = Rdo(0.0), Rdo(0.09), Rdo(0.078, trellis=True)
+SEARCHED_WEIGHT = 0.9
+"""Of a bit, times that of the first attempt, where the encoder has moved the targets toward less error."""
 
 BANDS = 19
 TRELLIS_EFFORT = 4
 UNITS = 4096  # lambda and distortion are in 1/4096 of a squared step
 
+PARTS = 8
+POSITIONS = PARTS * (CODES - 1) + 1
+"""Places of a search for a target, the finest first: step codes and seven places between each two of them."""
+WEIGHT_OF_A_CODE = 0.055
+"""By how much less a bit must weigh to change size and PSNR as the next finer code would (measured: 0.05 to 0.06)."""
+
 
 def for_effort(effort: int) -> Rdo:
     """Return what an effort of 1 .. 10 stands for."""
     return PLAIN if effort == 1 else SCALAR if effort < TRELLIS_EFFORT else TRELLIS
+
+
+def between_codes(position: int, decisions: Rdo) -> tuple[int, Rdo]:
+    """Return the step code and the decisions of a place 0 .. `POSITIONS` - 1.
+
+    Between two codes the coarser one goes with a lighter weight of a bit. Plain rounding has none; there a coarser code
+    with a dead zone narrower by as many 1/64 steps makes a file a little finer, up to three of them.
+    """
+    code, finer = -(-position // PARTS), -position % PARTS
+    if not finer:
+        return code, decisions
+    if not decisions.weight:
+        more = finer // 2
+        return min(code + more, CODES - 1), replace(decisions, rounding=decisions.rounding + more)
+    return code, replace(decisions, weight=decisions.weight * (1 - WEIGHT_OF_A_CODE * finer / PARTS))
 
 
 def lambdas(rdo: Rdo, planes: int) -> NDArray[np.uint32]:
