@@ -81,7 +81,9 @@ def _random_arrays(seed: int, planes: int, kinds: int = KINDS, *, mixes: bool = 
     freq[..., TOKENS - 1] += 1
     freq[..., 0] += (16384 - freq.sum(axis=-1)).astype(np.uint16)
     mixing = {
-        "part_freq": rng.integers(1, 16384, (planes, BANDS, PARTS, kinds // KINDS * BUCKETS, DECISIONS)).astype(np.uint16),
+        "part_freq": rng.integers(1, 16384, (planes, BANDS, PARTS, kinds // KINDS * BUCKETS, DECISIONS)).astype(
+            np.uint16
+        ),
         "mix_weights": rng.integers(-2000, 8193, (planes, BANDS, KINDS, DECISIONS, PARTS + 1)).astype(np.int16),
     }
     return (mixing if mixes else {}) | {

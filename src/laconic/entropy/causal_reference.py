@@ -309,9 +309,7 @@ class TileReader:
         return letter
 
     @staticmethod
-    def pop_mixed(
-        reader: AbstractReader, tables: Learning, mixing: Mixing, kind: int, buckets: Sequence[int]
-    ) -> int:
+    def pop_mixed(reader: AbstractReader, tables: Learning, mixing: Mixing, kind: int, buckets: Sequence[int]) -> int:
         """Read a token by decisions whose probabilities are mixed."""
         # "Up to three decisions: whether the token is 0; if not, whether it is 1; if not, whether it is 2."
         for decision in range(DECISIONS):

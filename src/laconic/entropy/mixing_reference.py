@@ -31,7 +31,8 @@ LIMIT = 1 << 17
 
 def squashed(x: int) -> int:
     """Return the probability, in 2^-16, of logarithmic odds of x / 256; -2047 <= x <= 2047."""
-    # "Between them runs a line: with k = floor(x / 32) and r = x - 32 k it is floor((O[k] (32 - r) + O[k + 1] r) / 32)."
+    # "Between them runs a line: with k = floor(x / 32) and r = x - 32 k it is
+    # floor((O[k] (32 - r) + O[k + 1] r) / 32)."
     k, r = divmod(x, 32)
     return (ODDS[k + 64] * (32 - r) + ODDS[k + 65] * r) >> 5
 
@@ -39,7 +40,8 @@ def squashed(x: int) -> int:
 def _stretched() -> list[int]:
     """Return the inverse of `squashed` for probabilities of 12 bits."""
     # "The stretch of i is the least x of -2047 .. 2047 whose squash is 16 i + 8 or more, and 2047 if there is none."
-    found, x = [], -MOST
+    found: list[int] = []
+    x = -MOST
     for i in range(1 << 12):
         while x < MOST and squashed(x) < 16 * i + 8:
             x += 1
@@ -65,7 +67,7 @@ class Mixing:
 
     def __init__(self, parameters: ParameterSet, index: int, band: int, tables: Learning) -> None:
         assert parameters.mix_weights is not None
-        # "Every band of every tile begins with `mix_weights`, times 16."
+        # "Every band of every tile begins with mix_weights, times 16."
         self.weights = [
             [[16 * int(w) for w in decision] for decision in kind] for kind in parameters.mix_weights[index, band]
         ]
@@ -82,7 +84,9 @@ class Mixing:
     def mixed(self, kind: int, buckets: Sequence[int], decision: int) -> tuple[list[int], int]:
         """Return the stretched probabilities and the one mixed from them, in 2^-16."""
         # "The stretch of a table is that of floor(bound / 2^12)."
-        stretched = [STRETCHED[self.tables.bounds_of(table)[0] >> 12] for table in self.tables_of(kind, buckets, decision)]
+        stretched = [
+            STRETCHED[self.tables.bounds_of(table)[0] >> 12] for table in self.tables_of(kind, buckets, decision)
+        ]
         # "Their sum with the weights, (sum + 2^15) / 2^16 rounded down, is limited to -2047 .. 2047 and squashed."
         weights = self.weights[kind % 2][decision]
         total = (sum(w * s for w, s in zip(weights, stretched, strict=True)) + (1 << 15)) >> 16
@@ -96,7 +100,8 @@ class Mixing:
         weights = self.weights[kind % 2][decision]
         # "A weight w becomes w + floor((s e + 2^14) / 2^15), within -2^17 .. 2^17."
         self.weights[kind % 2][decision] = [
-            max(-LIMIT, min(LIMIT, w + ((s * error + (1 << 14)) >> 15))) for w, s in zip(weights, stretched, strict=True)
+            max(-LIMIT, min(LIMIT, w + ((s * error + (1 << 14)) >> 15)))
+            for w, s in zip(weights, stretched, strict=True)
         ]
         for table in self.tables_of(kind, buckets, decision):
             self.tables.learn(table, letter)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SETS", "ImageModel", "default_model", "find_model", "load_model"]
 
 PHOTO = Path(__file__).with_name("photo.safetensors")
-KIND, VERSIONS = "laconic.image", ("1", "2")
+KIND, VERSIONS = "laconic.image", ("1", "2", "3")
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
 NETWORKS = ("fast", "best", "ssim")
@@ -152,7 +152,7 @@ def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
     if about.get("kind") != KIND:
         raise ModelError(f"a model of kind {about.get('kind')!r}, expected {KIND!r}")
     if about.get("version") not in VERSIONS:
-        raise ModelError(f"a model of version {about.get('version')!r}, this program reads {' and '.join(VERSIONS)}")
+        raise ModelError(f"a model of version {about.get('version')!r}, this program reads {', '.join(VERSIONS)}")
     return arrays
 
 
