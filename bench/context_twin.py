@@ -1,8 +1,9 @@
 """The context model once more, in numpy, for symbols that are all known: which table codes each symbol.
 
 `native/causal.h` goes symbol by symbol; here every rule is an operation on whole bands, and tables learn all at once,
-use by use. It serves the benches that need the distribution of each symbol (entropy_speed.py, estimate.py), and it is a
-third opinion on the format: `check` demands the very operations that the native coder makes.
+use by use; only mixing goes decision by decision, for its weights learn from each. It serves the benches that need the distribution
+of each symbol (entropy_speed.py, estimate.py), and it is a third opinion on the format: `check` demands the very
+operations that the native coder makes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
+from laconic.entropy.mixing_reference import ODDS, STRETCHED
 from laconic.entropy.tables import ParameterSet
 from laconic.quantize.dependent import quantizers
 
@@ -21,7 +23,8 @@ TOTAL, BUCKETS, TOKENS, ESCAPE, GROUP = 16384, 48, 16, 15, 16
 OWN = [(dy, dx) for dy in (-2, -1) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
 SQUARE = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 # Rows of a band's tables: tokens but 0 by kind and bucket, then whether a token is 0 likewise, group flags, and signs.
-ZEROS, FLAGS, SIGNS, ROWS = 4 * BUCKETS, 8 * BUCKETS, 9 * BUCKETS, 9 * BUCKETS + 27
+ZEROS, FLAGS, SIGNS, MIXED = 4 * BUCKETS, 8 * BUCKETS, 9 * BUCKETS, 9 * BUCKETS + 27
+ROWS = MIXED + 6  # mixed decisions by kind and number
 RAW = 4 * BANDS * ROWS
 """Tables of n raw bits are numbered RAW + n."""
 WHOLE = 1 << 24
@@ -37,7 +40,8 @@ class Operations:
     table : (n,) int64
         Number of the table: (plane * 19 + band) * ROWS + row, or RAW + n for n raw bits.
     letter : (n,) int64
-        Token less 1, whether a token is not 0, flag (0: all zero), sign (0: negative) or the raw bits.
+        Token less 1, whether a token is not 0 (or not that of a mixed decision), flag (0: all zero), sign (0: negative)
+        or the raw bits.
     start, freq : (n,) int64
         The letter's interval of 0 .. 16384.
     cumulative : (n, 17) uint16
@@ -84,11 +88,12 @@ def operations(
         order += [(p, 1 + 3 * (6 - level) + o) for level in levels for p in range(planes) for o in range(3)]
         parts = [_band(bands, companded, p, j, codings[p]) for p, j in order if bands[p][j].size]
         busy = any(bands[p][j].any() for p, j in order)
-        rows.append(np.concatenate(parts, axis=1) if busy else np.zeros((2, 0), np.int64))
+        rows.append(np.concatenate(parts, axis=1) if busy else np.zeros((3, 0), np.int64))
     # A band lies in one stream, so what its tables learn can be worked out for all streams together.
     ends = np.cumsum([row.shape[1] for row in rows])
-    table, letter = np.concatenate(rows, axis=1)
+    table, letter, cells = np.concatenate(rows, axis=1)
     cumulative = _learned(table, letter, codings)
+    _mix(cumulative, table, letter, cells, codings)
     place = np.arange(len(table))
     raw = table >= RAW
     letters = np.where(raw, 0, letter)
@@ -111,7 +116,9 @@ def _first_bounds(tables: NDArray[np.int64], codings: Sequence[tuple[ParameterSe
         plane, band = divmod(place, BANDS)
         parameters, index, _ = codings[plane]
         freq = parameters.freq[index, band].reshape(-1, TOKENS).astype(np.int64)
-        if row < ZEROS:
+        if row < ZEROS and parameters.mixes:
+            bounds[k, 1:TOKENS] = (np.cumsum(freq[row, 1:] * (np.arange(1, TOKENS) > 2)) << 24) // freq[row, 3:].sum()
+        elif row < ZEROS:
             bounds[k, 1:TOKENS] = (np.cumsum(freq[row, 1:]) << 24) // (TOTAL - freq[row, 0])
         elif row < FLAGS:
             bounds[k, 1] = freq[row - ZEROS, 0] << 10
@@ -130,8 +137,7 @@ def _learned(
     """(n, 17) where the letters of each operation's table begin at the time."""
     count = len(table)
     result = np.full((count, TOKENS + 1), TOTAL, np.uint16)
-    raw = table >= RAW
-    coded = np.flatnonzero(~raw)
+    coded = np.flatnonzero((table < RAW) & (table % ROWS < MIXED))
     order = coded[np.argsort(table[coded], kind="stable")]
     if not len(order):
         return result
@@ -153,6 +159,52 @@ def _learned(
     starts[:, 0] = 0
     result[order] = starts
     return result
+
+
+def _mix(
+    cumulative: NDArray[np.uint16],
+    table: NDArray[np.int64],
+    letter: NDArray[np.int64],
+    cells: NDArray[np.int64],
+    codings: Sequence[tuple[ParameterSet, int, int]],
+) -> None:
+    """Fill in where the second letter of each mixed decision begins."""
+    found = np.flatnonzero((table < RAW) & (table % ROWS >= MIXED))
+    tables: dict[tuple[int, ...], list[int]] = {}  # bound and times learned
+    weights: dict[int, list[int]] = {}
+    for at in found.tolist():
+        name, cell = int(table[at]), int(cells[at])
+        place, row = divmod(name, ROWS)
+        plane, band = divmod(place, BANDS)
+        kind, decision = divmod(row - MIXED, 3)
+        names = [(place, i, cell >> 8 * i & 255, decision) for i in range(5)]
+        parameters, index, _ = codings[plane]
+        if name not in weights:
+            weights[name] = [16 * int(w) for w in parameters.mix_weights[index, band, kind, decision]]
+        for i, of in enumerate(names):
+            if of in tables:
+                continue
+            if i == 0:
+                freq = parameters.freq[index, band].reshape(-1, TOKENS)[of[2]].astype(int)
+                first = min(max((int(freq[decision]) << 24) // int(freq[decision:].sum()), 1 << 12), WHOLE - (1 << 12))
+            else:
+                first = int(parameters.part_freq[index, band, i - 1, of[2], decision]) << 10
+            tables[of] = [first, 0]
+        stretched = [STRETCHED[tables[of][0] >> 12] for of in names]
+        own = weights[name]
+        x = (sum(w * s for w, s in zip(own, stretched, strict=True)) + (1 << 15)) >> 16
+        k, r = divmod(min(max(x, -2047), 2047), 32)
+        chance = (ODDS[k + 64] * (32 - r) + ODDS[k + 65] * r) >> 5
+        cumulative[at, 1] = max(1, chance >> 2)
+        cumulative[at, 0] = 0
+        no = int(letter[at])
+        error = (0 if no else 65536) - chance
+        weights[name] = [
+            min(max(w + ((s * error + 16384) >> 15), -131072), 131072) for w, s in zip(own, stretched, strict=True)
+        ]
+        for of in names:
+            bound, seen = tables[of]
+            tables[of] = [bound + (((0 if no else WHOLE) - bound) >> int(RATES[seen >> 4])), min(seen + 1, 255)]
 
 
 def _cut(plane: NDArray[np.int32], grid: TileGrid, tile: int, band: int, height: int, width: int) -> NDArray[np.int64]:
@@ -209,7 +261,7 @@ def _band(
     j: int,
     coding: tuple[ParameterSet, int, int],
 ) -> NDArray[np.int64]:
-    """(2, n) table and letter of everything one band codes."""
+    """(3, n) table, letter and cells of mixing of everything one band codes."""
     parameters, index, color_sources = coding
     q, shape = bands[p][j], bands[p][j].shape
     m, base_table = np.abs(q), (p * BANDS + j) * ROWS
@@ -222,15 +274,16 @@ def _band(
     for c in range(color_sources):
         squares[3 + c] = companded[c][j]
     weight = parameters.weights[index, j].astype(np.int64)
-    base = np.full(shape, int(parameters.bias[index, j]), np.int64)
+    sums = np.zeros((4, *shape), np.int64)  # own band, parent, siblings, planes before
     row = np.zeros(shape, np.int64)
     for k, (dy, dx) in enumerate(OWN):
         if weight[k]:
-            (base if dy else row)[...] += weight[k] * _moved(companded[p][j], dy, dx, shape)
+            (sums[0] if dy else row)[...] += weight[k] * _moved(companded[p][j], dy, dx, shape)
     for k, square in enumerate(squares):
         for i, (dy, dx) in enumerate(SQUARE):
             if square is not None and weight[12 + 9 * k + i]:
-                base += weight[12 + 9 * k + i] * _moved(square, dy, dx, shape)
+                sums[(1, 2, 2, 3, 3)[k]] += weight[12 + 9 * k + i] * _moved(square, dy, dx, shape)
+    base = int(parameters.bias[index, j]) + sums.sum(0)
 
     # Groups of 16: which carry a flag, which are empty, and what comes before their first nonzero.
     h, w = shape
@@ -261,47 +314,65 @@ def _band(
     shift = parameters.shift[index, j].astype(np.int64)[table % BUCKETS]
     token = np.minimum(m >> shift, ESCAPE)
     coded = ~covered
-    out.emit(coded, 1, base_table + ZEROS + table[coded], (token[coded] > 0).astype(np.int64))
-    other = coded & (token > 0)
-    out.emit(other, 2, base_table + table[other], token[other] - 1)
+    if parameters.mixes:
+        cells = table.copy()
+        for i, part in enumerate(sums):
+            cells |= (_bucket(16 + part + (0 if i else row)) + kind // 2 * BUCKETS) << 8 * (i + 1)
+        for decision in range(3):
+            asked = coded & (token >= decision)
+            name = base_table + MIXED + 3 * (kind % 2)[asked] + decision
+            out.emit(asked, 1 + decision, name, (token[asked] > decision).astype(np.int64), cells[asked])
+        other = coded & (token > 2)
+    else:
+        out.emit(coded, 1, base_table + ZEROS + table[coded], (token[coded] > 0).astype(np.int64))
+        other = coded & (token > 0)
+    out.emit(other, 4, base_table + table[other], token[other] - 1)
 
     escaped = coded & (token == ESCAPE)
     rest = (m >> shift) + 1
     length = _log2(rest)
-    out.raw(escaped, 3, length[escaped], np.full(int(escaped.sum()), 5))
+    out.raw(escaped, 5, length[escaped], np.full(int(escaped.sum()), 5))
     for step in range(3):
         left = length - 8 * step
         some = escaped & (left > 0)
         bits = np.minimum(left, 8)[some]
-        out.raw(some, 4 + step, (rest[some] >> (left[some] - bits)) & ((1 << bits) - 1), bits)
+        out.raw(some, 6 + step, (rest[some] >> (left[some] - bits)) & ((1 << bits) - 1), bits)
     low = coded & (shift > 0)
-    out.raw(low, 7, (m & ((1 << shift) - 1))[low], shift[low])
+    out.raw(low, 9, (m & ((1 << shift) - 1))[low], shift[low])
 
     third = _signs(bands[p - 1][j]) if color_sources else _moved(_signs(q), -1, -1, shape)
     context = 9 * _moved(_signs(q), 0, -1, shape) + 3 * _moved(_signs(q), -1, 0, shape) + third
     nonzero = coded & (m > 0)
-    out.emit(nonzero, 8, base_table + SIGNS + context[nonzero], (q[nonzero] > 0).astype(np.int64))
+    out.emit(nonzero, 10, base_table + SIGNS + context[nonzero], (q[nonzero] > 0).astype(np.int64))
 
     return out.in_order()
 
 
 class _Emitter:
-    """Collects the operations of one band in any order; a position and a slot 0..8 in it say where each belongs."""
+    """Collects the operations of one band in any order; a position and a slot 0..10 in it say where each belongs."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.position = np.arange(shape[0] * shape[1], dtype=np.int64).reshape(shape)
         self.parts: list[NDArray[np.int64]] = []
 
-    def emit(self, where: NDArray[np.bool_], slot: int, table: NDArray[np.int64], letter: NDArray[np.int64]) -> None:
+    def emit(
+        self,
+        where: NDArray[np.bool_],
+        slot: int,
+        table: NDArray[np.int64],
+        letter: NDArray[np.int64],
+        cells: NDArray[np.int64] | None = None,
+    ) -> None:
         """Add one operation for every true position of `where`."""
-        self.parts.append(np.stack([self.position[where] * 9 + slot, table, letter]))
+        cells = np.zeros_like(letter) if cells is None else cells
+        self.parts.append(np.stack([self.position[where] * 11 + slot, table, letter, cells]))
 
     def raw(self, where: NDArray[np.bool_], slot: int, value: NDArray[np.int64], bits: NDArray[np.int64]) -> None:
         """Add raw bits for every true position of `where`."""
         self.emit(where, slot, RAW + bits, value)
 
     def in_order(self) -> NDArray[np.int64]:
-        """(2, n) table and letter."""
+        """(3, n) table, letter and cells of mixing."""
         everything = np.concatenate(self.parts, axis=1)
         return everything[1:, np.argsort(everything[0], kind="stable")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from laconic.coder.rans_reference import RansReader
 from laconic.entropy import causal, causal_reference, tables
 from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.entropy.learning_reference import RATES, Learning
+from laconic.entropy.mixing_reference import ODDS, STRETCHED, squashed
 from laconic.errors import CorruptStream
 from laconic.quantize.dependent import NEXT_STATE
 from laconic.quantize.steps import EXP2, band_steps
@@ -232,6 +234,15 @@ def test_the_rates_of_learning():
     for times, rate in table(ENTROPY, "times learned"):
         first, last = (int(part or 255) for part in re.fullmatch(r"(\d+) \.\. ?(\d*)", times).groups())  # type: ignore[union-attr]
         assert {RATES[u >> 4] for u in range(first, last + 1)} == {int(rate)}
+
+
+def test_odds_and_their_inverse_are_the_program():
+    [lines] = blocks(ENTROPY, "odds")
+    assert tuple(number for line in lines for number in numbers(line)) == ODDS
+    assert tuple(round(65536 / (1 + math.exp(-k / 8))) for k in range(-64, 65)) == ODDS
+    for number, squash, stretch in table(ENTROPY, "number"):
+        assert squashed(int(number)) == int(squash)
+        assert not stretch or STRETCHED[int(number)] == int(stretch)
 
 
 def test_the_states_of_the_trellis_are_the_program():

@@ -40,7 +40,7 @@ class Learning:
             at = (self.index, self.band, *place)
             parameters = self.parameters
             if name in ("whole", "high"):
-                # "The frequencies of a decision are those of `freq` among the tokens that are still possible."
+                # "The frequencies of a decision are those of freq among the tokens that are still possible."
                 frequencies = [int(f) for f in parameters.freq[(self.index, self.band, *place[:2])]]
                 first = place[2] if name == "whole" else 3
                 whole = sum(frequencies[first:])

@@ -31,7 +31,8 @@ LIMIT = 1 << 17
 
 def squashed(x: int) -> int:
     """Return the probability, in 2^-16, of logarithmic odds of x / 256; -2047 <= x <= 2047."""
-    # "Between them runs a line: with k = floor(x / 32) and r = x - 32 k it is floor((O[k] (32 - r) + O[k + 1] r) / 32)."
+    # "Between them runs a line: with k = floor(x / 32) and r = x - 32 k it is
+    # floor((O[k] (32 - r) + O[k + 1] r) / 32)."
     k, r = divmod(x, 32)
     return (ODDS[k + 64] * (32 - r) + ODDS[k + 65] * r) >> 5
 
@@ -39,7 +40,8 @@ def squashed(x: int) -> int:
 def _stretched() -> list[int]:
     """Return the inverse of `squashed` for probabilities of 12 bits."""
     # "The stretch of i is the least x of -2047 .. 2047 whose squash is 16 i + 8 or more, and 2047 if there is none."
-    found, x = [], -MOST
+    found: list[int] = []
+    x = -MOST
     for i in range(1 << 12):
         while x < MOST and squashed(x) < 16 * i + 8:
             x += 1
@@ -65,7 +67,7 @@ class Mixing:
 
     def __init__(self, parameters: ParameterSet, index: int, band: int, tables: Learning) -> None:
         assert parameters.mix_weights is not None
-        # "Every band of every tile begins with `mix_weights`, times 16."
+        # "Every band of every tile begins with mix_weights, times 16."
         self.weights = [
             [[16 * int(w) for w in decision] for decision in kind] for kind in parameters.mix_weights[index, band]
         ]

@@ -2,11 +2,15 @@
 
     python -m laconic.train.mixing --model photo.safetensors --data photos/ -o mixed.safetensors
 
-gives the lossy sets of a model file mixing and leaves all else as it is; `laconic train image` does the same as its last
-stage. In a coder tables and weights go on learning; here they are what they are on the average of many photos.
+gives the lossy sets of a model file what mixing needs, or fits it anew, and leaves all else as it is; `laconic train
+image` does the same as its last stage. In a coder tables and weights go on learning; here they are fitted as if they
+stood still.
 """
 
 from __future__ import annotations
+
+import argparse
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +20,7 @@ from laconic.train.counts import group_flags
 from laconic.train.symbols import Symbols
 from laconic.train.taps import bucket, compand, sources, weighted_sum
 
-__all__ = ["MixingSamples", "fit_mixing", "sample_mixing"]
+__all__ = ["MixingSamples", "fit_mixing", "fit_sets", "sample_mixing"]
 
 PART_TAPS = (slice(0, 12), slice(12, 21), slice(21, 39), slice(39, 57))
 """Taps of the own band, the parent, the siblings, the planes before."""
@@ -164,3 +168,34 @@ def fit_sets(samples: dict[tuple[int, int], MixingSamples], parameters: Paramete
         rows, weights = samples.get((p, j), empty).arrays()
         part_freq[p, j], mix[p, j] = fit_mixing(rows, weights, parameters.freq[p, j])
     return {"part_freq": part_freq, "mix_weights": mix}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fit the mixing of every lossy set of a model file."""
+    from laconic.models import SETS
+    from laconic.train.modelfile import read_model, write_model
+    from laconic.train.photos import find_photos
+    from laconic.train.recipe import Plan, State, Trainer
+
+    parser = argparse.ArgumentParser(prog="python -m laconic.train.mixing", description=main.__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="the model file to begin with")
+    parser.add_argument("--data", type=Path, required=True, help="a folder of photos; every fourteenth is held out")
+    parser.add_argument("--photos", type=int, default=160, help="photos for each set (default: %(default)s)")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the model file to write")
+    options = parser.parse_args(arguments)
+    arrays = read_model(options.model)
+    codes = tuple(int(code) for code in arrays["set_codes"])
+    plan = Plan(codes, photos=options.photos)
+    state = State(plan, arrays=dict(arrays))
+    state.task = next(k for k, task in enumerate(plan.tasks()) if task[2] == "mixing")
+    checkpoint = options.output.with_name(options.output.name + ".checkpoint")
+    trainer = Trainer(find_photos(options.data)[0], checkpoint, state, report=print)
+    trainer.run()
+    names = [name for name in state.arrays if name.startswith(SETS) and name.endswith((".part_freq", ".mix_weights"))]
+    write_model(options.output, arrays | {name: state.arrays[name] for name in names})
+    checkpoint.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -7,7 +7,9 @@ set as it stands (in the first round with a plain dead zone), and then
     counts    counts photos with those weights and limits and turns the counts into tables.
 The lossless set needs one round only, for its symbols do not depend on any table. Sets for the trellis come last; each
 begins as the lossy set of its rates, its second quantizer as the first. Those for MS-SSIM take from them all but the
-tables and the steps. A task is a pure function of the
+tables and the steps. At last
+    mixing    fits what mixing begins with, for each lossy set, to symbols of the encoder with the finished set.
+A task is a pure function of the
 checkpoint and the seed, so a run that was stopped and resumed ends with the same bytes.
 """
 
@@ -31,6 +33,7 @@ from laconic.signals.atomic import replacing
 from laconic.train import histograms
 from laconic.train.counts import Counts, count_band
 from laconic.train.fit import fit_weights, one_thread
+from laconic.train.mixing import MixingSamples, fit_sets, sample_mixing
 from laconic.train.photos import add_alpha, deepen, read_photo
 from laconic.train.sampling import BandSamples, picture_weight, sample
 from laconic.train.symbols import Symbols, analyze, code, fit_lowest_predictor, neutral_set, split_bands
@@ -99,7 +102,8 @@ class Plan:
         trellises = [f"trellis{s}" for s in range(len(self.set_codes))]
         out += [(0, name, "counts") for name in trellises]
         out += [(1, name, stage) for name in trellises for stage in ("weights", "counts")]
-        return out + [(0, f"ssim{s}", "counts") for s in range(len(self.set_codes))]
+        out += [(0, f"ssim{s}", "counts") for s in range(len(self.set_codes))]
+        return out + [(0, f"{kind}{s}", "mixing") for kind in SETS for s in range(len(self.set_codes))]
 
 
 @dataclass
@@ -302,7 +306,7 @@ class Trainer:
                 bands[p].append(split_bands(plane)[0])
         return np.stack([fit_lowest_predictor(b) for b in bands])
 
-    # -- the three stages -----------------------------------------------------------------------------------------
+    # -- the stages -----------------------------------------------------------------------------------------------
 
     def _weights(self, number: int, name: str, deadline: float) -> bool:
         samples: dict[tuple[int, int], BandSamples] = {}
@@ -403,4 +407,15 @@ class Trainer:
             )  # fmt: skip
         if name.startswith("lossy"):
             arrays[f"{name}.ratio"] = step_ratio()
+        return True
+
+    def _mixing(self, number: int, name: str, deadline: float) -> bool:
+        samples: dict[tuple[int, int], MixingSamples] = {}
+        parameters = self._current(name)
+        for item in range(self.state.plan.photos):
+            if time.monotonic() > deadline:
+                return False
+            symbols, weight, rng = self._draw(number, name, "mixing", item)
+            sample_mixing(samples, symbols, parameters, rng, 4 * self.state.plan.samples, weight)
+        self.state.arrays |= {f"{name}.{k}": v for k, v in fit_sets(samples, parameters).items()}
         return True
