@@ -2,8 +2,8 @@
 
 `native/causal.h` goes symbol by symbol; here every rule is an operation on whole bands, and tables learn all at once,
 use by use; only mixing goes decision by decision, for its weights learn from each. It serves the benches that need the
-distribution of each symbol (entropy_speed.py, estimate.py), and it is a third opinion on the format: `check` demands the
-very operations that the native coder makes.
+distribution of each symbol (entropy_speed.py, estimate.py), and it is a third opinion on the format: `check` demands
+the very operations that the native coder makes.
 """
 
 from __future__ import annotations

@@ -112,9 +112,10 @@ def test_sets_with_a_trellis_come_in_full_numbers_and_have_two_quantizers(
 ):
     def of(kind: str, numbers: int, *, trellis: bool) -> Arrays:
         return {
-            f"{kind}{number}.{field.name}": getattr(random_parameters(number, 3, trellis=trellis), field.name)
+            f"{kind}{number}.{field.name}": array
             for number in range(numbers)
             for field in fields(ParameterSet)
+            if (array := getattr(random_parameters(number, 3, trellis=trellis), field.name)) is not None
         }
 
     model = load_model(save(arrays | of("trellis", 2, trellis=True), ABOUT))
