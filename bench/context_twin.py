@@ -1,9 +1,9 @@
 """The context model once more, in numpy, for symbols that are all known: which table codes each symbol.
 
 `native/causal.h` goes symbol by symbol; here every rule is an operation on whole bands, and tables learn all at once,
-use by use; only mixing goes decision by decision, for its weights learn from each. It serves the benches that need the distribution
-of each symbol (entropy_speed.py, estimate.py), and it is a third opinion on the format: `check` demands the very
-operations that the native coder makes.
+use by use; only mixing goes decision by decision, for its weights learn from each. It serves the benches that need the
+distribution of each symbol (entropy_speed.py, estimate.py), and it is a third opinion on the format: `check` demands
+the very operations that the native coder makes.
 """
 
 from __future__ import annotations

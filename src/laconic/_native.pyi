@@ -18,6 +18,8 @@ class ParameterSet:
         sign_freq: NDArray[np.uint16],
         recon: NDArray[np.int8],
         ll_pred: NDArray[np.int16],
+        part_freq: NDArray[np.uint16] | None = None,
+        mix_weights: NDArray[np.int16] | None = None,
     ) -> None: ...
 
 class Network:

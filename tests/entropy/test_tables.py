@@ -112,3 +112,35 @@ def test_magnitudes_and_activities_keep_their_order():
     found = [bucket(a) for a in range(16, 1 << 16)]
     assert found == sorted(found)
     assert (found[0], found[-1]) == (0, BUCKETS - 1)
+
+
+MIXING: list[tuple[str, tuple[int, ...], int]] = [
+    ("part_freq", (0, 3, 3, 95, 2), 0),
+    ("part_freq", (0, 3, 0, 48, 0), 16384),
+    ("mix_weights", (1, 18, 1, 2, 4), 8193),
+    ("mix_weights", (1, 0, 0, 0, 0), -8193),
+]
+
+
+@pytest.mark.parametrize(("name", "place", "value"), MIXING)
+def test_unlawful_mixing_is_refused(
+    name: str, place: tuple[int, ...], value: int, random_parameters: Callable[..., ParameterSet]
+):
+    parameters = random_parameters(2, 4, trellis=True, mixes=True)
+    arrays = {field: getattr(parameters, field).copy() for field in [*NAMES, "part_freq", "mix_weights"]}
+    assert ParameterSet.of(arrays).native.planes == 4
+    change(arrays[name], place, value)
+    with pytest.raises(ModelError, match="not usable"):
+        _ = ParameterSet.of(arrays).native
+
+
+def test_mixing_takes_both_of_its_arrays(random_parameters: Callable[..., ParameterSet]):
+    parameters = random_parameters(2, 3, mixes=True)
+    arrays = {field: getattr(parameters, field) for field in [*NAMES, "part_freq", "mix_weights"]}
+    assert ParameterSet.of(arrays).mixes
+    for name in ("part_freq", "mix_weights"):
+        with pytest.raises(ModelError, match=name):
+            ParameterSet.of({key: array for key, array in arrays.items() if key != name})
+    shallow = {**arrays, "part_freq": arrays["part_freq"][..., :2]}
+    with pytest.raises(ModelError, match="part_freq"):
+        ParameterSet.of(shallow)

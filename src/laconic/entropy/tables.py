@@ -72,8 +72,8 @@ class ParameterSet:
         Step of each band over the base step, 4096 is 1.0; 0 for lossless.
     part_freq : (P, 19, 4, 48, 3) uint16 or None
         Frequency of "it is 0", of "it is 1" where it is not 0, and of "it is 2" where it is neither, by the bucket of
-        the activity of the own band, the parent, the siblings or the planes before alone; None in a set that does not mix.
-        With a trellis 96 buckets: those of the second quantizer follow.
+        the activity of the own band, the parent, the siblings or the planes before alone; None in a set that does not
+        mix. With a trellis 96 buckets: those of the second quantizer follow.
     mix_weights : (P, 19, 2, 3, 5) int16 or None
         Weights of the whole activity and the four parts by kind and decision, 4096 is 1.0.
     """
