@@ -15,10 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import laconic as lac
 from laconic.__main__ import main
-from laconic.errors import MissingModel, NewerVersion, UnsupportedInput, UsageError
+from laconic.errors import CorruptStream, MissingModel, NewerVersion, UnsupportedInput, UsageError
 from laconic.learn import packing
 from laconic.learn.manifest import Manifest, load_manifest
 from laconic.learn.packing import PackPlan, ShardRecord, finish, make_plan, pack, pack_shard
@@ -126,6 +128,33 @@ def test_unreadable_pictures_are_listed_or_stop_the_run(pictures: Path, tmp_path
     assert not list((tmp_path / "failed").glob("shard*"))
 
 
+def test_a_key_is_fitted_to_few_pictures_and_holds_for_all(
+    pictures: Path, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What the tables or fields do not hold is written at greater length, never lost."""
+    wanted = lac.learn.open(packed).symbols(range(23))
+    monkeypatch.setattr(packing, "MOST_FITTED", 2)
+    for store in ("small", "bits"):
+        folder = str(tmp_path / store)
+        plan = plan_of(pictures, store=store)
+        assert plan == plan_of(pictures, store=store, jobs=3)
+        assert pack(plan, folder)
+        assert np.array_equal(lac.learn.open(folder).symbols(range(23)), wanted)
+        like = plan_of(pictures, store=store, like=load_manifest(folder))
+        assert like.key == plan.key
+        assert plan_of(pictures, store="fast", like=load_manifest(folder)).key == {}
+
+
+def test_the_stores_differ_in_size(pictures: Path, packed: Path, tmp_path: Path):
+    sizes = {"small": load_manifest(str(packed)).bytes}
+    for store in ("bits", "fast"):
+        manifest = pack(plan_of(pictures, store=store), str(tmp_path / store))
+        assert manifest is not None
+        sizes[store] = manifest.bytes
+    assert 2 * sizes["small"] < sizes["bits"] + 23 * 100
+    assert 2 * sizes["bits"] < sizes["fast"]
+
+
 def test_a_class_without_pictures_is_named(pictures: Path, tmp_path: Path):
     source = tmp_path / "source"
     shutil.copytree(pictures, source)
@@ -216,7 +245,10 @@ def test_manifests_of_later_versions_and_damaged_ones_are_refused(packed: Path, 
     data = json.loads((packed / "manifest.json").read_text())
     assert Manifest.from_json(data).digest == load_manifest(str(packed)).digest
     with pytest.raises(NewerVersion):
-        Manifest.from_json({**data, "version": 2})
+        Manifest.from_json({**data, "version": 3})
+    for key in ({}, {"frequencies": data["key"]["frequencies"][:-4]}, {"frequencies": 7}, {"frequencies": "?"}, []):
+        with pytest.raises(CorruptStream, match=r"key of the store small|manifest\.json: fields"):
+            Manifest.from_json({**data, "key": key})
     with pytest.raises(Exception, match=r"manifest\.json: fields"):
         Manifest.from_json({**data, "shards": [{**data["shards"][0], "file": "../elsewhere"}]})
     with pytest.raises(Exception, match=r"manifest\.json: count"):
