@@ -14,7 +14,7 @@ from typing import Any
 
 import record
 
-from laconic.learn.comparison import ARMS, ComparisonPlan, Source, compare, result_table, rows
+from laconic.learn.form_comparison import ARMS, ComparisonPlan, Source, compare, result_table, rows
 
 
 def main() -> None:

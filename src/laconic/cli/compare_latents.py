@@ -25,7 +25,7 @@ def compare_forms(arguments: argparse.Namespace, console: Console) -> int:
     from laconic.signals.atomic import replacing
 
     try:
-        from laconic.learn.comparison import ARMS, QUICK, ComparisonPlan, Source, compare, result_table
+        from laconic.learn.form_comparison import ARMS, QUICK, ComparisonPlan, Source, compare, result_table
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

@@ -3,7 +3,7 @@
 
 Every form ends in the same trunk (`models.Trunk`) at an octave below the grid, 14 x 14 for pictures of 224. Pixels
 reach it through convolutions of stride 2, latents through one level of synthesis and two of them; that is the part of
-the network that a form of the data may save. `comparison.py` trains and measures them.
+the network that a form of the data may save. `form_comparison.py` trains and measures them.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ import torch
 
 from laconic.__main__ import main
 from laconic.errors import UsageError
-from laconic.learn import comparison
+from laconic.learn import form_comparison as comparison
 from laconic.learn.arms import ARMS, Batches, Source
-from laconic.learn.comparison import ComparisonPlan, compare, result_table, train_one
+from laconic.learn.form_comparison import ComparisonPlan, compare, result_table, train_one
 from laconic.signals.image import Image, save
 
 
@@ -83,6 +83,9 @@ def test_a_process_of_its_own_is_the_same(source: Source, tmp_path: Path):
 def test_a_failure_is_named(source: Source, tmp_path: Path):
     broken = Source(source.train, source.val, 64, 60, tmp_path)
     plan = ComparisonPlan(broken, ("pixels-grid",), (0,), epochs=1)
+    with pytest.raises(UsageError, match="something else"):
+        compare(ComparisonPlan(Source(source.train, source.val, 64, 60, Path(source.train)), epochs=1))
+    comparison.keep(tmp_path / comparison.SETUP, plan.setup())
     comparison.prepare(broken, "pixels-grid", print)
     (tmp_path / "pixels-grid" / "val.npy").unlink()
     with pytest.raises(RuntimeError, match="pixels-grid with seed 0"):

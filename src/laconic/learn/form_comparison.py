@@ -82,7 +82,7 @@ def compare(plan: ComparisonPlan, report: Callable[[str], None] = lambda _: None
     Raises
     ------
     UsageError
-        The work folder holds another comparison.
+        The work folder holds another comparison, or something else.
     RuntimeError
         Training an arm failed; what it said went to stderr.
     """
@@ -94,6 +94,8 @@ def compare(plan: ComparisonPlan, report: Callable[[str], None] = lambda _: None
         other = [name for name in setup if found.get(name) != setup[name]]
         if other:
             raise UsageError(f"{work} holds a comparison with other settings: {', '.join(other)}")
+    elif any(work.iterdir()):
+        raise UsageError(f"{work} holds something else than a comparison")
     else:
         keep(work / SETUP, setup)
     for name in plan.arms:
@@ -139,7 +141,7 @@ def _train_elsewhere(plan: ComparisonPlan, name: str, seed: int) -> None:
     fields = {**asdict(plan.source), "work": str(plan.source.work)}
     words = [json.dumps(fields), name, str(seed), str(plan.epochs), str(plan.batch)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-m", "laconic.learn.comparison", *words], env=environment, check=False)
+    done = subprocess.run([sys.executable, "-m", "laconic.learn.form_comparison", *words], env=environment, check=False)
     if done.returncode:
         raise RuntimeError(f"training {name} with seed {seed} ended with {done.returncode}")
 
