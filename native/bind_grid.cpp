@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bind.h"
+#include "grid_fields.h"
 #include "grid_records.h"
 
 namespace nb = nanobind;
@@ -14,6 +15,17 @@ using namespace nb::literals;
 
 namespace laconic {
 namespace {
+
+using Data = Array<const uint8_t, nb::ndim<1>>;
+using Spans = Array<const uint64_t, nb::shape<-1, 2>>;
+
+void check_spans(const Data& bytes, const Spans& spans, size_t count) {
+  require(spans.shape(0) == count, "a span for each record is expected");
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t offset = spans.data()[2 * i], size = spans.data()[2 * i + 1];
+    require(offset <= bytes.shape(0) && size <= bytes.shape(0) - offset, "a span beyond the bytes");
+  }
+}
 
 // A record on its way to tables: table << 8 | symbol of each symbol.
 struct Walk {
@@ -63,15 +75,16 @@ class RecordCoder {
     }
   }
 
-  void load(const Array<const uint16_t, nb::shape<-1, 256>>& freq) {
+  // Frequencies of each row sum to 2^bits; with escapes they need not hold every symbol.
+  void load(const Array<const uint16_t, nb::shape<-1, 256>>& freq, unsigned bits, bool escapes) {
     require(freq.shape(0) == layout_.tables, "frequencies of all tables are expected");
     bool ok;
     {
       nb::gil_scoped_release release;
-      ok = tables_.load(freq.data(), layout_.tables);
+      ok = tables_.load(freq.data(), layout_.tables, bits, escapes);
     }
     loaded_ = ok;
-    require(ok, "frequencies that do not sum to 4096");
+    require(ok, "frequencies that do not sum to what they should, or hold no escape");
   }
 
   Bytes push(const Array<const int8_t, nb::ndim<3>>& record) const {
@@ -91,26 +104,26 @@ class RecordCoder {
 
   // Streams lie at spans (n, 2) of (offset, size) in `bytes`; records are (n, c, h, w) for the first c channels.
   // Returns the number of the first stream that does not hold its record, or -1.
-  int64_t pop(const Array<const uint8_t, nb::ndim<1>>& bytes, const Array<const uint64_t, nb::shape<-1, 2>>& spans,
-              const Array<int8_t, nb::ndim<4>>& records) const {
-    const size_t channels = records.shape(1), count = records.shape(0), total = bytes.shape(0);
+  int64_t pop(const Data& bytes, const Spans& spans, const Array<int8_t, nb::ndim<4>>& records) const {
+    const size_t channels = records.shape(1), count = records.shape(0);
     require(channels >= 1 && channels <= layout_.channels, "channels out of range");
     check(layout_.channels, records.shape(2), records.shape(3));
     require(loaded_, "tables are needed");
-    require(spans.shape(0) == count, "a span for each record is expected");
-    for (size_t i = 0; i < count; ++i) {
-      const uint64_t offset = spans.data()[2 * i], size = spans.data()[2 * i + 1];
-      require(offset <= total && size <= total - offset, "a span beyond the bytes");
-    }
+    check_spans(bytes, spans, count);
     nb::gil_scoped_release release;
-    std::vector<uint8_t> scratch(layout_.scratch());
+    std::vector<uint8_t> scratch(kTogether * layout_.scratch());
     const RecordView view = layout_.view();
     const GridKernels& k = grid_kernels_like(kernels());
-    for (size_t i = 0; i < count; ++i) {
-      const uint64_t *span = spans.data() + 2 * i;
-      if (!k.parse_record(view, tables_.slots(0), bytes.data() + span[0], span[1], channels, scratch.data(),
-                          records.data() + i * channels * layout_.cells()))
-        return int64_t(i);
+    for (size_t i = 0; i < count; i += kTogether) {
+      RecordJob jobs[kTogether];
+      const size_t now = count - i < kTogether ? count - i : kTogether;
+      for (size_t j = 0; j < now; ++j) {
+        const uint64_t* span = spans.data() + 2 * (i + j);
+        jobs[j] = {bytes.data() + span[0], span[1], records.data() + (i + j) * channels * layout_.cells(), false};
+      }
+      k.parse_records(view, tables_.view(), jobs, now, channels, scratch.data());
+      for (size_t j = 0; j < now; ++j)
+        if (!jobs[j].holds) return int64_t(i + j);
     }
     return -1;
   }
@@ -126,6 +139,23 @@ class RecordCoder {
   bool loaded_ = false;
 };
 
+// As RecordCoder::pop, for records of grid_fields.h.
+int64_t pop_fields(const Data& bytes, const Spans& spans, const Array<const int8_t, nb::ndim<1>>& lowest,
+                   const Array<const uint8_t, nb::ndim<1>>& widths, const Array<int8_t, nb::ndim<4>>& records) {
+  const size_t channels = records.shape(1), cells = records.shape(2) * records.shape(3);
+  require(channels >= 1 && channels <= widths.shape(0) && lowest.shape(0) == widths.shape(0), "channels out of range");
+  for (size_t c = 0; c < widths.shape(0); ++c) require(widths.data()[c] <= 8, "fields of at most 8 bits");
+  check_spans(bytes, spans, records.shape(0));
+  nb::gil_scoped_release release;
+  const FieldLayout layout{widths.shape(0), cells, lowest.data(), widths.data()};
+  for (size_t i = 0; i < records.shape(0); ++i) {
+    const uint64_t* span = spans.data() + 2 * i;
+    if (!unpack_fields(layout, bytes.data() + span[0], span[1], channels, records.data() + i * channels * cells))
+      return int64_t(i);
+  }
+  return -1;
+}
+
 }  // namespace
 
 void bind_grid(nb::module_& m) {
@@ -136,9 +166,11 @@ void bind_grid(nb::module_& m) {
            "channels"_a, "rows"_a, "columns"_a, "low"_a.noconvert(), "first_tap"_a.noconvert(), "taps"_a.noconvert(),
            "base"_a.noconvert(), "bound"_a.noconvert(), "tables"_a)
       .def("count", &RecordCoder::count, "records"_a.noconvert(), "counts"_a.noconvert())
-      .def("load", &RecordCoder::load, "frequencies"_a.noconvert())
+      .def("load", &RecordCoder::load, "frequencies"_a.noconvert(), "bits"_a, "escapes"_a)
       .def("push", &RecordCoder::push, "record"_a.noconvert())
       .def("pop", &RecordCoder::pop, "data"_a.noconvert(), "spans"_a.noconvert(), "records"_a.noconvert());
+  m.def("pop_fields", &pop_fields, "data"_a.noconvert(), "spans"_a.noconvert(), "lowest"_a.noconvert(),
+        "widths"_a.noconvert(), "records"_a.noconvert());
 }
 
 }  // namespace laconic

@@ -121,49 +121,113 @@ LACONIC_INLINE void copy_row(const int8_t* row, size_t n, int8_t* out) {
 }
 
 constexpr size_t kWordsAhead = kRecordLanes;  // vectors load so many words at once, whether they take them or not
+constexpr size_t kRowWords = 2 * kMostSide + kWordsAhead;  // of a row at most: a word and an escape for each symbol
 
-// The symbols of one row. The caller knows that there are n + kWordsAhead words, so no branch depends on what a coin
-// decides.
+// One stream on its way to a record. Where it cannot hold one it goes on with whatever words there are, so that the
+// other streams need not wait; `bad` says so.
+struct Reader {
+  uint32_t state[kRecordLanes];
+  const uint8_t* words;
+  size_t at, count, gone;  // next word; words in all; those before the one that `words` points to
+  bool bad;
+  int8_t row[kSums];
+  uint8_t which[kSums];
+  uint8_t tail[4 * kRowWords];
+
+  void open(const RecordJob& job) {
+    bad = job.size < 4 * kRecordLanes || job.size % 2;
+    at = gone = 0;
+    memset(row, 0, sizeof row);
+    words = tail;
+    count = 0;
+    for (int s = 0; s < kRecordLanes; ++s) {
+      const uint8_t* p = job.stream + 4 * s;
+      state[s] = bad ? kStateLow : uint32_t(p[0]) | uint32_t(p[1]) << 8 | uint32_t(p[2]) << 16 | uint32_t(p[3]) << 24;
+      bad = bad || state[s] < kStateLow;
+    }
+    if (bad) {
+      memset(tail, 0, sizeof tail);
+      return;
+    }
+    words = job.stream + 4 * kRecordLanes;
+    count = (job.size - 4 * kRecordLanes) / 2;
+  }
+
+  // Before a row of at most `most` words. Past the end words are zero: what is left is continued there, so that the end
+  // costs no more than the middle.
+  LACONIC_INLINE void provide(size_t most) {
+    if (words != tail && at + most > count) {
+      memset(tail, 0, sizeof tail);
+      memcpy(tail, words + 2 * at, 2 * (count - at));
+      gone = at, at = 0;
+      words = tail;
+    }
+  }
+
+  // After a row: the tail has room for one row past the end.
+  LACONIC_INLINE void check() {
+    if (gone + at > count) bad = true;
+    if (bad) at = 0;
+  }
+
+  bool done() const {
+    bool all = gone + at == count;
+    for (const uint32_t x : state) all = all && x == kStateLow;
+    return all;
+  }
+};
+
+// The symbols of one row of `together` streams in turn. The caller knows that there are words enough, so no branch
+// depends on what a coin decides.
 #if defined(LACONIC_GRID_AVX512)
-// All states at once. Those that are left with too few bits take the next words in their order: an expansion spreads
-// the words over them.
-LACONIC_INLINE void take_row(const uint32_t* family, const uint8_t* which, size_t n, uint32_t* states,
-                             const uint8_t* words, size_t& at, int8_t* row) {
+// All states of a stream at once. Those that are left with too few bits take the next words in their order: an
+// expansion spreads the words over them.
+template <size_t together>
+LACONIC_INLINE void take_row(const uint32_t* family, const TablesView& tables, size_t n, Reader* readers) {
   static_assert(kRecordLanes == 16, "one vector of states");
-  const __m512i low = _mm512_set1_epi32(kRecordTotal - 1), limit = _mm512_set1_epi32(int(kStateLow));
-  __m512i state = _mm512_loadu_si512(states);
-  size_t used = at;
+  const __m512i low = _mm512_set1_epi32((1 << tables.bits) - 1), limit = _mm512_set1_epi32(int(kStateLow));
+  const __m512i rest = _mm512_set1_epi32((1 << kMostBits) - 1);
+  const __m128i bits = _mm_cvtsi32_si128(int(tables.bits));
+  __m512i state[together];
+  size_t used[together];
+#pragma GCC unroll 4
+  for (size_t k = 0; k < together; ++k) state[k] = _mm512_loadu_si512(readers[k].state), used[k] = readers[k].at;
   for (size_t x = 0; x < n; x += kRecordLanes) {
     const size_t left = n - x;
     const __mmask16 mask = left >= 16 ? __mmask16(0xffff) : __mmask16((1u << left) - 1);
-    const __m512i table = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(which + x)));
-    const __m512i slot = _mm512_or_si512(_mm512_slli_epi32(table, kRecordBits), _mm512_and_si512(state, low));
-    const __m512i entry = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, slot, family, 4);
-    const __m512i next = _mm512_add_epi32(
-        _mm512_mullo_epi32(_mm512_srli_epi32(entry, 20), _mm512_srli_epi32(state, kRecordBits)),
-        _mm512_and_si512(_mm512_srli_epi32(entry, 8), low));
-    const __mmask16 more = _mm512_mask_cmplt_epu32_mask(mask, next, limit);
-    const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + 2 * used));
-    const __m512i word = _mm512_maskz_expand_epi32(more, _mm512_cvtepu16_epi32(raw));
-    state = _mm512_mask_mov_epi32(state, mask, _mm512_mask_or_epi32(next, more, _mm512_slli_epi32(next, 16), word));
-    used += size_t(__builtin_popcount(more));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(row + x), _mm512_cvtepi32_epi8(entry));  // zero past the row
+#pragma GCC unroll 4
+    for (size_t k = 0; k < together; ++k) {
+      const __m512i table =
+          _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(readers[k].which + x)));
+      const __m512i slot = _mm512_or_si512(_mm512_sll_epi32(table, bits), _mm512_and_si512(state[k], low));
+      const __m512i entry = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mask, slot, family, 4);
+      const __m512i next = _mm512_add_epi32(
+          _mm512_mullo_epi32(_mm512_srli_epi32(entry, 20), _mm512_srl_epi32(state[k], bits)),
+          _mm512_and_si512(_mm512_srli_epi32(entry, 8), rest));
+      const __mmask16 more = _mm512_mask_cmplt_epu32_mask(mask, next, limit);
+      const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(readers[k].words + 2 * used[k]));
+      const __m512i word = _mm512_maskz_expand_epi32(more, _mm512_cvtepu16_epi32(raw));
+      state[k] = _mm512_mask_mov_epi32(state[k], mask, _mm512_mask_or_epi32(next, more, _mm512_slli_epi32(next, 16), word));
+      used[k] += size_t(__builtin_popcount(more));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(readers[k].row + x), _mm512_cvtepi32_epi8(entry));  // zero past the row
+    }
   }
-  _mm512_storeu_si512(states, state);
-  at = used;
+#pragma GCC unroll 4
+  for (size_t k = 0; k < together; ++k) _mm512_storeu_si512(readers[k].state, state[k]), readers[k].at = used[k];
 }
 #else
-LACONIC_INLINE void take_row(const uint32_t* family, const uint8_t* which, size_t n, uint32_t* states,
-                             const uint8_t* words, size_t& at, int8_t* row) {
+LACONIC_INLINE void take_one(const uint32_t* family, const TablesView& tables, size_t n, Reader& reader) {
   uint32_t state[kRecordLanes];
-  for (int k = 0; k < kRecordLanes; ++k) state[k] = states[k];
-  size_t used = at;
+  for (int k = 0; k < kRecordLanes; ++k) state[k] = reader.state[k];
+  size_t used = reader.at;
+  const unsigned bits = tables.bits;
+  const uint32_t low = (1u << bits) - 1;
   const auto step = [&](uint32_t& lane, size_t x) {
-    const uint32_t entry = family[size_t{which[x]} << kRecordBits | (lane & (kRecordTotal - 1))];
-    row[x] = int8_t(uint8_t(entry));
-    const uint32_t next = (entry >> 20) * (lane >> kRecordBits) + (entry >> 8 & 0xfff);
+    const uint32_t entry = family[size_t{reader.which[x]} << bits | (lane & low)];
+    reader.row[x] = int8_t(uint8_t(entry));
+    const uint32_t next = (entry >> 20) * (lane >> bits) + (entry >> 8 & 0xfff);
     const uint32_t more = next < kStateLow;
-    const uint32_t word = load16(words + 2 * used);
+    const uint32_t word = load16(reader.words + 2 * used);
     lane = next << (more << 4) | (word & (0u - more));
     used += more;
   };
@@ -176,52 +240,68 @@ LACONIC_INLINE void take_row(const uint32_t* family, const uint8_t* which, size_
 #pragma GCC unroll 16
   for (int k = 0; k < kRecordLanes - 1; ++k)
     if (size_t(k) < rest) step(state[k], x + size_t(k));
-  for (int k = 0; k < kRecordLanes; ++k) states[k] = state[k];
-  at = used;
+  for (int k = 0; k < kRecordLanes; ++k) reader.state[k] = state[k];
+  reader.at = used;
+}
+
+template <size_t together>
+LACONIC_INLINE void take_row(const uint32_t* family, const TablesView& tables, size_t n, Reader* readers) {
+  for (size_t k = 0; k < together; ++k) take_one(family, tables, n, readers[k]);
 }
 #endif
 
-bool parse_record(const RecordView& view, const uint32_t* slots, const uint8_t* stream, size_t size, size_t channels,
-                  uint8_t* scratch, int8_t* record) {
-  if (size < 4 * kRecordLanes || size % 2) return false;
-  uint32_t state[kRecordLanes];
-  for (int s = 0; s < kRecordLanes; ++s) {
-    const uint8_t* p = stream + 4 * s;
-    state[s] = uint32_t(p[0]) | uint32_t(p[1]) << 8 | uint32_t(p[2]) << 16 | uint32_t(p[3]) << 24;
-    if (state[s] < kStateLow) return false;
+// Puts the symbols in the place of escapes; they stand after the row, a word each.
+LACONIC_INLINE void take_escapes(size_t n, Reader& reader) {
+  uint8_t any = 0;
+  Vector found = {};
+  for (size_t x = 0; x < n; x += kWidth)
+    found |= Vector(load(reinterpret_cast<const uint8_t*>(reader.row) + x) == kRecordEscape);
+  for (size_t k = 0; k < kWidth; ++k) any |= found[k];
+  if (!any) return;
+  for (size_t x = 0; x < n; ++x) {
+    if (uint8_t(reader.row[x]) != kRecordEscape) continue;
+    const uint32_t symbol = load16(reader.words + 2 * reader.at++);
+    reader.bad = reader.bad || symbol > 255;
+    reader.row[x] = int8_t(uint8_t(symbol));
   }
-  const uint8_t* words = stream + 4 * kRecordLanes;
-  const size_t count = (size - 4 * kRecordLanes) / 2, n = view.columns;
-  size_t at = 0;
-  uint8_t which[kSums];
-  int8_t row[kSums] = {};
-  // Past the end words are zero: what is left is continued there, so that the end costs no more than the middle.
-  uint8_t tail[2 * (2 * kMostSide + 2 * kWordsAhead)];
-  size_t gone = 0;  // words before those that `words` points to
-  int8_t* out = record;
+}
+
+template <size_t together>
+void parse_together(const RecordView& view, const TablesView& tables, RecordJob* jobs, size_t channels,
+                    uint8_t* scratch, size_t scratch_size) {
+  Reader readers[together];
+  int8_t* out[together];
+  for (size_t k = 0; k < together; ++k) readers[k].open(jobs[k]), out[k] = jobs[k].record;
+  const size_t n = view.columns, most = (tables.escapes ? 2 : 1) * n + kWordsAhead;
   for (size_t c = 0; c < channels; ++c) {
-    const uint32_t* family = slots + (size_t{view.base[c]} << kRecordBits);
-    for (size_t y = 0; y < view.rows; ++y, out += n) {
-      uint8_t* m = magnitude_row(view, scratch, c, ptrdiff_t(y));
-      row_contexts(view, m, c, which);
-      // A row takes at most one word for each symbol.
-      if (words != tail && at + n + kWordsAhead > count) {
-        memset(tail, 0, sizeof tail);
-        memcpy(tail, words + 2 * at, 2 * (count - at));
-        gone = at, at = 0;
-        words = tail;
+    const uint32_t* family = tables.slots + (size_t{view.base[c]} << tables.bits);
+    for (size_t y = 0; y < view.rows; ++y) {
+      for (size_t k = 0; k < together; ++k) {
+        row_contexts(view, magnitude_row(view, scratch + k * scratch_size, c, ptrdiff_t(y)), c, readers[k].which);
+        readers[k].provide(most);
       }
-      take_row(family, which, n, state, words, at, row);
-      if (gone + at > count) return false;
-      row_magnitudes(row, n, m);
-      copy_row(row, n, out);
+      take_row<together>(family, tables, n, readers);
+      for (size_t k = 0; k < together; ++k) {
+        if (tables.escapes) take_escapes(n, readers[k]);
+        readers[k].check();
+        row_magnitudes(readers[k].row, n, magnitude_row(view, scratch + k * scratch_size, c, ptrdiff_t(y)));
+        copy_row(readers[k].row, n, out[k]);
+        out[k] += n;
+      }
     }
-    if (view.low[c]) from_differences(out - view.rows * n, view);
+    for (size_t k = 0; view.low[c] && k < together; ++k) from_differences(out[k] - view.rows * n, view);
   }
-  if (channels < view.channels) return true;
-  bool done = gone + at == count;
-  for (const uint32_t x : state) done = done && x == kStateLow;
-  return done;
+  for (size_t k = 0; k < together; ++k)
+    jobs[k].holds = !readers[k].bad && (channels < view.channels || readers[k].done());
+}
+
+void parse_records(const RecordView& view, const TablesView& tables, RecordJob* jobs, size_t count, size_t channels,
+                   uint8_t* scratch) {
+  static_assert(kTogether == 2, "one or two");
+  if (count == 2)
+    parse_together<2>(view, tables, jobs, channels, scratch, view.scratch);
+  else
+    parse_together<1>(view, tables, jobs, channels, scratch, view.scratch);
 }
 
 }  // namespace
@@ -231,6 +311,6 @@ bool parse_record(const RecordView& view, const uint32_t* slots, const uint8_t* 
 #define LACONIC_JOIN(a, b) LACONIC_JOIN_(a, b)
 
 extern const GridKernels LACONIC_JOIN(grid_kernels_, LACONIC_ISA);
-const GridKernels LACONIC_JOIN(grid_kernels_, LACONIC_ISA) = {LACONIC_ISA::walk_record, LACONIC_ISA::parse_record};
+const GridKernels LACONIC_JOIN(grid_kernels_, LACONIC_ISA) = {LACONIC_ISA::walk_record, LACONIC_ISA::parse_records};
 
 }  // namespace laconic

@@ -44,10 +44,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const RecordLayout layout = layout_of(data);
   const RecordView view = layout.view();
   const size_t count = layout.channels * layout.cells();
-  std::vector<uint16_t> freq(256 * layout.tables, 15);
-  for (size_t t = 0; t < layout.tables; ++t) freq[256 * t] = uint16_t(kRecordTotal - 15 * 255);
+  // Every symbol in every table; or few of them, and an escape.
+  const bool escapes = data[7] & 1;
+  const unsigned bits = escapes ? 10 : 12;
+  std::vector<uint16_t> freq(256 * layout.tables, escapes ? 0 : 15);
+  for (size_t t = 0; t < layout.tables; ++t) {
+    uint16_t* row = freq.data() + 256 * t;
+    if (escapes) row[1] = row[255] = 99, row[kRecordEscape] = uint16_t(1 + data[7]);
+    row[0] = 0;
+    unsigned sum = 0;
+    for (int s = 0; s < 256; ++s) sum += row[s];
+    row[0] = uint16_t((1u << bits) - sum);
+  }
   RecordTables tables;
-  CHECK(tables.load(freq.data(), layout.tables));
+  CHECK(tables.load(freq.data(), layout.tables, bits, escapes));
 
   std::vector<int8_t> record(count), coded(layout.cells());
   for (size_t i = 0; i < count; ++i) record[i] = int8_t(data[i % size]);
@@ -59,28 +69,34 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const Kernels* kernels = supported_kernels(k);
     if (!kernels) continue;
     const GridKernels& grid = grid_kernels_like(*kernels);
-    std::vector<uint8_t> scratch(layout.scratch());
+    std::vector<uint8_t> scratch(kTogether * layout.scratch());
+    const auto parse = [&](std::vector<RecordJob> jobs, size_t channels) {
+      grid.parse_records(view, tables.view(), jobs.data(), jobs.size(), channels, scratch.data());
+      return jobs;
+    };
     grid.walk_record(view, record.data(), scratch.data(), coded.data(), walk.data());
     CHECK(code_record(walk.data(), layout, tables, stream));
     if (k == 0) first = stream;
     CHECK(stream == first);
     // `scratch` is used again, as it is for the next record of a batch.
     std::vector<int8_t> found(count, 99);
-    CHECK(grid.parse_record(view, tables.slots(0), stream.data(), stream.size(), layout.channels, scratch.data(),
-                            found.data()));
+    CHECK(parse({{stream.data(), stream.size(), found.data(), false}}, layout.channels)[0].holds);
     CHECK(found == record);
     const size_t kept = 1 + data[5] % layout.channels;
     std::vector<int8_t> prefix(kept * layout.cells());
-    CHECK(grid.parse_record(view, tables.slots(0), stream.data(), stream.size(), kept, scratch.data(), prefix.data()));
+    CHECK(parse({{stream.data(), stream.size(), prefix.data(), false}}, kept)[0].holds);
     CHECK(std::memcmp(prefix.data(), record.data(), prefix.size()) == 0);
     std::vector<uint8_t> damaged = stream;
     for (size_t i = head; i + 2 < size && i < head + 30; i += 3)
       damaged[(data[i] * 256u + data[i + 1]) % damaged.size()] ^= data[i + 2];
     damaged.erase(damaged.end() - ptrdiff_t(data[6] % damaged.size()), damaged.end());
-    verdicts[k][0] = grid.parse_record(view, tables.slots(0), damaged.data(), damaged.size(), layout.channels,
-                                       scratch.data(), found.data());
-    verdicts[k][1] = grid.parse_record(view, tables.slots(0), data + head, size - head, layout.channels, scratch.data(),
-                                       found.data());
+    // Alone, and beside one that is whole.
+    verdicts[k][0] = parse({{damaged.data(), damaged.size(), found.data(), false}}, layout.channels)[0].holds;
+    std::vector<int8_t> beside(count);
+    const auto pair = parse({{data + head, size - head, found.data(), false},
+                             {stream.data(), stream.size(), beside.data(), false}}, layout.channels);
+    verdicts[k][1] = pair[0].holds;
+    CHECK(pair[1].holds && beside == record);
     CHECK(verdicts[k][0] == verdicts[0][0] && verdicts[k][1] == verdicts[0][1]);
   }
   return 0;

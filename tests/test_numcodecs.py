@@ -31,6 +31,7 @@ CODECS = [
     LaconicImage(quality=30, effort=2, network="off"),
     LaconicImage(lossless=True),
     LaconicImage(psnr=40.0),
+    LaconicImage(quality=60, tune="ssim"),
 ]
 
 

@@ -125,3 +125,50 @@ def test_the_wheel_works_alone(clean: Path, tmp_path: Path):
     assert (tmp_path / "small.lac").stat().st_size < (tmp_path / "exact.lac").stat().st_size
     with Image.open(tmp_path / "small.png") as restored:
         assert np.mean((np.asarray(restored, np.float64) - pixels) ** 2) < 1000
+
+
+PLUGINS = """
+import sys
+import laconic.pillow
+from PIL import Image
+with Image.open("photo.png") as picture:
+    picture.save("plugin.lac", quality=50, tune="ssim")
+with Image.open("plugin.lac") as picture:
+    assert (picture.format, picture.size) == ("LAC", (90, 67))
+    picture.load()
+assert not {"zarr", "numcodecs", "torch"} & set(sys.modules)
+"""
+
+
+def test_the_pillow_plugin_of_the_wheel_works_alone(clean: Path, tmp_path: Path):
+    Image.fromarray(np.arange(67 * 90 * 3, dtype=np.uint8).reshape(67, 90, 3)).save(tmp_path / "photo.png")
+    run(clean / "python", "-c", PLUGINS, cwd=tmp_path)
+
+
+FOUND = """
+from importlib.metadata import entry_points
+for group in ("zarr.codecs", "numcodecs.codecs"):
+    found = {point.name: point.value for point in entry_points(group=group) if point.name.startswith("laconic")}
+    module = "laconic." + group.split(".")[0]
+    assert found == {"laconic_array": module + ":LaconicArray", "laconic_image": module + ":LaconicImage"}, found
+"""
+CODECS = """
+import numpy as np, numcodecs, zarr
+numbers = np.linspace(0, 1, 300, dtype=np.float32).reshape(20, 15)
+codec = numcodecs.get_codec({"id": "laconic_array", "max_error": 0.01})
+assert abs(codec.decode(codec.encode(numbers)) - numbers).max() <= 0.01
+from zarr.registry import get_codec_class
+assert get_codec_class("laconic_image").__module__ == "laconic.zarr"
+array = zarr.create_array("a.zarr", data=numbers, serializer=get_codec_class("laconic_array")(), compressors=None)
+assert (zarr.open_array("a.zarr")[:] == numbers).all()
+"""
+
+
+def test_zarr_and_numcodecs_find_the_codecs_of_the_wheel(clean: Path, tmp_path: Path):
+    """Entry points are what the wheel says; with the libraries lent to the environment, the codecs behind them work."""
+    run(clean / "python", "-c", FOUND, cwd=tmp_path)
+    zarr = pytest.importorskip("zarr", reason="needs zarr")
+    lent = f"import sys; sys.path.append({str(Path(zarr.__file__).parents[1])!r})\n"
+    # What is installed beside zarr must not stand in for the wheel: its own folder comes first.
+    check = "import laconic; assert laconic.__file__.startswith(sys.prefix), laconic.__file__\n"
+    run(clean / "python", "-c", lent + check + CODECS, cwd=tmp_path)

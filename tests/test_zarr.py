@@ -30,6 +30,7 @@ CODECS = [
     LaconicImage(),
     LaconicImage(lossless=True),
     LaconicImage(psnr=40.0),
+    LaconicImage(quality=60, tune="ssim"),
 ]
 
 

@@ -35,7 +35,7 @@ __all__ = ["FORMAT", "MIME", "LacImageFile"]
 FORMAT = "LAC"
 MIME = "image/x-laconic"
 
-SETTINGS = ("quality", "bpp", "psnr", "size", "lossless", "effort", "network", "jobs")
+SETTINGS = ("quality", "bpp", "psnr", "size", "lossless", "effort", "network", "tune", "jobs")
 """Options of `save` that are those of `laconic.compress`."""
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 

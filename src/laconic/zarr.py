@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from zarr.abc.codec import ArrayBytesCodec
 
-from laconic.codecs.array import Bound
 from laconic.codecs.array_chunk import (
     check_numbers,
     check_picture,
@@ -28,7 +27,7 @@ from laconic.codecs.array_chunk import (
     encode_numbers,
     encode_picture,
 )
-from laconic.codecs.image import DEFAULT_EFFORT, DEFAULT_QUALITY, ImageCodec
+from laconic.codecs.chunk_settings import NumberSettings, PictureSettings
 from laconic.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,26 +71,10 @@ class _ChunkCodec(ArrayBytesCodec):
 
 
 @dataclass(frozen=True)
-class LaconicArray(_ChunkCodec):
-    """Chunks of numbers, dates or truth values, without loss or with a bound on every element.
+class LaconicArray(NumberSettings, _ChunkCodec):
+    """Chunks of numbers, without loss or with a bound; settings and errors are those of `NumberSettings`."""
 
-    Parameters
-    ----------
-    max_error : float, optional
-        No element is off by more, in units of the values. None keeps every bit.
-
-    Raises
-    ------
-    UsageError
-        A bound that is no number above 0.
-    """
-
-    max_error: float | None = None
     codec_name: ClassVar[str] = "laconic_array"
-
-    def __post_init__(self) -> None:
-        if self.max_error is not None:
-            object.__setattr__(self, "max_error", Bound(float(self.max_error)).value)
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:  # noqa: ARG002  # Zarr's
         """Refuse a data type that cannot be held.
@@ -113,34 +96,10 @@ class LaconicArray(_ChunkCodec):
 
 
 @dataclass(frozen=True)
-class LaconicImage(_ChunkCodec):
-    """Chunks that are one picture each: (H, W) or (H, W, C) of uint8 or uint16, C of 1 to 4.
+class LaconicImage(PictureSettings, _ChunkCodec):
+    """Chunks that are one picture each; settings and errors are those of `PictureSettings`."""
 
-    Axes of length one may come before, so ``(1, H, W, 3)`` is a chunk of a film.
-
-    Parameters
-    ----------
-    quality, bpp, psnr, lossless, effort, network
-        As for `laconic.compress`: one target at most, and quality 75 without one.
-
-    Raises
-    ------
-    UsageError
-        A value out of range, or more than one target.
-    """
-
-    quality: int | None = None
-    bpp: float | None = None
-    psnr: float | None = None
-    lossless: bool = False
-    effort: int = DEFAULT_EFFORT
-    network: str = "auto"
     codec_name: ClassVar[str] = "laconic_image"
-
-    def __post_init__(self) -> None:
-        if (self.quality, self.bpp, self.psnr, self.lossless) == (None, None, None, False):
-            object.__setattr__(self, "quality", DEFAULT_QUALITY)
-        self._codec()
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
         """Refuse chunks that are no pictures.
@@ -152,11 +111,8 @@ class LaconicImage(_ChunkCodec):
         """
         check_picture(getattr(chunk_grid, "chunk_shape", shape), dtype.to_native_dtype())
 
-    def _codec(self) -> ImageCodec:
-        return ImageCodec(**asdict(self), jobs=1)
-
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
-        data = await asyncio.to_thread(encode_picture, chunk_data.as_numpy_array(), self._codec())
+        data = await asyncio.to_thread(encode_picture, chunk_data.as_numpy_array(), self.picture_codec())
         return chunk_spec.prototype.buffer.from_bytes(data)
 
     async def _decode_single(self, chunk_data: Buffer, chunk_spec: ArraySpec) -> NDBuffer:

@@ -31,7 +31,7 @@ from laconic.signals.image import load
 CHANNELS = 48
 
 
-@pytest.fixture(scope="module", params=["fast", "small"])
+@pytest.fixture(scope="module", params=["fast", "bits", "small"])
 def packed(request: Any, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp(request.param)
     plan = make_plan(str(pictures), shard_size=5, store=request.param, size=64, views=view_names("flip"))
@@ -170,7 +170,7 @@ def test_a_process_that_was_killed_loses_nothing_and_leaves_nothing(fast: Path, 
     before = set(shared.iterdir()) if shared.is_dir() else set()
     files = {path: path.stat().st_mtime_ns for path in fast.iterdir()}
     done = subprocess.run(
-        [sys.executable, str(script), str(fast), context], capture_output=True, text=True, timeout=120
+        [sys.executable, str(script), str(fast), context], capture_output=True, text=True, timeout=580
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     import json
@@ -345,4 +345,4 @@ def test_a_data_set_crosses_process_borders(packed: Path):
     wanted = dataset.symbols([1, 9])
     copy = pickle.loads(pickle.dumps(dataset))
     assert np.array_equal(copy.symbols([1, 9]), wanted)
-    assert len(pickle.dumps(dataset)) < 20_000
+    assert len(pickle.dumps(dataset)) < 80_000  # tables of `small` among it

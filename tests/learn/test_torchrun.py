@@ -16,7 +16,7 @@ from laconic import learn
 from laconic.learn.order import epoch_order
 from laconic.learn.packing import make_plan, pack
 
-SECONDS = 240
+SECONDS = 500
 # What a person would write: read, train in step, save where one stands. Every rank notes what it was given.
 PROGRAM = """
 import json, sys

@@ -84,9 +84,10 @@ def configure(parser: options.CommandParser) -> None:
     )
     group.add_argument(
         "--store",
-        choices=["fast", "small"],
+        choices=["fast", "bits", "small"],
         default="small",
-        help="small: entropy-coded (default); fast: one byte to a symbol, read straight from mapped memory",
+        help="small: entropy-coded (default); fast: one byte to a symbol, read straight from mapped memory; bits: "
+        "likewise, with as few bits to a symbol as its channel needs",
     )
     group.add_argument("-e", "--effort", metavar="N", type=options.in_range(int, 1, 10), default=5, help="default: 5")
     group.add_argument(
@@ -181,6 +182,7 @@ def plan_of(arguments: argparse.Namespace) -> PackPlan:
         shard_size=arguments.shard_size,
         on_error=arguments.on_error,
         like=None if arguments.like is None else load_manifest(arguments.like),
+        jobs=options.jobs_of(arguments),
     )
 
 

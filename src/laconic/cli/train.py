@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["configure", "run"]
 
 _TASK = ("teacher", "bits_weight")
-_LATENTS = ("val", "model", "epochs", "channels", "augment", "prefixes", "seed", *_TASK)
+_COMPARISON = ("compare", "quick", "arms", "seeds")
+_LATENTS = ("val", "model", "epochs", "channels", "augment", "prefixes", "seed", *_COMPARISON, *_TASK)
 # Options that have no meaning for a kind.
 _STRAY = {
     "image": ("size", *_LATENTS),
     "network": ("sets", *_LATENTS),
     "classify": ("sets", "size", "minutes", "log", *_TASK),
-    "task": ("sets", "size", "minutes", "log", "resume", "model", "prefixes"),
+    "task": ("sets", "size", "minutes", "log", "resume", "model", "prefixes", *_COMPARISON),
 }
 
 
@@ -34,7 +35,8 @@ def configure(parser: options.CommandParser) -> None:
         "network: fit a decoder-side network and write the shipped model with that network in it.\n"
         "A run can be stopped at any moment (Ctrl-C, kill) and taken up again with --resume; a run of `image` then\n"
         "ends with the same bytes. Some photos are held out, to measure what the result is worth.\n"
-        "classify: train a classifier on a data set that `laconic pack` made.\n"
+        "classify: train a classifier on a data set that `laconic pack` made; with --compare, on folders of pictures\n"
+        "in every form, to see in one table what latents are worth there.\n"
         "task: train a codec on it that keeps what a classifier needs, and nothing else.\n"
         'Needs torch: pip install "laconic[train]"'
     )
@@ -44,7 +46,7 @@ def configure(parser: options.CommandParser) -> None:
         metavar="DIR",
         type=Path,
         required=True,
-        help="a folder of photos, a few hundred; classify: packed data",
+        help="a folder of photos, a few hundred; classify, task: packed data; --compare: a folder for each class",
     )
     parser.add_argument(
         "--minutes",
@@ -58,7 +60,7 @@ def configure(parser: options.CommandParser) -> None:
         "--output",
         metavar="MODEL",
         type=Path,
-        help="default: photo.safetensors; of classify classifier.safetensors",
+        help="default: photo.safetensors; of classify classifier.safetensors; of --compare the folder `comparison`",
     )
     parser.add_argument(
         "--sets",
@@ -90,6 +92,18 @@ def configure(parser: options.CommandParser) -> None:
         help="of task: what a thousand bits of a picture weigh; more makes smaller files (default: 0.03)",
     )
     group.add_argument("--seed", metavar="N", type=options.in_range(int, 0, 1 << 62), help="default: 0")
+    group = parser.add_argument_group("classify --compare")
+    group.add_argument(
+        "--compare",
+        action="store_true",
+        help="pixels, cosine coefficients, latents, ... with one trunk and schedule; hours, and the same command goes "
+        "on where it was stopped",
+    )
+    group.add_argument("--quick", action="store_true", help="five arms, one seed, three epochs: minutes")
+    group.add_argument("--arms", metavar="LIST", help="only these, such as pixels,latents,latents-augmented")
+    group.add_argument(
+        "--seeds", metavar="N", type=options.in_range(int, 1, 100), help="how often each arm is trained (default: 3)"
+    )
     options.add_console_options(parser)
 
 
@@ -99,6 +113,13 @@ def run(arguments: argparse.Namespace) -> int:
     for stray in _STRAY[arguments.kind]:
         if getattr(arguments, stray) not in (None, False):
             raise UsageError(f"--{stray.replace('_', '-')} does not go with `laconic train {arguments.kind}`")
+    if arguments.compare:
+        from laconic.cli.compare_latents import compare_forms
+
+        return compare_forms(arguments, console)
+    for stray in _COMPARISON:
+        if getattr(arguments, stray) not in (None, False):
+            raise UsageError(f"--{stray} goes with --compare only")
     if arguments.kind in ("classify", "task"):
         from laconic.cli.train_latents import train_for_task, train_on_latents
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import argparse
 
     from laconic.cli.console import Console
+    from laconic.learn.dataset import LatentDataset
 
 __all__ = ["train_for_task", "train_on_latents"]
 
@@ -26,24 +27,10 @@ def train_on_latents(arguments: argparse.Namespace, console: Console) -> int:
         raise OutputExists(output)
     if arguments.resume and not checkpoint.exists():
         raise UsageError(f"nothing to resume: {checkpoint} is missing")
-    try:
-        from laconic.learn.augment import Augment
-        from laconic.learn.classifier import Plan, save_classifier, train_classifier
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise UsageError('training needs torch: pip install "laconic[train]"') from error
-    from laconic.learn.dataset import open_dataset
+    training, validation, chosen = _opened(arguments)
+    from laconic.learn.classifier import Plan, save_classifier, train_classifier
 
-    training = open_dataset(str(arguments.data), channels=arguments.channels)
-    validation = open_dataset(str(arguments.val), channels=arguments.channels) if arguments.val else None
-    plan = Plan(
-        model=arguments.model or "resnet",
-        epochs=arguments.epochs or 12,
-        seed=arguments.seed or 0,
-        augment=Augment(mirror=True, shift=2) if arguments.augment else None,
-        prefixes=arguments.prefixes,
-    )
+    plan = Plan(model=arguments.model or "resnet", prefixes=arguments.prefixes, **chosen)
     if not arguments.resume:
         checkpoint.unlink(missing_ok=True)
     console.line(f"{len(training)} samples of {len(training.classes)} classes, {' x '.join(map(str, training.shape))}")
@@ -54,11 +41,10 @@ def train_on_latents(arguments: argparse.Namespace, console: Console) -> int:
         raise
     save_classifier(output, model, plan.model, training, force=arguments.force or arguments.resume)
     checkpoint.unlink(missing_ok=True)
-    shown = f"; {100 * figures['accuracy']:.1f} % of {len(validation)} right" if validation is not None else ""
+    shown = f"; {_right(figures, validation)}" if validation is not None else ""
     console.line(f"wrote {output}{shown}")
     if arguments.json:
-        record: dict[str, Any] = {"output": str(output), "model": plan.model, "epochs": plan.epochs, **figures}
-        console.record(record)
+        console.record({"output": str(output), "model": plan.model, "epochs": plan.epochs, **figures})
     return 0
 
 
@@ -67,10 +53,35 @@ def train_for_task(arguments: argparse.Namespace, console: Console) -> int:
     output: Path = arguments.output or TASK
     if output.exists() and not arguments.force:
         raise OutputExists(output)
+    training, validation, chosen = _opened(arguments)
+    from laconic.learn.classifier import load_classifier
+    from laconic.learn.task import TaskPlan, save_task, train_task
+
+    teacher = load_classifier(arguments.teacher, training) if arguments.teacher else None
+    plan = TaskPlan(**chosen)
+    if arguments.bits_weight is not None:
+        plan = replace(plan, bits_weight=arguments.bits_weight)
+    codec, figures = train_task(plan, training, validation, teacher, report=console.line)
+    save_task(output, codec, training, force=arguments.force)
+    shown = ""
+    if validation is not None:
+        shown = f"; {_right(figures, validation)} from files of {figures['bytes']:.0f} bytes"
+    console.line(f"wrote {output}{shown}")
+    if arguments.json:
+        console.record({"output": str(output), "epochs": plan.epochs, **figures})
+    return 0
+
+
+def _opened(arguments: argparse.Namespace) -> tuple[LatentDataset, LatentDataset | None, dict[str, Any]]:
+    """The data to train and to test on, and what both plans have in common.
+
+    Raises
+    ------
+    UsageError
+        There is no torch, or no data set.
+    """
     try:
         from laconic.learn.augment import Augment
-        from laconic.learn.classifier import load_classifier
-        from laconic.learn.task import TaskPlan, save_task, train_task
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -79,21 +90,9 @@ def train_for_task(arguments: argparse.Namespace, console: Console) -> int:
 
     training = open_dataset(str(arguments.data), channels=arguments.channels)
     validation = open_dataset(str(arguments.val), channels=arguments.channels) if arguments.val else None
-    teacher = load_classifier(arguments.teacher, training) if arguments.teacher else None
-    plan = TaskPlan(
-        epochs=arguments.epochs or 12,
-        seed=arguments.seed or 0,
-        augment=Augment(mirror=True, shift=2) if arguments.augment else None,
-    )
-    if arguments.bits_weight is not None:
-        plan = replace(plan, bits_weight=arguments.bits_weight)
-    codec, figures = train_task(plan, training, validation, teacher, report=console.line)
-    save_task(output, codec, training, force=arguments.force)
-    shown = ""
-    if validation is not None:
-        right = f"{100 * figures['accuracy']:.1f} % of {len(validation)} right"
-        shown = f"; {right} from files of {figures['bytes']:.0f} bytes"
-    console.line(f"wrote {output}{shown}")
-    if arguments.json:
-        console.record({"output": str(output), "epochs": plan.epochs, **figures})
-    return 0
+    augment = Augment(mirror=True, shift=2) if arguments.augment else None
+    return training, validation, {"epochs": arguments.epochs or 12, "seed": arguments.seed or 0, "augment": augment}
+
+
+def _right(figures: dict[str, Any], validation: LatentDataset) -> str:
+    return f"{100 * figures['accuracy']:.1f} % of {len(validation)} right"

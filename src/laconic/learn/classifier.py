@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "load_classifier", "save_classifier", "train_classifier"]
 
-KIND, VERSION = "laconic.classifier", 1
+KIND, VERSION = "laconic.classifier", 2
 SAVE_EVERY = 100  # steps
 
 

@@ -18,6 +18,7 @@ from laconic.errors import CorruptStream, TruncatedStream, UsageError
 from laconic.learn.manifest import Manifest, ShardEntry, join, load_manifest
 from laconic.learn.record_coder import RecordCoder
 from laconic.learn.shard import PREAMBLE, ShardHead, meta_size, read_head
+from laconic.learn.stores import Coder, coder_of
 from laconic.signals import locations
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class LatentDataset:
         return self.manifest.count
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": {}}
+        kept = {name: value for name, value in self.__dict__.items() if name != "coder"}
+        return {**kept, "_opened": {}}
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -140,18 +142,31 @@ class LatentDataset:
         ):
             raise UsageError(f"samples are 0 .. {len(self) - 1} and views 0 .. {self.views - 1}")
         out = np.empty((len(wanted), *self.shape), np.int8)
+        if not len(wanted):
+            return out
         shards = np.searchsorted(self._starts, wanted, side="right") - 1
+        groups: dict[Coder, list[_Fetched]] = {}
         for number in np.unique(shards):
             places = np.flatnonzero(shards == number)
-            records = (wanted[places] - self._starts[number]) * self.views + view[places]
             shard = self._shard(int(number))
-            if len(places) == len(wanted):
-                shard.read(records, out)
-            else:
-                part = np.empty((len(places), *self.shape), np.int8)
-                shard.read(records, part)
-                out[places] = part
+            fetched = shard.fetch((wanted[places] - self._starts[number]) * self.views + view[places], places)
+            groups.setdefault(shard.coder, []).append(fetched)
+        for coder, parts in groups.items():
+            # The entropy coder works on two records at once, wherever they lie; the others would only copy.
+            for part in [_joined(parts)] if isinstance(coder, RecordCoder) else parts:
+                self._decode(coder, part, out)
         return out
+
+    def _decode(self, coder: Coder, part: _Fetched, out: NDArray[np.int8]) -> None:
+        in_order = len(part.places) == len(out) and bool((np.diff(part.places) == 1).all())
+        records = out if in_order else np.empty((len(part.places), *self.shape), np.int8)
+        try:
+            coder.pop(part.data, part.spans, records)
+        except CorruptStream as error:
+            name = part.names[error.offset] if error.offset is not None else "an unknown sample"
+            raise CorruptStream(name, None, "a record", "another") from error
+        if not in_order:
+            out[part.places] = records
 
     def __getitem__(self, index: int) -> Item:
         return self.item(index)
@@ -194,6 +209,11 @@ class LatentDataset:
             if found != entry.sha256:
                 raise CorruptStream(f"{place}: SHA-256", None, entry.sha256, found)
 
+    @cached_property
+    def coder(self) -> Coder:
+        """What decodes the records of all shards; in version 1 those of `small` have their own."""
+        return coder_of(self.manifest.store, self.manifest.grid, self.manifest.key)
+
     def _shard(self, number: int) -> _Shard:
         shard = self._opened.get(number)
         if shard is None:
@@ -224,10 +244,11 @@ class _Shard:
             raise CorruptStream(f"{place}: head", None, f"{entry.count} samples in {size} bytes", "others")
         self.views = owner.views
         self.checked = np.zeros(len(self.head.checksums), bool)
-        self.coder = None
         if self.head.frequencies is not None:
             grid = manifest.grid
-            self.coder = RecordCoder(grid.layout, grid.shape[1:], grid.stride, self.head.frequencies)
+            self.coder: Coder = RecordCoder(grid.layout, grid.shape[1:], grid.stride, self.head.frequencies, first=True)
+        else:
+            self.coder = owner.coder
 
     def _span(self, offset: int, size: int) -> bytes:
         if not self.remote:
@@ -236,29 +257,17 @@ class _Shard:
         data: bytes = filesystem.cat_file(path, start=offset, end=offset + size)
         return data
 
-    def read(self, records: NDArray[np.int64], out: NDArray[np.int8]) -> None:
-        """Read records by number into (n, c, h, w)."""
+    def fetch(self, records: NDArray[np.int64], places: NDArray[np.int64]) -> _Fetched:
+        """Find records by number, checked; `places` are theirs in what was asked for."""
         data, spans = self.mapped, self.head.spans[records]
         if self.remote:
-            data, spans = self._fetch(spans)
-        for record, (offset, size) in zip(records, spans, strict=True):
-            if not self.checked[record]:
-                self._check(int(record), data[int(offset) : int(offset) + int(size)])
-        if self.coder is None:
-            count = out[0].size
-            flat = out.reshape(len(out), count).view(np.uint8)
-            for row, (offset, _) in zip(flat, spans, strict=True):
-                row[:] = data[int(offset) : int(offset) + count]
-            return
-        try:
-            self.coder.pop(data, spans, out)
-        except CorruptStream as error:
-            number = int(records[error.offset]) if error.offset is not None else -1
-            raise CorruptStream(
-                f"{self.place}: record of {self._name(number)}", None, *("a record", "another")
-            ) from error
+            data, spans = self._download(spans)
+        for place in np.flatnonzero(~self.checked[records]).tolist():
+            offset, size = spans[place].tolist()
+            self._check(int(records[place]), data[offset : offset + size])
+        return _Fetched(data, spans, places, (_Names(self, records),))
 
-    def _fetch(self, spans: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
+    def _download(self, spans: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
         filesystem, path = locations.file_system(self.place)
         starts = [int(offset) for offset in spans[:, 0]]
         ends = [int(offset + size) for offset, size in spans]
@@ -281,3 +290,44 @@ class _Shard:
 
     def _name(self, record: int) -> str:
         return f"the sample {self.head.keys[record // self.views]!r}"
+
+    def name(self, record: int) -> str:
+        """Of a record, for an error."""
+        return f"{self.place}: record of {self._name(record)}"
+
+
+class _Names(NamedTuple):
+    """What errors call records, in the order of `_Fetched`; made only when there is one."""
+
+    shard: _Shard
+    records: NDArray[np.int64]
+
+    def listed(self) -> list[str]:
+        return [self.shard.name(int(record)) for record in self.records]
+
+
+class _Fetched(NamedTuple):
+    """Records: their spans (n, 2) of (offset, size) in `data`, and where they belong in what was asked for."""
+
+    data: NDArray[np.uint8]
+    spans: NDArray[np.uint64]
+    places: NDArray[np.int64]
+    named: tuple[_Names, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [name for part in self.named for name in part.listed()]
+
+
+def _joined(parts: list[_Fetched]) -> _Fetched:
+    """Records of several shards side by side."""
+    if len(parts) == 1:
+        return parts[0]
+    pieces = [part.data[start : start + size] for part in parts for start, size in part.spans.tolist()]
+    sizes = np.concatenate([part.spans[:, 1] for part in parts])
+    return _Fetched(
+        np.concatenate(pieces),
+        np.stack([np.cumsum(sizes) - sizes, sizes], axis=1).astype(np.uint64),
+        np.concatenate([part.places for part in parts]),
+        tuple(name for part in parts for name in part.named),
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +17,7 @@ import numpy as np
 from laconic.errors import CorruptStream, MissingModel, NewerVersion, UsageError
 from laconic.learn.grid import Grid
 from laconic.learn.preparation import Preparation
-from laconic.learn.shard import STORES
+from laconic.learn.stores import STORES, coder_of
 from laconic.models import default_model
 from laconic.signals import locations
 
@@ -28,7 +28,7 @@ __all__ = ["MANIFEST", "Manifest", "ShardEntry", "join", "load_manifest", "read_
 
 MANIFEST = "manifest.json"
 FORMAT = "laconic.latents"
-VERSION = 1
+VERSION = 2
 MAX_JSON = 1 << 30
 
 
@@ -55,6 +55,8 @@ class Manifest:
     preparation : Preparation
     effort : int
     store : str
+    key : dict
+        What the store needs to know of the data, see `stores.fit_key`; empty for `fast`, and in version 1.
     classes : tuple of str
     class_counts : tuple of int
         Samples of each class.
@@ -64,6 +66,8 @@ class Manifest:
         Symbols beyond -127 .. 127.
     sums, squares : tuple of int
         Over all symbols of each channel.
+    version : int
+        Of the file that it was read from; new ones have the latest.
     """
 
     fingerprint: str
@@ -78,6 +82,8 @@ class Manifest:
     saturated: int
     sums: tuple[int, ...]
     squares: tuple[int, ...]
+    key: dict[str, Any] = field(default_factory=dict[str, Any])
+    version: int = VERSION
 
     @property
     def count(self) -> int:
@@ -126,16 +132,17 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as plain data."""
+        stored = {"store": self.store, "key": self.key} if self.version > 1 else {"store": self.store}
         return {
             "format": FORMAT,
-            "version": VERSION,
+            "version": self.version,
             "model": self.fingerprint,
             "transform": {
                 "preparation": self.preparation.describe(),
                 "effort": self.effort,
                 "grid": self.grid.describe(),
             },
-            "store": self.store,
+            **stored,
             "labels": {"classes": list(self.classes), "counts": list(self.class_counts)},
             "count": self.count,
             "shards": [asdict(shard) for shard in self.shards],
@@ -160,7 +167,7 @@ class Manifest:
             raise CorruptStream(f"{name}: format", None, FORMAT, "something else")
         fields = cast("dict[str, Any]", data)
         version = fields.get("version")
-        if not isinstance(version, int):
+        if not isinstance(version, int) or version < 1:
             raise CorruptStream(f"{name}: version", None, "a number", version)
         if version > VERSION:
             raise NewerVersion(version, VERSION)
@@ -185,6 +192,8 @@ class Manifest:
                 saturated=int(fields["saturated"]),
                 sums=tuple(fields["sums"]),
                 squares=tuple(fields["squares"]),
+                key=dict(fields["key"]) if version > 1 else {},
+                version=version,
             )
             bytes.fromhex(manifest.fingerprint)
             layout_agrees = described["layout"] == [list(channel) for channel in manifest.grid.layout]
@@ -197,6 +206,8 @@ class Manifest:
             raise CorruptStream(f"{name}: fields", None, "those of a manifest", error) from error
         if not (layout_agrees and names_are_plain and lengths_agree and manifest.store in STORES):
             raise CorruptStream(f"{name}: fields", None, "a layout, shards and sums that agree", "others")
+        if version > 1:
+            coder_of(manifest.store, manifest.grid, manifest.key)
         if manifest.count != fields["count"]:
             raise CorruptStream(f"{name}: count", None, manifest.count, fields["count"])
         return manifest

@@ -1,13 +1,14 @@
 # pyright: basic
 """Two small networks that take latents on a grid: a residual network and a vision transformer. Examples, not a zoo.
 
-Both begin with a stem that takes int8 symbols or float latents and brings every channel to mean 0 and deviation 1 with
-the statistics of the manifest. The early layers of a network on pixels, which are most of its work, have no counterpart
-here: a grid cell holds what they would make (Gueguen et al., NeurIPS 2018).
+Both begin with an entry that takes int8 symbols or float latents, with the statistics of the manifest. The residual
+network undoes one level of the wavelet first (`synthesis.py`); most of the early layers of a network on pixels, which
+are most of its work, have no counterpart here (Gueguen et al., NeurIPS 2018).
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,27 +16,26 @@ from torch import nn
 from torch.nn import functional
 
 from laconic.errors import UsageError
+from laconic.learn.synthesis import PartialSynthesis, random_prefixes
 
 if TYPE_CHECKING:
     from laconic.learn.dataset import LatentDataset
-
-PREFIXES = (3, 12, 24, 48, 96, 192, 384)
-"""Low channels, the coarsest level, and of each finer one luma and all of it."""
 
 __all__ = ["MODELS", "GridInput", "GridResNet", "GridViT", "build"]
 
 
 class GridInput(nn.Module):
-    """Latents (B, C, h, w), int8 symbols or float32 in pixel values -> float32 of mean 0 and deviation 1.
+    """Latents (B, C, h, w), int8 symbols or float32 in pixel values -> float32 of mean 0 and deviation 1 at most.
+
+    One number divides all channels, so that they keep their proportions: a nearly empty channel brought to deviation 1
+    is noise, and a network learns it by heart.
 
     Parameters
     ----------
     scales, means, deviations : Tensor (C,)
         Steps in pixel values; mean and standard deviation of the symbols.
     prefixes : bool
-        While training, give each sample a random prefix of its channels and zeros for the rest (nested dropout: Rippel,
-        Gelbart & Adams, ICML 2014). The model leans on coarse channels first and learns less by heart, and what it
-        learned holds for fewer channels too.
+        While training, see `random_prefixes`.
     """
 
     scales: torch.Tensor
@@ -49,7 +49,8 @@ class GridInput(nn.Module):
         self.prefixes = prefixes
         self.register_buffer("scales", scales.clone().view(-1, 1, 1))
         self.register_buffer("means", means.clone().view(-1, 1, 1))
-        self.register_buffer("factors", 1 / deviations.clone().view(-1, 1, 1))
+        largest = (scales * deviations).max()
+        self.register_buffer("factors", (scales / largest).view(-1, 1, 1))
 
     @classmethod
     def of(cls, dataset: LatentDataset, *, prefixes: bool = False) -> GridInput:
@@ -62,12 +63,7 @@ class GridInput(nn.Module):
         """Dequantized and normalized latents."""
         symbols = latents.to(torch.float32) if latents.dtype == torch.int8 else latents / self.scales
         normal = (symbols - self.means) * self.factors
-        if not (self.training and self.prefixes):
-            return normal
-        channels = normal.shape[1]
-        ends = torch.tensor([*(end for end in PREFIXES if end < channels), channels])
-        kept = ends[torch.randint(len(ends), (len(normal), 1))] > torch.arange(channels)
-        return normal * kept[:, :, None, None]
+        return random_prefixes(normal) if self.training and self.prefixes else normal
 
 
 class Residual(nn.Module):
@@ -110,23 +106,33 @@ class Trunk(nn.Module):
         return self.head(self.layers(x).mean((2, 3)).to(torch.float32))
 
 
+def stem(inputs: int, width: int, halvings: int) -> nn.Sequential:
+    """Convolutions of stride 2, each with twice the channels of the one before; another one stands before the last."""
+    widths = [inputs, *(max(16, width >> k) for k in reversed(range(halvings)))]
+    layers = [convolution(a, b, 2) for a, b in pairwise(widths)]
+    if halvings > 1:
+        layers.insert(-1, convolution(widths[-2], widths[-2]))
+    return nn.Sequential(*layers)
+
+
 class GridResNet(nn.Module):
     """Residual network on latents.
 
     Parameters
     ----------
-    entry : GridInput
-    channels, classes : int
+    entry : PartialSynthesis or GridInput
+    maps, classes : int
+        `maps` is what the entry gives.
     width : int
         Channels of the first stage; the second has twice as many.
-    stride : int
-        Of the stem: 2 for a grid of 1/8, 1 for one of 1/16.
+    halvings : int
+        Of the resolution, between the entry and the first stage.
     """
 
-    def __init__(self, entry: nn.Module, channels: int, classes: int, *, width: int = 64, stride: int = 2) -> None:
+    def __init__(self, entry: nn.Module, maps: int, classes: int, *, width: int = 64, halvings: int = 2) -> None:
         super().__init__()
         self.entry = entry
-        self.stem = convolution(channels, width, stride)
+        self.stem = stem(maps, width, halvings)
         self.trunk = Trunk(classes, width)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
@@ -184,19 +190,19 @@ class GridViT(nn.Module):
 MODELS = ("resnet", "vit")
 
 
-def build(name: str, dataset: LatentDataset, *, prefixes: bool = False) -> nn.Module:
-    """Make a model for a data set; `prefixes` as in `GridInput`.
+def build(name: str, dataset: LatentDataset, *, prefixes: bool = False, levels: int = 1) -> nn.Module:
+    """Make a model for a data set; `prefixes` and, for `resnet`, `levels` as in `PartialSynthesis`.
 
     Raises
     ------
     UsageError
         No model of this name.
     """
-    entry, classes = GridInput.of(dataset, prefixes=prefixes), len(dataset.classes)
+    classes, fine = len(dataset.classes), dataset.manifest.grid.stride == 8
     if name == "resnet":
-        stride = 2 if dataset.manifest.grid.stride == 8 else 1
-        return GridResNet(entry, dataset.channels, classes, stride=stride)
+        synthesis = PartialSynthesis.of(dataset, levels=levels, prefixes=prefixes)
+        return GridResNet(synthesis, synthesis.maps, classes, halvings=levels + fine)
     if name == "vit":
-        patch = 2 if dataset.manifest.grid.stride == 8 else 1
+        entry, patch = GridInput.of(dataset, prefixes=prefixes), 2 if fine else 1
         return GridViT(entry, dataset.channels, classes, dataset.shape[1:], patch=patch)
     raise UsageError(f"the model is {name!r}, expected {' or '.join(MODELS)}")

@@ -22,7 +22,8 @@ from laconic.learn.grid import Grid
 from laconic.learn.manifest import MANIFEST, Manifest, ShardEntry, join, read_json, write_json
 from laconic.learn.preparation import Preparation, picture_size
 from laconic.learn.samples import Sample, find_samples, read_sample
-from laconic.learn.shard import STORES, read_head, write_shard
+from laconic.learn.shard import read_head, write_shard
+from laconic.learn.stores import FITTED, STORES, coder_of, fit_key
 from laconic.models import default_model
 from laconic.signals import locations
 from laconic.transform.workers import Workers
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["PLAN", "PackPlan", "ShardRecord", "finish", "load_record", "make_plan", "pack", "pack_shard"]
 
 PLAN = "plan.json"
-VERSION = 1
+VERSION = 2
 DEFAULT_SHARD = 1000
+MOST_FITTED = 256
+"""Samples, evenly spread, from which the key of a store is fitted. With ten times as many records are 0.1 % smaller."""
 ERRORS = ("skip", "fail")
 
 
@@ -53,7 +56,9 @@ class PackPlan:
     grid : Grid
     preparation : Preparation
     store : str
-        `fast` or `small`.
+        `fast`, `bits` or `small`.
+    key : dict
+        What the store needs to know of the data, see `stores.fit_key`.
     effort : int
         Of the codec, 1 .. 10.
     shard_size : int
@@ -69,6 +74,7 @@ class PackPlan:
     grid: Grid
     preparation: Preparation
     store: str = "small"
+    key: dict[str, Any] = field(default_factory=dict[str, Any])
     effort: int = 5
     shard_size: int = DEFAULT_SHARD
     on_error: str = "skip"
@@ -76,7 +82,7 @@ class PackPlan:
 
     def __post_init__(self) -> None:
         if self.store not in STORES:
-            raise UsageError(f"the store is {self.store!r}, expected {' or '.join(STORES)}")
+            raise UsageError(f"the store is {self.store!r}, expected {', '.join(STORES)}")
         if self.on_error not in ERRORS:
             raise UsageError(f"on_error is {self.on_error!r}, expected {' or '.join(ERRORS)}")
         if not 1 <= self.shard_size <= 1 << 20:
@@ -104,6 +110,7 @@ class PackPlan:
             "grid": asdict(self.grid),
             "preparation": asdict(self.preparation) | {"views": list(self.preparation.views)},
             "store": self.store,
+            "key": self.key,
             "effort": self.effort,
             "shard_size": self.shard_size,
             "on_error": self.on_error,
@@ -130,7 +137,7 @@ class PackPlan:
                 tuple(data["classes"]),
                 Grid(**data["grid"] | {"stored_steps": tuple(data["grid"]["stored_steps"])}),
                 Preparation(**preparation),
-                **{name: data[name] for name in ("store", "effort", "shard_size", "on_error", "fingerprint")},
+                **{name: data[name] for name in ("store", "key", "effort", "shard_size", "on_error", "fingerprint")},
             )
         except (KeyError, TypeError) as error:
             raise UsageError(f"not a plan of version {VERSION}: {error}") from error
@@ -197,8 +204,9 @@ def make_plan(
     shard_size: int = DEFAULT_SHARD,
     on_error: str = "skip",
     like: Manifest | None = None,
+    jobs: int | None = 1,
 ) -> PackPlan:
-    """Plan a data set.
+    """Plan a data set. For the stores `bits` and `small` some pictures are encoded, to fit the store's key.
 
     Parameters
     ----------
@@ -209,12 +217,16 @@ def make_plan(
         the size of the first.
     like : Manifest, optional
         Of another data set: its transform and its classes are taken (for validation data); `size`, `quality`,
-        `stride`, `channels` and `views` are not looked at.
+        `stride`, `channels` and `views` are not looked at. The key of its store is taken where that is the same.
+    jobs : int, optional
+        Threads; None is one for each core. Never changes the plan.
 
     Raises
     ------
     UsageError
         An option out of range, no samples, an empty class, or `like` is of another model.
+    UnsupportedInput, FormatError, OSError
+        A picture that is looked at cannot be read, and `on_error` is `fail`.
     """
     samples, classes = find_samples(source, layout, None if like is None else list(like.classes))
     if like is not None:
@@ -224,7 +236,17 @@ def make_plan(
         height, width = (size, size) if size is not None else _first_size(samples, on_error)
         grid = Grid(height, width, quality, stride, channels)
         preparation = Preparation(height, width, resize=size is not None, views=tuple(views))
-    return PackPlan(tuple(samples), tuple(classes), grid, preparation, store, effort, shard_size, on_error)
+    key = like.key if like is not None and like.store == store else {}
+    plan = PackPlan(tuple(samples), tuple(classes), grid, preparation, store, key, effort, shard_size, on_error)
+    return plan if key or store not in FITTED else replace(plan, key=_fitted_key(plan, jobs))
+
+
+def _fitted_key(plan: PackPlan, jobs: int | None) -> dict[str, Any]:
+    """The key of the plan's store, from samples that are spread over it."""
+    count = min(len(plan.samples), MOST_FITTED)
+    chosen = [plan.samples[number * len(plan.samples) // count] for number in range(count)]
+    packed = _encode(plan, chosen, jobs)
+    return fit_key(plan.store, plan.grid, [record for item in packed for record in item.records])
 
 
 def _first_size(samples: list[Sample], on_error: str) -> tuple[int, int]:
@@ -260,26 +282,14 @@ def pack_shard(plan: PackPlan, index: int, destination: str, *, jobs: int | None
         raise UsageError(
             f"the plan is of the model {plan.fingerprint}, installed is {default_model().fingerprint.hex()}"
         )
-    codec = ImageCodec(quality=plan.grid.quality, effort=plan.effort, jobs=1)
     samples = plan.samples_of(index)
-
-    def one(sample: Sample) -> _Packed:
-        try:
-            pictures = plan.preparation.load(read_sample(sample), sample.key)
-        except (LaconicError, OSError, MemoryError) as error:
-            if plan.on_error == "fail":
-                raise _about(sample, error) from error
-            return _Packed([], 0, _reason(error))
-        arranged = [plan.grid.arrange(codec.latents(pixels)) for pixels in pictures]
-        return _Packed([record for record, _ in arranged], sum(count for _, count in arranged), "")
-
-    with Workers(jobs) as workers:
-        packed = workers.each(one, samples)
+    packed = _encode(plan, samples, jobs)
     good = [(sample, item) for sample, item in zip(samples, packed, strict=True) if not item.reason]
     records = [record for _, item in good for record in item.records]
     keys, labels = [sample.key for sample, _ in good], [sample.label for sample, _ in good]
     views = len(plan.preparation.views)
-    data = write_shard(plan.grid, plan.store, views, keys, labels, records)
+    coder = coder_of(plan.store, plan.grid, plan.key)
+    data = write_shard(plan.grid, plan.store, coder, views, keys, labels, records)
     name = f"shard-{index:05d}.latents"
     sums, squares = np.zeros(plan.grid.channels, np.int64), np.zeros(plan.grid.channels, np.int64)
     for item in records:
@@ -302,6 +312,24 @@ class _Packed:
     records: list[NDArray[np.int8]]
     saturated: int
     reason: str
+
+
+def _encode(plan: PackPlan, samples: Sequence[Sample], jobs: int | None) -> list[_Packed]:
+    """The records of samples, or why there are none."""
+    codec = ImageCodec(quality=plan.grid.quality, effort=plan.effort, jobs=1)
+
+    def one(sample: Sample) -> _Packed:
+        try:
+            pictures = plan.preparation.load(read_sample(sample), sample.key)
+        except (LaconicError, OSError, MemoryError) as error:
+            if plan.on_error == "fail":
+                raise _about(sample, error) from error
+            return _Packed([], 0, _reason(error))
+        arranged = [plan.grid.arrange(codec.latents(pixels)) for pixels in pictures]
+        return _Packed([record for record, _ in arranged], sum(count for _, count in arranged), "")
+
+    with Workers(jobs) as workers:
+        return workers.each(one, samples)
 
 
 def _head_digest(data: bytes, plan: PackPlan) -> str:
@@ -368,6 +396,7 @@ def finish(plan: PackPlan, records: Sequence[ShardRecord], destination: str) -> 
         preparation=plan.preparation,
         effort=plan.effort,
         store=plan.store,
+        key=plan.key,
         classes=plan.classes,
         class_counts=tuple(counts.tolist()),
         shards=tuple(record.entry for record in ordered),

@@ -1,8 +1,11 @@
-"""Records of latents <-> few bytes, for the store `small`: static tables for a whole shard, decoded at memory speed.
+"""Records of latents <-> few bytes, for the store `small`: static tables for a whole data set, decoded at memory speed.
 
 Each symbol's table is chosen by the magnitudes around it: neighbors of its band coded before, the same place one level
 coarser, in other orientations and in luma. The work is done in `native/grid_records.h`; here stands which neighbors
 those are, and how many tables there are. Both are part of the version of the store (`shard.VERSION`), never of a file.
+
+The tables are small and the same for all shards, so that they stay in a core's cache in whatever order samples are
+read. They are fitted to some records; a symbol that they do not hold is written as it is, behind an escape.
 """
 
 from __future__ import annotations
@@ -20,10 +23,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RecordCoder", "normalize", "taps_of"]
+__all__ = ["RecordCoder", "normalize", "table_count", "taps_of"]
 
-PROBABILITY_TOTAL = 1 << 12
+BITS = 10
+"""Of a probability. With 12, as in version 1, tables take four times the cache, and records are 1 % smaller."""
+FIRST_BITS = 12
 SYMBOLS = 256
+ESCAPE = 0x80
 MOST_WEIGHT = 24
 REACH = 2  # cells
 # The largest sum of each bucket but the last; sums are of magnitudes up to 10, with weights of 24 at most.
@@ -81,7 +87,9 @@ class RecordCoder:
     shape : (h, w)
     stride : int
     frequencies : ndarray (T, 256) uint16, optional
-        Of symbols as bytes; each row sums to 4096. None: they are still to be counted.
+        Of symbols as bytes; each row sums to 1024. None: they are still to be counted.
+    first : bool
+        As in version 1 of the store: rows sum to 4096, and there is no escape.
 
     Raises
     ------
@@ -95,10 +103,12 @@ class RecordCoder:
         shape: tuple[int, int],
         stride: int,
         frequencies: NDArray[np.uint16] | None = None,
+        *,
+        first: bool = False,
     ) -> None:
         taps = [taps_of(layout, number, stride) for number in range(len(layout))]
         families = {key: place for place, key in enumerate(dict.fromkeys(map(_family, layout)))}
-        self.tables = len(families) * (len(BOUNDS) + 1)
+        self.tables = table_count(layout)
         self._core: Any = _native.RecordCoder(
             len(layout),
             *shape,
@@ -110,21 +120,23 @@ class RecordCoder:
             self.tables,
         )
         if frequencies is not None:
-            self._load(frequencies)
+            self._load(frequencies, first=first)
 
-    def _load(self, frequencies: NDArray[np.uint16]) -> None:
+    def _load(self, frequencies: NDArray[np.uint16], *, first: bool) -> None:
+        bits = FIRST_BITS if first else BITS
         try:
-            self._core.load(np.ascontiguousarray(frequencies, np.uint16))
+            self._core.load(np.ascontiguousarray(frequencies, np.uint16), bits, not first)
         except (ValueError, TypeError) as error:
-            raise CorruptStream("frequencies", None, f"{self.tables} rows that sum to 4096", str(error)) from error
+            wanted = f"{self.tables} rows that sum to {1 << bits}"
+            raise CorruptStream("frequencies", None, wanted, str(error)) from error
 
     def fit(self, records: Sequence[NDArray[np.int8]]) -> NDArray[np.uint16]:
-        """Count the symbols of all records (C, h, w), use their frequencies from now on and return them (T, 256)."""
+        """Count the symbols of records (C, h, w), use their frequencies from now on and return them (T, 256)."""
         counts = np.zeros((self.tables, SYMBOLS), np.uint64)
         for record in records:
             self._core.count(record[None], counts)
         frequencies = np.stack([normalize(row) for row in counts])
-        self._load(frequencies)
+        self._load(frequencies, first=False)
         return frequencies
 
     def push(self, record: NDArray[np.int8]) -> bytes:
@@ -147,24 +159,40 @@ class RecordCoder:
             raise CorruptStream("record", int(bad), "a record of this grid", "another stream")
 
 
+def table_count(layout: Sequence[Channel]) -> int:
+    """Return how many tables the channels have."""
+    return len(set(map(_family, layout))) * (len(BOUNDS) + 1)
+
+
 def _family(channel: Channel) -> tuple[bool, int, bool]:
     """Channels whose symbols are distributed alike, given the magnitudes around them."""
     return channel.plane > 0, channel.level, channel.orientation == LOW
 
 
 def normalize(counts: NDArray[np.uint64]) -> NDArray[np.uint16]:
-    """Return frequencies that sum to 4096, at least 1 for each symbol that occurs; integers alone decide.
+    """Return frequencies that sum to 1024; integers alone decide.
+
+    One part is the escape's; the others go to symbols by the method of largest remainders, and symbols of less than
+    half a part are left to the escape.
 
     Parameters
     ----------
     counts : ndarray (256,) uint64
     """
-    counts = counts.copy()
-    if np.count_nonzero(counts) < 2:  # a table needs two symbols
-        counts[0] += 1
-        counts[1] += 1
-    total = int(counts.sum())
-    share = PROBABILITY_TOTAL - int(np.count_nonzero(counts))
-    freq = np.array([int(count) * share // total + (count > 0) for count in counts], np.int64)
-    freq[int(np.argmax(counts))] += PROBABILITY_TOTAL - int(freq.sum())
-    return freq.astype(np.uint16)
+    room, total = (1 << BITS) - 1, int(counts.sum())
+    shares = [int(count) * room for count in counts]
+    if not total:  # nothing is known: any table will do
+        shares[0], total = room, 1
+    rare = [symbol for symbol, share in enumerate(shares) if 2 * share < total or symbol == ESCAPE]
+    left = sum(shares[symbol] for symbol in rare)
+    for symbol in rare:
+        shares[symbol] = 0
+    shares[ESCAPE] = left
+    parts = [share // total for share in shares]
+    by_remainder = sorted(range(SYMBOLS), key=lambda symbol: (-(shares[symbol] % total), symbol))
+    for symbol in by_remainder[: room - sum(parts)]:
+        parts[symbol] += 1
+    parts[ESCAPE] += 1
+    if parts[ESCAPE] > room:  # a table needs two symbols
+        parts[0], parts[ESCAPE] = 1, room
+    return np.array(parts, np.uint16)

@@ -1,16 +1,14 @@
-"""One file of many records: latents of pictures with their labels and keys, in one of two stores.
-
-`fast` holds records of fixed size, one byte to a symbol, read straight from mapped memory. `small` holds them
-entropy-coded (`record_coder.py`). Both give the same symbols.
+"""One file of many records: latents of pictures with their labels and keys, in one of the stores (`stores.py`).
 
     magic (8) | version u32 | size of meta u32 | CRC-32 of meta u32 | 0 u32 | meta | records
 
 all numbers little-endian; meta is
 
     size of head u32 | head (JSON) | labels u32 x n | CRC-32 of each record u32 x n V
-    and for `small`: sizes of the records u32 x n V | frequencies u16 x T 256
+    and for `small` and `bits`: sizes of the records u32 x n V
 
 padded with zeros so that records begin at a multiple of 64. Records lie sample by sample, the V views of each in turn.
+In version 1 there was no store `bits`, and shards of `small` had tables of their own at the end: u16 x T 256.
 The manifest holds the SHA-256 of everything up to the records, so their CRC-32 is bound to it.
 """
 
@@ -26,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from laconic.errors import CorruptStream, NewerVersion, TruncatedStream
-from laconic.learn.record_coder import RecordCoder
+from laconic.learn.record_coder import SYMBOLS, table_count
+from laconic.learn.stores import FITTED, STORES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +33,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from laconic.learn.grid import Grid
+    from laconic.learn.stores import Coder
 
-__all__ = ["MAGIC", "STORES", "VERSION", "ShardHead", "read_head", "write_shard"]
+__all__ = ["MAGIC", "VERSION", "ShardHead", "read_head", "write_shard"]
 
 MAGIC = b"\x89laclat\n"
-VERSION = 1
-STORES = ("fast", "small")
+VERSION = 2
 PREAMBLE = struct.Struct("<8s4I")
 ALIGNMENT = 64
 MAX_META = 1 << 30
@@ -61,7 +60,7 @@ class ShardHead:
     spans : ndarray (n * V, 2) uint64
         Offset in the file and size of each record, in bytes.
     frequencies : ndarray (T, 256) uint16 or None
-        Of `small`.
+        Of `small` in version 1.
     size : int
         Of the whole file, in bytes.
     digest : str
@@ -79,7 +78,13 @@ class ShardHead:
 
 
 def write_shard(
-    grid: Grid, store: str, views: int, keys: Sequence[str], labels: Sequence[int], records: Sequence[NDArray[np.int8]]
+    grid: Grid,
+    store: str,
+    coder: Coder,
+    views: int,
+    keys: Sequence[str],
+    labels: Sequence[int],
+    records: Sequence[NDArray[np.int8]],
 ) -> bytes:
     """Return the bytes of a shard; the same for the same arguments.
 
@@ -88,13 +93,7 @@ def write_shard(
     records : sequence of ndarray (C, h, w) int8
         `views` for each key, in turn.
     """
-    frequencies = None
-    if store == "small":
-        coder = RecordCoder(grid.layout, grid.shape[1:], grid.stride)
-        frequencies = coder.fit(records)
-        payloads = [coder.push(record) for record in records]
-    else:
-        payloads = [record.tobytes() for record in records]
+    payloads = [coder.push(record) for record in records]
     head = json.dumps(
         {"store": store, "shape": list(grid.shape), "views": views, "keys": list(keys)},
         separators=(",", ":"),
@@ -106,8 +105,8 @@ def write_shard(
         np.asarray(labels, "<u4").tobytes(),
         np.array([zlib.crc32(payload) for payload in payloads], "<u4").tobytes(),
     ]
-    if frequencies is not None:
-        parts += [np.array([*map(len, payloads)], "<u4").tobytes(), frequencies.astype("<u2").tobytes()]
+    if store in FITTED:
+        parts.append(np.array([*map(len, payloads)], "<u4").tobytes())
     meta = b"".join(parts)
     meta += bytes(-(len(meta) + PREAMBLE.size) % ALIGNMENT)
     preamble = PREAMBLE.pack(MAGIC, VERSION, len(meta), zlib.crc32(meta), 0)
@@ -156,7 +155,8 @@ def read_head(name: str, preamble: bytes, meta: bytes, grid: Grid, views: int) -
         keys = [str(key) for key in loaded["keys"]]
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptStream(f"{name}: head", PREAMBLE.size + 4, "a JSON object of a shard", error) from error
-    if store not in STORES or shape != list(grid.shape) or stored_views != views:
+    first = PREAMBLE.unpack_from(preamble)[1] == 1
+    if store not in STORES or (first and store == "bits") or shape != list(grid.shape) or stored_views != views:
         raise CorruptStream(
             f"{name}: head",
             PREAMBLE.size + 4,
@@ -167,10 +167,11 @@ def read_head(name: str, preamble: bytes, meta: bytes, grid: Grid, views: int) -
     labels = reader.array(count, "<u4").astype(np.int64)
     checksums = reader.array(count * views, "<u4").astype(np.uint32)
     frequencies = None
-    if store == "small":
+    if store in FITTED:
         sizes = reader.array(count * views, "<u4").astype(np.uint64)
-        tables = RecordCoder(grid.layout, grid.shape[1:], grid.stride).tables
-        frequencies = reader.array(tables * 256, "<u2").reshape(tables, 256).astype(np.uint16)
+        if first:
+            stored = reader.array(table_count(grid.layout) * SYMBOLS, "<u2")
+            frequencies = stored.reshape(-1, SYMBOLS).astype(np.uint16)
     else:
         sizes = np.full(count * views, int(np.prod(grid.shape)), np.uint64)
     if reader.at + (-(reader.at + PREAMBLE.size) % ALIGNMENT) != size:

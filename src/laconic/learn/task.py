@@ -27,7 +27,8 @@ from laconic.errors import CorruptStream, ModelError, UsageError
 from laconic.learn.batches import Loader
 from laconic.learn.classifier import check_alike
 from laconic.learn.classify import Schedule, Training, accuracy
-from laconic.learn.models import GridInput, Trunk, convolution
+from laconic.learn.models import Trunk, convolution, stem
+from laconic.learn.synthesis import PartialSynthesis
 from laconic.signals.atomic import replacing
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskCodec", "TaskPlan", "load_task", "save_task", "train_task"]
 
-KIND, VERSION = "laconic.task", 1
+KIND, VERSION = "laconic.task", 2
 TENSOR = "task"
 LIMIT = 127
 
@@ -51,18 +52,18 @@ class TaskCodec(nn.Module):
 
     Parameters
     ----------
-    entry : GridInput
-    channels, classes : int
+    entry : PartialSynthesis
+    classes : int
     width : int
         Of the network behind the bottleneck.
     kept : int
         K, channels of the bottleneck.
     """
 
-    def __init__(self, entry: nn.Module, channels: int, classes: int, *, width: int = 64, kept: int = 16) -> None:
+    def __init__(self, entry: PartialSynthesis, classes: int, *, width: int = 64, kept: int = 16) -> None:
         super().__init__()
         self.entry = entry
-        self.encoder = nn.Sequential(convolution(channels, width, 2), nn.Conv2d(width, kept, 1))
+        self.encoder = nn.Sequential(stem(entry.maps, width, 2), nn.Conv2d(width, kept, 1))
         nn.init.normal_(self.encoder[1].weight, std=2.0 / width**0.5)  # type: ignore[union-attr]
         # Of a logistic distribution, in steps; only the estimate of the bits uses it.
         self.log_spread = nn.Parameter(torch.zeros(kept))
@@ -190,8 +191,8 @@ def train_task(
     if validation_data is not None:
         check_alike(training_data, validation_data)
     torch.manual_seed(plan.seed)
-    entry, classes = GridInput.of(training_data), len(training_data.classes)
-    codec = TaskCodec(entry, training_data.channels, classes, kept=plan.kept)
+    entry, classes = PartialSynthesis.of(training_data), len(training_data.classes)
+    codec = TaskCodec(entry, classes, kept=plan.kept)
     loader = Loader(
         training_data, batch_size=plan.batch_size, seed=plan.seed, augment=plan.augment, dtype="int8"
     )  # fmt: skip
@@ -263,7 +264,7 @@ def load_task(place: str | Path, data: LatentDataset) -> TaskCodec:
     ours = (data.manifest.fingerprint, data.manifest.grid.describe(), data.channels, list(data.classes))
     if theirs != ours:
         raise UsageError(f"{place} was trained on latents of another model, grid or classes than {data.location}")
-    codec = TaskCodec(GridInput.of(data), data.channels, len(data.classes), kept=int(about["kept"]))
+    codec = TaskCodec(PartialSynthesis.of(data), len(data.classes), kept=int(about["kept"]))
     try:
         codec.load_state_dict(state)
     except RuntimeError as error:
