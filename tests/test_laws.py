@@ -177,9 +177,9 @@ def test_a_higher_quality_costs_bytes_and_brings_decibels(photo: NDArray[np.uint
 @pytest.mark.parametrize("name", ["hallway", "kitten", "tea-garden"])
 def test_more_effort_is_a_better_bargain(name: str):
     """At the same PSNR, each effort needs no more bytes than the one below it, on every photo."""
-    pixels = load(Path(__file__).parents[1] / "examples" / f"{name}.jpg").pixels[100:292, 100:356]
+    pixels = load(Path(__file__).parents[1] / "examples" / f"{name}.jpg").pixels[100:260, 100:292]
     sizes: list[float] = []
-    for effort in (1, 3, 5, 6, 7, 8, 9, 10):
+    for effort in (1, 3, 5, 6, 7, 8, 9):
         found: list[tuple[float, int]] = []
         for quality in (30, 45, 60):
             data = lac.ImageCodec(quality=quality, effort=effort).encode(pixels)
