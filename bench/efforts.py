@@ -1,6 +1,6 @@
 """Claim: every effort needs fewer bytes for the same PSNR than the one below it, and what each costs in time.
 
-    LACONIC_DATA=... python bench/efforts.py [--photos kodak] [--crop WIDTHxHEIGHT] [--every N]
+    LACONIC_DATA=... python bench/efforts.py [--photos kodak] [--crop WIDTHxHEIGHT] [--every N] [--efforts LIST]
 
 Real files of the Kodak photos at four qualities; BD-rates against effort 3 and between neighbors, the worst photo
 beside the mean. Seconds are those of the processor, one thread, over all files. So that a run takes minutes, each photo
@@ -20,7 +20,6 @@ import laconic
 from laconic.codecs.targets import psnr
 from laconic.measure.deltas import bd_rate
 
-EFFORTS = (1, 3, 5, 6, 7, 8, 9, 10)
 QUALITIES = (20, 40, 60, 80)
 ANCHOR, STRONG = 3, 9
 STRONG_BOUND = -5.0
@@ -28,6 +27,7 @@ STRONG_BOUND = -5.0
 parser = argparse.ArgumentParser()
 parser.add_argument("--photos", default="kodak", help="folder within the data folder")
 parser.add_argument("--crop", default="", help="only the middle of each photo, such as 384x256")
+parser.add_argument("--efforts", default="1,3,5,6,7,8,9,10", help="which, ascending; 3 and 9 among them")
 parser.add_argument("--every", type=int, default=1, help="2 takes every second photo")
 given = parser.parse_args()
 side = [int(part) for part in given.crop.split("x")] if given.crop else []
@@ -45,7 +45,7 @@ def middle(pixels: np.ndarray) -> np.ndarray:
 pictures = record.photos(given.photos)[:: given.every]
 curves: dict[int, list[list[tuple[float, float]]]] = {}
 rows: list[dict[str, Any]] = []
-for effort in EFFORTS:
+for effort in map(int, given.efforts.split(",")):
     seconds = megapixels = 0.0
     curves[effort] = []
     for picture in pictures:

@@ -70,8 +70,8 @@ def configure(parser: options.CommandParser) -> None:
         choices=["auto", "off", "fast", "best", "ssim"],
         default="auto",
         help="what decompress runs over the picture to take back a part of the loss: auto is fast, best from "
-        "effort 6 on, and ssim with --tune ssim. The size is the same; `laconic decompress -h` says what each "
-        "costs (default: auto)",
+        "effort 6 on, and ssim with --tune ssim. Up to effort 6 the size is the same; `laconic decompress -h` says "
+        "what each costs (default: auto)",
     )
     group.add_argument(
         "--tune",

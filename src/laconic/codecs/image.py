@@ -96,8 +96,8 @@ class ImageCodec:
         Threads; None is one for each core. The bytes do not depend on it.
     network : str
         The decoder-side network the file asks for: "off", "fast", "best", "ssim", or "auto": "ssim" for files tuned so,
-        else "best" for efforts of 6 and more, else "fast". It removes what quantization did; the coefficients are the
-        same, and a decoder may choose another one.
+        else "best" for efforts of 6 and more, else "fast". It removes what quantization did. A decoder may choose
+        another one; up to effort 6 the coefficients are the same for all of them.
     tune : str
         What errors are weighed by: "psnr", or "ssim" for MS-SSIM, where coarse structure counts more and the finest
         detail less. It chooses the steps of the bands, and always takes the trellis.
