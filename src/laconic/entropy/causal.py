@@ -2,8 +2,9 @@
 
 For each symbol, neighbors that are already known (own band, parent band, sibling orientations, earlier planes) are
 added up with the weights of the parameter set; the logarithm of the sum picks a frequency table, which learns from the
-symbols of its band as they come. `native/causal.h` and `native/learning.h` do the work; `causal_reference.py` and
-`learning_reference.py` say the same in plain Python. No network and no floating-point number takes part, so every
+symbols of its band as they come. Lossy sets mix what five such sums say. `native/causal.h`, `native/learning.h` and
+`native/mixing.h` do the work; `causal_reference.py`, `learning_reference.py` and `mixing_reference.py` say the same in
+plain Python. No network and no floating-point number takes part, so every
 machine has the same tables.
 """
 

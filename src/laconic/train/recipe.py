@@ -65,7 +65,7 @@ class Plan:
     rounds
         Rounds of the lossy sets; those with a trellis begin with what these found and have one.
     photos
-        Photos drawn for each fit of weights; counts draw twice as many.
+        Photos drawn for each fit of weights; counts draw twice as many, mixing half as many.
     samples
         Samples a band takes from one photo; finer bands take up to three times as many.
     steps
@@ -89,7 +89,7 @@ class Plan:
         return cls(
             set_codes,
             rounds=2 if minutes >= 8 else 1,
-            photos=max(4, round(80 * min(share, 3))),
+            photos=max(4, round(72 * min(share, 3))),
             steps=(max(8, round(90 * effort)), max(8, round(50 * effort))),
         )
 
@@ -412,7 +412,7 @@ class Trainer:
     def _mixing(self, number: int, name: str, deadline: float) -> bool:
         samples: dict[tuple[int, int], MixingSamples] = {}
         parameters = self._current(name)
-        for item in range(self.state.plan.photos):
+        for item in range(max(2, self.state.plan.photos // 2)):
             if time.monotonic() > deadline:
                 return False
             symbols, weight, rng = self._draw(number, name, "mixing", item)
