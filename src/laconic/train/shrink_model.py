@@ -11,6 +11,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -185,7 +186,7 @@ class Repairer:
 
 def _with(model: nn.Module, arrays: Mapping[str, Any]) -> nn.Module:
     other = copy.deepcopy(model)
-    state = {name: torch.as_tensor(one) for name, one in arrays.items()}
+    state = {name: torch.from_numpy(np.array(one)) for name, one in arrays.items()}  # decoded ones cannot be written to
     other.load_state_dict({name: one.reshape(other.state_dict()[name].shape) for name, one in state.items()})
     return other
 
