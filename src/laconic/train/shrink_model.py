@@ -17,11 +17,14 @@ from torch import nn
 from laconic.codecs import weights
 from laconic.errors import UsageError
 from laconic.train.calibrate import OUTPUTS, batches_of, collect, outputs_of
+from laconic.train.state import fill
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Repairer", "arrays_of", "divergence", "shrink_model"]
+    from laconic.signals.tensors import Arrays
+
+__all__ = ["Repairer", "arrays_of", "divergence", "loss_of", "shrink_model"]
 
 EPOCHS = 6
 RATE = 0.01
@@ -37,6 +40,8 @@ def shrink_model(
     outputs: str = "logits",
     curvature: Mapping[str, Any] | None = None,
     repair: bool = True,
+    arrays: Arrays | None = None,
+    held: Any = None,
     seed: int = 0,
     **settings: Any,
 ) -> bytes:
@@ -53,16 +58,22 @@ def shrink_model(
         What `collect` returned; None collects now.
     repair : bool
         Whether vectors (biases, gains of norms) are tuned on the inputs, to make up for what the matrices have lost.
+    arrays : Arrays, optional
+        The model's state as it is to be encoded, with kinds and metadata; None takes it from the model, as float32.
+    held : Tensor or iterable of batches, optional
+        Inputs on which the divergence that `kl` limits is measured; None measures it on `inputs`, to which the model is
+        fitted, so it is about twice as much on others.
     settings
-        Of `lac.weights.shrink`: one of `bpw` and `size`, or `kl`, the divergence that is allowed: measured on the
-        inputs themselves, so it is somewhat more on others.
+        Of `lac.weights.shrink`: one of `bpw` and `size`, or `kl`, the divergence that is allowed.
     """
     batches = list(batches_of(inputs))
     known = collect(model, batches, outputs=outputs, seed=seed) if curvature is None else curvature
-    if "kl" in settings:
-        settings["divergence"] = lambda arrays: divergence(model, batches, arrays, outputs=outputs)
+    if settings.get("kl") is not None:
+        checks = batches if held is None else list(batches_of(held))
+        settings["divergence"] = lambda decoded: divergence(model, checks, decoded, outputs=outputs)
     repairer = Repairer(model, batches, outputs=outputs, seed=seed) if repair else None
-    return weights.shrink(arrays_of(model), calibration=known, repair=repairer, **settings)
+    state = arrays_of(model) if arrays is None else arrays
+    return weights.shrink(state, calibration=known, repair=repairer, **settings)
 
 
 def arrays_of(model: nn.Module) -> dict[str, NDArray[Any]]:
@@ -80,7 +91,7 @@ def divergence(model: nn.Module, inputs: Any, arrays: Mapping[str, Any], *, outp
     with torch.no_grad():
         for batch in batches_of(inputs):
             wanted = outputs_of(model, batch)
-            total += float(_loss(outputs_of(other, batch), wanted, outputs).double()) * len(wanted)
+            total += float(loss_of(outputs_of(other, batch), wanted, outputs).double()) * len(wanted)
             count += len(wanted)
     return total / max(count, 1)
 
@@ -136,7 +147,7 @@ class Repairer:
                 for place in torch.randperm(len(learned), generator=shuffle).tolist():
                     batch, wanted = learned[place]
                     optimizer.zero_grad()
-                    _loss(outputs_of(other, batch), wanted, self.outputs).backward()
+                    loss_of(outputs_of(other, batch), wanted, self.outputs).backward()
                     optimizer.step()
                     schedule.step()
         if not self._checked(other, checks) < before:
@@ -146,18 +157,17 @@ class Repairer:
 
     def _checked(self, other: nn.Module, batches: list[tuple[Any, torch.Tensor]]) -> float:
         with torch.no_grad():
-            losses = [float(_loss(outputs_of(other, batch), wanted, self.outputs)) for batch, wanted in batches]
+            losses = [float(loss_of(outputs_of(other, batch), wanted, self.outputs)) for batch, wanted in batches]
         return sum(losses) / len(losses)
 
 
 def _with(model: nn.Module, arrays: Mapping[str, Any]) -> nn.Module:
     other = copy.deepcopy(model)
-    state = {name: torch.as_tensor(one) for name, one in arrays.items()}
-    other.load_state_dict({name: one.reshape(other.state_dict()[name].shape) for name, one in state.items()})
+    fill(other, arrays)
     return other
 
 
-def _loss(found: torch.Tensor, wanted: torch.Tensor, outputs: str) -> torch.Tensor:
+def loss_of(found: torch.Tensor, wanted: torch.Tensor, outputs: str) -> torch.Tensor:
     """Mean over inputs."""
     if outputs == "features":
         return 0.5 * (found - wanted).square().sum() / len(wanted)
