@@ -77,9 +77,9 @@ def shrink_model(
 
 
 def arrays_of(model: nn.Module) -> dict[str, NDArray[Any]]:
-    """The state of a model as arrays of float32, counters as they are."""
+    """The state of a model as arrays of float32 of their own, counters as they are."""
     return {
-        name: (one.float() if one.is_floating_point() else one).detach().cpu().numpy()
+        name: (one.float() if one.is_floating_point() else one).detach().cpu().numpy().copy()
         for name, one in model.state_dict().items()
     }
 
