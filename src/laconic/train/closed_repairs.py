@@ -28,7 +28,9 @@ __all__ = ["CLOSED_REPAIRS", "merged", "repair_statistics"]
 
 CLOSED_REPAIRS = ("norms", "scales", "biases")
 MOST_INPUTS = 250
-"""Statistics of a channel come from that many inputs, times all their positions."""
+"""Statistics of a channel come from that many inputs, times all their positions,"""
+MOST_VALUES = 1 << 28
+"""or as many as make so many outputs of all layers: 1 GiB."""
 LEAST_VARIANCE = 1e-12
 FACTORS = (0.25, 4.0)
 """What a scale may be: a channel that became noise is not blown up."""
@@ -44,6 +46,7 @@ def repair_statistics(
     model, other : nn.Module
         Of the same structure.
     inputs : one batch, see `merged`
+        The outputs of all layers are kept while it runs.
     kinds : of `CLOSED_REPAIRS`
 
     Returns
@@ -89,11 +92,25 @@ def repair_statistics(
     return changed
 
 
-def merged(batches: list[Any], most: int = MOST_INPUTS) -> Any:
-    """The first batches as one, of about `most` inputs; the first alone where they cannot be joined."""
+def merged(model: nn.Module, batches: list[Any]) -> Any:
+    """The first batches as one, of as many inputs as there is memory for; the first alone where they do not join."""
+    values = 0
+
+    def count(_: nn.Module, __: tuple[Any, ...], output: torch.Tensor) -> None:
+        nonlocal values
+        values += output.numel()
+
     joined = batches[0]
+    handles = [one.register_forward_hook(count) for one in model.modules() if _channel_axis(one) is not None]
+    try:
+        with torch.no_grad():
+            outputs_of(model, joined)
+    finally:
+        for handle in handles:
+            handle.remove()
+    most = min(MOST_INPUTS, MOST_VALUES * _length(joined) // max(values, 1))
     for batch in batches[1:]:
-        if _length(joined) >= most:
+        if _length(joined) + _length(batch) > most:
             break
         try:
             joined = _joined(joined, batch)
@@ -140,8 +157,27 @@ def _channels(values: torch.Tensor, module: nn.Module) -> torch.Tensor:
 
 
 def _statistics(values: torch.Tensor, module: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    variance, mean = torch.var_mean(_channels(values, module), 1, correction=0)
-    return mean, variance
+    """The mean of each channel for each input (K, N), and its variance over all (K,)."""
+    return _by_input(values, module).mean(2), _channels(values, module).var(1, correction=0)
+
+
+def _by_input(values: torch.Tensor, module: nn.Module) -> torch.Tensor:
+    """(K, N, positions)."""
+    channels = _channels(values, module)
+    count = len(values) if channels.shape[1] % len(values) == 0 else 1
+    # With the channels first or last, inputs are the first of the other axes.
+    return channels.reshape(len(channels), count, -1)
+
+
+def _sure(changes: torch.Tensor) -> torch.Tensor:
+    """Means (K,) over inputs of changes (K, N), drawn towards 0 as far as they may be chance.
+
+    The positions of one input are alike, so inputs are what counts. d^2 / (d^2 + its variance) is the factor that
+    loses least in the mean.
+    """
+    mean = changes.mean(1)
+    chance = changes.var(1, correction=0) / max(changes.shape[1] - 1, 1)
+    return mean * mean**2 / (mean**2 + chance).clamp_min(1e-30)
 
 
 def _repair(
@@ -156,28 +192,29 @@ def _repair(
     if "norms" in kinds and seen is not None:
         assert isinstance(module, nn.modules.batchnorm._BatchNorm)
         if module.running_mean is not None and module.running_var is not None:
-            mean, variance = _statistics(arguments[0], module)
-            module.running_mean += (mean - seen[0]).to(module.running_mean.dtype)
+            means, variance = _statistics(arguments[0], module)
+            module.running_mean += _sure(means - seen[0]).to(module.running_mean.dtype)
             ratio = (variance + LEAST_VARIANCE) / (seen[1] + LEAST_VARIANCE)
             module.running_var *= ratio.clamp(*(bound**2 for bound in FACTORS)).to(module.running_var.dtype)
             changed = True
     if getattr(module, "bias", None) is None or not kinds & {"scales", "biases"}:
         return changed
-    bias, target = module.bias, _channels(wanted, module)
+    bias, target = module.bias, _by_input(wanted, module)
     assert isinstance(bias, torch.Tensor)
-    found = _channels(module.forward(*arguments), module)
+    found = _by_input(module.forward(*arguments), module)
     if "scales" in kinds and not isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
-        variance, mean = torch.var_mean(found, 1, correction=0)
-        covariance = ((found - mean[:, None]) * target).mean(1)
-        factor = torch.where(variance > LEAST_VARIANCE, covariance / variance.clamp_min(LEAST_VARIANCE), 1.0)
-        factor = factor.clamp(*FACTORS)
+        mean, variance = found.mean((1, 2)), found.var((1, 2), correction=0).clamp_min(LEAST_VARIANCE)
+        centered = found - mean[:, None, None]
+        change = (centered * (target - found)).mean((1, 2)) / variance
+        left = (target - found - change[:, None, None] * centered).var((1, 2), correction=0)
+        change = change**3 / (change**2 + left / variance / found.shape[1]).clamp_min(1e-30)
+        factor = (1 + change).clamp(*FACTORS)
         # What the gain multiplies is the output less the bias; the mean stays unless biases are repaired too.
-        level = bias.detach().double()
-        gain = module.weight
+        level, gain = bias.detach().double(), module.weight
         assert isinstance(gain, torch.Tensor)
         gain.mul_(factor.to(gain.dtype))
         bias.add_(((1 - factor) * (mean - level)).to(bias.dtype))
-        found = mean[:, None] + factor[:, None] * (found - mean[:, None])
+        found = mean[:, None, None] + factor[:, None, None] * centered
     if "biases" in kinds:
-        bias.add_((target - found).mean(1).to(bias.dtype))
+        bias.add_(_sure((target - found).mean(2)).to(bias.dtype))
     return True

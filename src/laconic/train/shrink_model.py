@@ -11,7 +11,6 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -19,11 +18,14 @@ from laconic.codecs import weights
 from laconic.errors import UsageError
 from laconic.train.calibrate import OUTPUTS, batches_of, collect, outputs_of
 from laconic.train.closed_repairs import CLOSED_REPAIRS, merged, repair_statistics
+from laconic.train.state import fill
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["KINDS", "Repairer", "arrays_of", "divergence", "shrink_model"]
+    from laconic.signals.tensors import Arrays
+
+__all__ = ["KINDS", "Repairer", "arrays_of", "divergence", "loss_of", "shrink_model"]
 
 KINDS = (*CLOSED_REPAIRS, "tuned")
 """Repairs, in the order in which they are made."""
@@ -41,6 +43,8 @@ def shrink_model(
     outputs: str = "logits",
     curvature: Mapping[str, Any] | None = None,
     repair: bool | Iterable[str] = True,
+    arrays: Arrays | None = None,
+    held: Any = None,
     seed: int = 0,
     **settings: Any,
 ) -> bytes:
@@ -58,23 +62,29 @@ def shrink_model(
     repair : bool or iterable of str
         Whether vectors (biases, gains and statistics of norms) are set anew on the inputs, to make up for what the
         matrices have lost; or which repairs are tried, of `KINDS`.
+    arrays : Arrays, optional
+        The model's state as it is to be encoded, with kinds and metadata; None takes it from the model, as float32.
+    held : Tensor or iterable of batches, optional
+        Inputs on which the divergence that `kl` limits is measured; None measures it on `inputs`, to which the model is
+        fitted, so it is about twice as much on others.
     settings
-        Of `lac.weights.shrink`: one of `bpw` and `size`, or `kl`, the divergence that is allowed: measured on the
-        inputs themselves, so it is somewhat more on others.
+        Of `lac.weights.shrink`: one of `bpw` and `size`, or `kl`, the divergence that is allowed.
     """
     batches = list(batches_of(inputs))
     known = collect(model, batches, outputs=outputs, seed=seed) if curvature is None else curvature
-    if "kl" in settings:
-        settings["divergence"] = lambda arrays: divergence(model, batches, arrays, outputs=outputs)
+    if settings.get("kl") is not None:
+        checks = batches if held is None else list(batches_of(held))
+        settings["divergence"] = lambda decoded: divergence(model, checks, decoded, outputs=outputs)
     kinds = KINDS if repair is True else tuple(repair or ())
     repairer = Repairer(model, batches, outputs=outputs, seed=seed, kinds=kinds) if kinds else None
-    return weights.shrink(arrays_of(model), calibration=known, repair=repairer, **settings)
+    state = arrays_of(model) if arrays is None else arrays
+    return weights.shrink(state, calibration=known, repair=repairer, **settings)
 
 
 def arrays_of(model: nn.Module) -> dict[str, NDArray[Any]]:
-    """The state of a model as arrays of float32, counters as they are."""
+    """The state of a model as arrays of float32 of their own, counters as they are."""
     return {
-        name: (one.float() if one.is_floating_point() else one).detach().cpu().numpy()
+        name: (one.float() if one.is_floating_point() else one).detach().cpu().numpy().copy()
         for name, one in model.state_dict().items()
     }
 
@@ -86,7 +96,7 @@ def divergence(model: nn.Module, inputs: Any, arrays: Mapping[str, Any], *, outp
     with torch.no_grad():
         for batch in batches_of(inputs):
             wanted = outputs_of(model, batch)
-            total += float(_loss(outputs_of(other, batch), wanted, outputs).double()) * len(wanted)
+            total += float(loss_of(outputs_of(other, batch), wanted, outputs).double()) * len(wanted)
             count += len(wanted)
     return total / max(count, 1)
 
@@ -151,7 +161,7 @@ class Repairer:
 
     def _close(self, other: nn.Module, kinds: list[str]) -> bool:
         """In closed form; whether there was anything to do."""
-        inputs = merged([batch for batch, _ in self.learned])
+        inputs = merged(self.model, [batch for batch, _ in self.learned])
         return bool(kinds and repair_statistics(self.model, other, inputs, kinds))
 
     def _tune(self, other: nn.Module) -> bool:
@@ -173,25 +183,24 @@ class Repairer:
                 for place in torch.randperm(len(self.learned), generator=shuffle).tolist():
                     batch, wanted = self.learned[place]
                     optimizer.zero_grad()
-                    _loss(outputs_of(other, batch), wanted, self.outputs).backward()
+                    loss_of(outputs_of(other, batch), wanted, self.outputs).backward()
                     optimizer.step()
                     schedule.step()
         return True
 
     def _checked(self, other: nn.Module) -> float:
         with torch.no_grad():
-            losses = [float(_loss(outputs_of(other, batch), wanted, self.outputs)) for batch, wanted in self.checks]
+            losses = [float(loss_of(outputs_of(other, batch), wanted, self.outputs)) for batch, wanted in self.checks]
         return sum(losses) / len(losses)
 
 
 def _with(model: nn.Module, arrays: Mapping[str, Any]) -> nn.Module:
     other = copy.deepcopy(model)
-    state = {name: torch.from_numpy(np.array(one)) for name, one in arrays.items()}  # decoded ones cannot be written to
-    other.load_state_dict({name: one.reshape(other.state_dict()[name].shape) for name, one in state.items()})
+    fill(other, arrays)
     return other
 
 
-def _loss(found: torch.Tensor, wanted: torch.Tensor, outputs: str) -> torch.Tensor:
+def loss_of(found: torch.Tensor, wanted: torch.Tensor, outputs: str) -> torch.Tensor:
     """Mean over inputs."""
     if outputs == "features":
         return 0.5 * (found - wanted).square().sum() / len(wanted)
