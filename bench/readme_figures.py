@@ -211,6 +211,40 @@ def targets(result: dict[str, Any]) -> str:
     return table(["targets", "met", "median miss", "worst miss", "encodes, mean", "most"], rows) + made(result)
 
 
+def weights_repairs(result: dict[str, Any]) -> str:
+    """What each repair leaves of the divergence, and what the whole comes to beside NNCodec."""
+    rows = [
+        [f"{name}, {way}", f"{found['divergence_over_none']:.3f}", f"{found['bd_rate']:.1f}"]
+        for name, network in result["networks"].items()
+        for way, found in network["ways"].items()
+    ]
+    head = ["curvature of, repaired", "divergence, times that without repairs", "BD-rate against NNCodec in percent"]
+    return table(head, rows) + made(result)
+
+
+def weights_choices(result: dict[str, Any]) -> str:
+    """Bits per weight that other quantizers take more, by kind of source, and what choices within a tensor save."""
+    kinds = {"Gaussian": "gauss", "Laplace": "laplace", "MiniLM": "MiniLM", "ResNets": "ResNet", "silero-vad": "silero"}
+    groups = {
+        kind: [one for name, one in result["sources"].items() if name.startswith(prefix)]
+        for kind, prefix in kinds.items()
+    }
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / max(len(values), 1)
+
+    rows = [
+        [way, *(f"{mean([bits for one in group for bits in one['ways'][way]]):+.3f}" for group in groups.values())]
+        for way in result["mean_bits_more"]
+    ]
+    for choice in result["choices"]:
+        saved = [
+            f"{-mean([case['bits_saved'] for one in group for case in one[choice]]):+.3f}" for group in groups.values()
+        ]
+        rows.append([f"trellis, {choice} where it pays", *saved])
+    return table(["bits per weight, beside the trellis of 64 states", *kinds], rows) + made(result)
+
+
 TABLES = {
     "efforts": efforts,
     "targets": targets,
@@ -221,7 +255,9 @@ TABLES = {
     "network_rd": network_rd,
     "network_speed": network_speed,
     "streaming": streaming,
+    "weights_choices": weights_choices,
     "weights_networks": weights_networks,
+    "weights_repairs": weights_repairs,
     "weights_series": weights_series,
     "learning": learning,
 }

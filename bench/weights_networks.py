@@ -1,13 +1,19 @@
-"""Claim: residual networks in at least 30 % fewer bytes than NNCodec at equal divergence without data, 45 % with
-1,000 calibration inputs.
+"""Claim: networks in at least 30 % fewer bytes than NNCodec at equal divergence without data, 45 % with 1,000
+calibration inputs.
 
-    LACONIC_DATA=... NNCODEC_PYTHON=.../bin/python python bench/weights_networks.py [20 32 44 56]
+    LACONIC_DATA=... NNCODEC_PYTHON=.../bin/python python bench/weights_networks.py [resnet20 .. silero minilm]
 
-LACONIC_DATA has models/*resnet20-*.th .. and classify/cifar10_small.npz in it; NNCODEC_PYTHON is the interpreter of an
-environment with nncodec (`nncodec_files.py`). The divergence is that of Kullback and Leibler from the outputs of the
-full-precision network to those of the decoded one, on 2,000 test images; the calibration takes 1,000 others. Without
-data the curvature comes from noise with the spectrum of photographs; "weights alone" has not even the network. Bytes
-are those of whole files, vectors and headers included. The BD-rate is over log divergence, five points each.
+LACONIC_DATA has models/*resnet20-*.th .., models/*silero_vad_16k.safetensors and classify/cifar10_small.npz in it;
+LACONIC_SPEECH is a folder of WAV files of speech, for silero; LACONIC_MINILM the folder of all-MiniLM-L6-v2 (with
+model.safetensors and tokenizer.json). NNCODEC_PYTHON is the interpreter of an environment with nncodec
+(`nncodec_files.py`). The divergence is that of Kullback and Leibler from the outputs of the full-precision network to
+those of the decoded one: of residual networks on 2,000 test images, of silero for each of 12 chunks of 600 clips, of
+MiniLM between the softmax of 20 times the cosines to 256 other sentences, as it was trained, on 1,000 sentences. The
+calibration takes inputs of other images, files, and modules: 1,000 images and their mirror images, 512 clips, 512
+sentences. Without data the curvature comes from noise with the spectrum of photographs, matched to the batch norms'
+statistics (`train/data_free.py`), noise with the spectrum of speech, and words drawn at random; MiniLM's bank of
+sentences is the same for all. Bytes are those of whole files, vectors and headers included. The BD-rate is over log
+divergence, five points each.
 
 Each part is kept in the folder LACONIC_PARTS (default: build/weights_networks) as soon as it is measured, so a run
 can be stopped and goes on where it was.
@@ -22,28 +28,98 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cifar_resnet
+import minilm
 import numpy as np
 import record
+import silero_vad
 import torch
 
 from laconic.codecs import weights
+from laconic.codecs.array_reader import arrays_of as as_file
+from laconic.codecs.curvature import curvatures_of
+from laconic.codecs.shrink import SPARE, Shrinking, prepare
 from laconic.train.calibrate import collect, noise_images
+from laconic.train.data_free import matched
 from laconic.train.shrink_model import Repairer, arrays_of
+from laconic.train.state import fill
 
 torch.set_num_threads(int(os.environ.get("LACONIC_THREADS", "1")))
-QPS = (-28, -26, -24, -22, -20)
+NAMES = ("resnet20", "resnet32", "resnet44", "resnet56", "silero", "minilm")
+QPS = {"silero": (-20, -17, -14, -11, -8)}
+USUAL_QPS = (-28, -26, -24, -22, -20)
 SHARES = {
     "weights alone": (1.0, 0.95, 0.92, 0.89, 0.88),
     "data-free": (0.97, 0.92, 0.88, 0.85, 0.82),
     "calibrated": (0.75, 0.68, 0.62, 0.56, 0.51),
 }
-"""Sizes asked, as shares of NNCodec's at the same place: so the ranges of divergence overlap."""
+"""Sizes wanted, nearly, as shares of NNCodec's at the same place: so the ranges of divergence overlap."""
+EPOCHS, USUAL_EPOCHS = {"silero": 3}, 1
+"""Of the repair: passes over the calibration inputs."""
+LONG = ("resnet32", "resnet44", "resnet56")
+"""Of these, weights alone are left out: each takes minutes."""
 ALLOWED = {"data-free": -30.0, "calibrated": -45.0}
 PARTS = Path(os.environ.get("LACONIC_PARTS", "build/weights_networks"))
+
+
+@dataclass
+class Subject:
+    """A network, what it is tested and calibrated on, and its outputs on the former."""
+
+    name: str
+    model: torch.nn.Module
+    test: torch.Tensor
+    calibration: torch.Tensor
+    free: Callable[[], torch.Tensor]
+    """Inputs that need no data."""
+
+    def outputs(self, model: torch.nn.Module) -> torch.Tensor:
+        """Logits (N, K) float64."""
+        with torch.no_grad():
+            found = torch.cat([model(batch) for batch in self.test.split(125)]).double()
+        return found.flatten(0, -2)
+
+    def measured(self, wanted: torch.Tensor, arrays: Any) -> dict[str, float]:
+        """Divergence in nats, and how often the largest logit is the same."""
+        kept_state = arrays_of(self.model)
+        fill(self.model, {**kept_state, **arrays})
+        found = self.outputs(self.model)
+        fill(self.model, kept_state)
+        p, q = wanted.log_softmax(1), found.log_softmax(1)
+        return {
+            "divergence": float((p.exp() * (p - q)).sum(1).mean()),
+            "agreement": float((wanted.argmax(1) == found.argmax(1)).double().mean()),
+        }
+
+
+def residual(depth: int) -> Subject:
+    """One of the residual networks."""
+    with np.load(record.data("classify", "cifar10_small.npz")) as file:
+        test, learned = cifar_resnet.images(file["x_test"]), cifar_resnet.images(file["x_calibration"])
+    both = torch.cat([learned, learned.flip(-1)])
+    model = cifar_resnet.load(record.data("models"), depth)
+    return Subject(f"resnet{depth}", model, test, both, lambda: noise_images((3, 32, 32)))
+
+
+def voice() -> Subject:
+    """silero-vad."""
+    folder = Path(os.environ["LACONIC_SPEECH"])
+    test, learned = (silero_vad.clips(folder, n, calibration=c) for n, c in ((600, False), (512, True)))
+    return Subject("silero", silero_vad.load(record.data("models")), test, learned, silero_vad.noise)
+
+
+def sentences() -> Subject:
+    """all-MiniLM-L6-v2; the bank of sentences comes from neither side."""
+    folder = Path(os.environ["LACONIC_MINILM"])
+    model, _ = minilm.load(folder)
+    test, learned = (minilm.tokens(folder, texts) for texts in minilm.sentences())
+    bank, learned = learned[: minilm.BANK], learned[minilm.BANK :]
+    model.bank.copy_(torch.from_numpy(minilm.embeddings(model, bank)))
+    return Subject("minilm", model, minilm.spread(test, 1000), minilm.spread(learned, 512), minilm.random_words)
 
 
 def kept(name: str, measure: Callable[[], Any]) -> Any:
@@ -56,37 +132,16 @@ def kept(name: str, measure: Callable[[], Any]) -> Any:
     return json.loads(path.read_text())
 
 
-def logits(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Outputs in float64."""
-    with torch.no_grad():
-        return torch.cat([model(batch) for batch in x.split(250)]).double()
-
-
-def measured(model: torch.nn.Module, x: torch.Tensor, wanted: torch.Tensor, arrays: Any) -> dict[str, float]:
-    """Divergence in nats, and how many images get the same class."""
-    state = model.state_dict()
-    for name, one in arrays.items():
-        state[name] = torch.as_tensor(one).reshape(state[name].shape)
-    other = type(model)(model.depth)
-    other.load_state_dict(state)
-    found = logits(other.eval(), x)
-    p, q = wanted.log_softmax(1), found.log_softmax(1)
-    return {
-        "divergence": float((p.exp() * (p - q)).sum(1).mean()),
-        "agreement": float((wanted.argmax(1) == found.argmax(1)).double().mean()),
-    }
-
-
-def nncodec(arrays: dict[str, Any]) -> dict[int, tuple[int, dict[str, Any]]]:
+def nncodec(arrays: dict[str, Any], qps: tuple[int, ...]) -> dict[int, tuple[int, dict[str, Any]]]:
     """QP -> bytes and decoded arrays."""
     floats = {name: one for name, one in arrays.items() if one.dtype.kind == "f"}
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder, "weights.npz"), **floats)
         script = Path(__file__).with_name("nncodec_files.py")
-        command = [os.environ["NNCODEC_PYTHON"], script, f"{folder}/weights.npz", folder, *map(str, QPS)]
+        command = [os.environ["NNCODEC_PYTHON"], script, f"{folder}/weights.npz", folder, *map(str, qps)]
         subprocess.run(command, check=True, capture_output=True)
         found: dict[int, tuple[int, dict[str, Any]]] = {}
-        for qp in QPS:
+        for qp in qps:
             with np.load(Path(folder, f"{qp}.npz")) as file:
                 decoded = {name[1:]: file[name] for name in file.files if name.startswith("/")}
                 found[qp] = int(file["bytes"]), decoded
@@ -106,66 +161,94 @@ def bd_rate(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> flo
     return float(100 * np.expm1(mean))
 
 
-def bench(depth: int) -> dict[str, Any]:
+def curvature(subject: Subject, way: str) -> Any:
+    """What errors cost, measured on what the way allows; None for the weights alone."""
+    path = PARTS / f"{subject.name}_{way}.npz"
+    if way == "weights alone":
+        return None
+    if not path.exists():
+        if way == "calibrated":
+            found = collect(subject.model, subject.calibration)
+        else:
+            noise = subject.free()
+            model = matched(subject.model, noise) if subject.name.startswith("resnet") else subject.model
+            found = collect(model, noise)
+        PARTS.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **found)
+    with np.load(path) as file:
+        return dict(file)
+
+
+def bench(subject: Subject) -> dict[str, Any]:
     """One network: points of NNCodec and of each way."""
-    model = cifar_resnet.load(record.data("models"), depth)
-    model.depth = depth
-    with np.load(record.data("classify", "cifar10_small.npz")) as file:
-        test, learned = cifar_resnet.images(file["x_test"]), cifar_resnet.images(file["x_calibration"])
-    wanted, arrays = logits(model, test), arrays_of(model)
-    name = f"resnet{depth}"
+    name, arrays = subject.name, arrays_of(subject.model)
+    wanted = subject.outputs(subject.model)
 
     def peers() -> list[dict[str, Any]]:
         return [
-            {"qp": qp, "bytes": size, **measured(model, test, wanted, decoded)}
-            for qp, (size, decoded) in nncodec(arrays).items()
+            {"qp": qp, "bytes": size, **subject.measured(wanted, decoded)}
+            for qp, (size, decoded) in nncodec(arrays, QPS.get(name, USUAL_QPS)).items()
         ]
 
     found: dict[str, Any] = {
         "weights": sum(one.size for one in arrays.values()),
         "nncodec": kept(f"{name}_nncodec", peers),
     }
-    settings: dict[str, dict[str, Any]] = {}
-
-    def curvature(way: str) -> Path:
-        path = PARTS / f"{name}_{way}.safetensors"
-        if not path.exists():
-            collect(model, learned if way == "calibrated" else noise_images((3, 32, 32)), path)
-        return path
-
+    file = as_file(arrays)
     for way, shares in SHARES.items():
+        if way == "weights alone" and name in LONG:
+            continue
+        made: list[tuple[Shrinking, Repairer | None]] = []
+
+        def ready(way: str = way, made: list[tuple[Shrinking, Repairer | None]] = made) -> Any:
+            if not made:
+                known = curvature(subject, way)
+                curvatures = None if known is None else curvatures_of(known, file.tensors)
+                repair = None
+                if way == "calibrated":
+                    repair = Repairer(subject.model, subject.calibration, epochs=EPOCHS.get(name, USUAL_EPOCHS))
+                made.append((prepare(file, curvatures=curvatures, jobs=1), repair))
+            return made[0]
+
         points: list[dict[str, Any]] = []
         for peer, share in zip(found["nncodec"], shares, strict=True):
             size = int(peer["bytes"] * share)
 
-            def point(size: int = size, way: str = way) -> dict[str, Any]:
-                start = time.perf_counter()
-                if way not in settings:
-                    settings[way] = {} if way == "weights alone" else {"calibration": curvature(way)}
-                    if way == "calibrated":
-                        settings[way]["repair"] = Repairer(model, learned)
-                data = weights.shrink(arrays, size=size, jobs=1, **settings[way])
-                seconds = round(time.perf_counter() - start, 1)
-                figures = measured(model, test, wanted, weights.load(data))
-                return {"asked": size, "bytes": len(data), **figures, "seconds": seconds}
+            def point(size: int = size, ready: Any = ready) -> dict[str, Any]:
+                start = time.process_time()
+                work, repair = ready()
+                landed = work.at(2.0 ** work.first_guess(size))
+                data = landed.data
+                if repair is not None:
+                    data = work.repaired(landed, repair, int(len(data) * (1 + SPARE)))
+                seconds = round(time.process_time() - start, 1)
+                figures = subject.measured(wanted, weights.load(data))
+                return {"wanted": size, "bytes": len(data), **figures, "seconds": seconds}
 
             points.append(kept(f"{name}_{way}_{peer['qp']}", point))
             print(name, way, points[-1], flush=True)
         found[way] = points
         found[f"{way}, BD-rate against NNCodec in percent"] = round(bd_rate(points, found["nncodec"]), 2)
+        print(name, way, found[f"{way}, BD-rate against NNCodec in percent"], flush=True)
     return found
 
 
-depths = [int(text) for text in sys.argv[1:]] or [20, 32, 44, 56]
-networks = {f"resnet{depth}": bench(depth) for depth in depths}
-claims = [
-    record.claim(
-        f"BD-rate against NNCodec in percent, {way}, {name}",
-        network[f"{way}, BD-rate against NNCodec in percent"],
-        allowed,
-        at_most=True,
-    )
-    for way, allowed in ALLOWED.items()
-    for name, network in networks.items()
-]
-record.write("weights_networks", {"claims": claims, "networks": networks})
+if __name__ == "__main__":
+    networks: dict[str, Any] = {}
+    for name in sys.argv[1:] or NAMES:
+        if name not in NAMES:
+            sys.exit(f"{name} is none of {', '.join(NAMES)}")
+        subject = voice() if name == "silero" else sentences() if name == "minilm" else residual(int(name[6:]))
+        networks[name] = bench(subject)
+    claims = [
+        record.claim(
+            f"BD-rate against NNCodec in percent, {way}, {name}",
+            network[f"{way}, BD-rate against NNCodec in percent"],
+            allowed,
+            at_most=True,
+        )
+        for way, allowed in ALLOWED.items()
+        for name, network in networks.items()
+        if way in network
+    ]
+    record.write("weights_networks", {"claims": claims, "networks": networks})

@@ -12,11 +12,13 @@ from laconic.cli import options
 from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
 from laconic.cli.units import show_count, show_size
+from laconic.errors import UsageError
 
 if TYPE_CHECKING:
     from laconic.codecs.array_base import AbstractBase
     from laconic.codecs.array_reader import WeightsInfo
     from laconic.signals.tensors import Arrays
+    from laconic.train.runnable import Network
 
 __all__ = ["configure", "run"]
 
@@ -43,6 +45,13 @@ def configure(parser: options.CommandParser) -> None:
     target.add_argument(
         "--size", metavar="BYTES", type=options.in_bytes, help="size of the whole file, such as 5MB or 800kB"
     )
+    target.add_argument(
+        "--kl",
+        metavar="NATS",
+        type=_positive,
+        help="the smallest file whose outputs diverge by no more than this, in nats for each input: 0.01 is careful, "
+        "0.1 is bold; needs --model and --calibration",
+    )
     target.add_argument("--lossless", action="store_true", help="every bit comes back")
     target.add_argument(
         "--max-error",
@@ -57,12 +66,6 @@ def configure(parser: options.CommandParser) -> None:
         "differences to it, and `laconic expand` needs it too",
     )
     group.add_argument(
-        "--calibration",
-        metavar="STATS",
-        help="what errors cost, measured by laconic.train.calibrate.collect(model, inputs, STATS): with --bpw or "
-        "--size, many fewer bytes for the same outputs",
-    )
-    group.add_argument(
         "-e",
         "--effort",
         metavar="N",
@@ -70,6 +73,25 @@ def configure(parser: options.CommandParser) -> None:
         default=5,
         help="1 to 10: 1 searches 8 trellis states, 5 searches 64, 8 and more 256; decoding takes the same time "
         "for all (default: 5)",
+    )
+    group = parser.add_argument_group("what errors cost, for many fewer bytes at the same outputs")
+    group.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="with --model, inputs for it (.npz, .npy, .safetensors), 256 to 1,000 of them; one in five is held back "
+        "to tell the divergence. Without, what laconic.train.calibrate.collect wrote",
+    )
+    group.add_argument(
+        "--model",
+        metavar="NAME",
+        help="the network, as package.module:factory or file.py:factory, which takes no arguments and returns a "
+        'torch.nn.Module with these tensors; the code is run. Needs pip install "laconic[train]"',
+    )
+    group.add_argument(
+        "--outputs",
+        choices=["logits", "features"],
+        help="what the network returns: logits (default), or features such as embeddings, of which half the squared "
+        "distance takes the place of the divergence",
     )
     options.add_output_options(parser)
     options.add_console_options(parser)
@@ -81,9 +103,13 @@ def run(arguments: argparse.Namespace) -> int:
     output = split_second_positional(inputs, arguments.output, frozenset({SUFFIX}))
     plan = make_plan(inputs, output, Naming(INPUTS, SUFFIX), recursive=arguments.recursive)
     options.check_streams(arguments, plan)
-    settings = {name: getattr(arguments, name) for name in ("bpw", "size", "max_error", "effort", "calibration")}
+    settings = {name: getattr(arguments, name) for name in ("bpw", "size", "max_error", "effort", "kl")}
     settings |= {"lossless": arguments.lossless, "jobs": options.jobs_of(arguments)}
-    work = _Shrinking(settings, options.base_of(arguments), arguments.force, arguments.no_clobber, arguments.rm)
+    network = _network_of(arguments)
+    if network is None:
+        settings["calibration"] = arguments.calibration
+    base = options.base_of(arguments)
+    work = _Shrinking(settings, base, network, arguments.force, arguments.no_clobber, arguments.rm)
     return run_batch(plan, work.perform, options.console_of(arguments))
 
 
@@ -93,6 +119,7 @@ class _Shrinking:
 
     settings: dict[str, Any]
     base: AbstractBase | None
+    network: Network | None
     force: bool
     no_clobber: bool
     remove: bool
@@ -107,11 +134,16 @@ class _Shrinking:
             return skipped(job)
         arrays = array.load(sys.stdin.buffer.read() if job.source == STANDARD else job.source)
         loaded = time.perf_counter()
-        data = weights.shrink(arrays, base=self.base, **self.settings)
+        divergence = None
+        if self.network is None:
+            data = weights.shrink(arrays, base=self.base, **self.settings)
+        else:
+            found = self.network.shrink(arrays, base=self.base, **self.settings)
+            data, divergence = found.data, found.divergence
         encoded = time.perf_counter()
         with target_of(job, force=self.force) as target:
             locations.write_bytes(target, data, force=self.force)
-        outcome = _outcome(job, arrays, weights.inspect(data), encoded - loaded)
+        outcome = _outcome(job, arrays, weights.inspect(data), encoded - loaded, divergence)
         if not self.remove:
             return outcome
         weights.expand(
@@ -120,7 +152,34 @@ class _Shrinking:
         return remove_input(outcome, job, ())
 
 
-def _outcome(job: Job, arrays: Arrays, info: WeightsInfo, seconds: float) -> Outcome:
+def _network_of(arguments: argparse.Namespace) -> Network | None:
+    """The network that --model names; None without one.
+
+    Raises
+    ------
+    UsageError
+        It cannot be made, or options that go together stand alone.
+    """
+    if arguments.model is None:
+        if arguments.kl is not None:
+            raise UsageError("--kl needs --model and --calibration: a network, and inputs to run it on")
+        if arguments.outputs is not None:
+            raise UsageError("--outputs goes with --model")
+        return None
+    if arguments.calibration is None:
+        raise UsageError("--model needs --calibration: inputs to run it on")
+    if arguments.lossless or arguments.max_error is not None:
+        raise UsageError("--model is for --bpw, --size and --kl: without loss, or within a bound, nothing is weighed")
+    try:
+        from laconic.train.runnable import Network, load_inputs, make_model
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UsageError('running a network needs torch: pip install "laconic[train]"') from error
+    return Network(make_model(arguments.model), load_inputs(arguments.calibration), arguments.outputs or "logits")
+
+
+def _outcome(job: Job, arrays: Arrays, info: WeightsInfo, seconds: float, divergence: float | None) -> Outcome:
     speed = arrays.count / 1e6 / max(seconds, 1e-9)
     record: dict[str, Any] = {
         "input": job.source,
@@ -137,6 +196,9 @@ def _outcome(job: Job, arrays: Arrays, info: WeightsInfo, seconds: float) -> Out
         f"{job.source} -> {job.target}  {show_size(arrays.nbytes)} -> {show_size(info.bytes_total)}  "
         f"{info.bits_per_weight:.3f} bits per weight"
     )
+    if divergence is not None:
+        record["divergence"] = float(f"{divergence:.6g}")
+        line += f", divergence {divergence:.3g}"
     remarks = (f"{show_count(info.weights, 'weight')} in {show_count(len(info.tensors), 'tensor')}, {speed:.1f} M/s",)
     return Outcome(line, record, arrays.nbytes, info.bytes_total, remarks=remarks)
 

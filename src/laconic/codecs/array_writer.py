@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,8 @@ from laconic.codecs.array import Bound, encode_arrays
 from laconic.codecs.array_reader import Reader, arrays_of, base_of
 from laconic.codecs.curvature import curvatures_of
 from laconic.codecs.shrink import DEFAULT_EFFORT, shrink_to
-from laconic.errors import TargetUnreachable, UsageError
+from laconic.codecs.shrink_within import shrink_within
+from laconic.errors import UsageError
 from laconic.signals import array as array_files
 from laconic.signals.tensors import Arrays
 
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from laconic.signals.locations import Source
 
 __all__ = ["shrink"]
-
-FIRST_BITS = 3.0
-KL_ATTEMPTS = 8
-KL_LANDING = 0.1
-"""Of log2: a divergence of 93 % of what is allowed is close enough."""
 
 
 def shrink(
@@ -59,7 +54,8 @@ def shrink(
         No element is off by more: in units of the values, or ``Bound(0.001, is_relative=True)`` of each tensor's range.
         NaN and infinities come back exactly.
     kl : float
-        The largest divergence allowed, in whatever unit `divergence` has; the file is about the smallest that keeps it.
+        The largest divergence allowed, in whatever unit `divergence` has; the file is about the smallest that keeps it,
+        found by encoding and measuring.
     divergence : callable
         Given decoded arrays by name, returns how far a model with them is from the model: it falls as sizes grow.
         `laconic.train.shrink_model.divergence` is one.
@@ -82,7 +78,8 @@ def shrink(
     UnsupportedInput
         Kinds of numbers that no codec here can hold.
     TargetUnreachable
-        The size is below the smallest possible; the error names that.
+        The size is below the smallest possible, or the divergence below what is left when every bit comes back; the
+        error names the least.
     """
     if sum([bpw is not None, size is not None, lossless, max_error is not None, kl is not None]) != 1:
         raise UsageError("exactly one of bpw, size, kl, lossless and max_error is needed")
@@ -99,21 +96,24 @@ def shrink(
         bound = max_error if isinstance(max_error, Bound) or max_error is None else Bound(float(max_error))
         return encode_arrays(arrays, bound=bound, base=origin, jobs=jobs)
     known = None if calibration is None else curvatures_of(_mapping(calibration), arrays.tensors)
-
-    def to_size(bytes_asked: int) -> bytes:
-        return shrink_to(
-            arrays, max(bytes_asked, 1), effort=effort, base=origin, curvatures=known, repair=repair, jobs=jobs
-        )
-
     if kl is not None:
         assert divergence is not None
-        return _to_divergence(arrays, kl, lambda data: divergence(_decoded(data, origin)), to_size)
+        return shrink_within(
+            arrays,
+            kl,
+            lambda data: divergence(_decoded(data, origin)),
+            effort=effort,
+            base=origin,
+            curvatures=known,
+            repair=repair,
+            jobs=jobs,
+        )
     if bpw is not None:
         if not 0 < bpw < 1e6:
             raise UsageError(f"bits per weight are a number above 0, not {bpw}")
         size = int(bpw * arrays.count / 8)
     assert size is not None
-    return to_size(size)
+    return shrink_to(arrays, max(size, 1), effort=effort, base=origin, curvatures=known, repair=repair, jobs=jobs)
 
 
 def _mapping(calibration: Source | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -125,43 +125,3 @@ def _mapping(calibration: Source | Mapping[str, Any]) -> Mapping[str, Any]:
 def _decoded(data: bytes, base: BaseLike | None) -> dict[str, NDArray[Any]]:
     with Reader(data, base=base) as reader:
         return {tensor.name: tensor.array() for tensor in reader.tensors()}
-
-
-def _to_divergence(
-    arrays: Arrays, target: float, measured: Callable[[bytes], float], to_size: Callable[[int], bytes]
-) -> bytes:
-    """About the smallest file whose divergence is at most `target`.
-
-    Four times the divergence is one bit per weight less, nearly: that is the first slope, later the line through the
-    two files next to the target.
-    """
-    if not 0 < target < math.inf:
-        raise UsageError(f"a divergence is a number above 0, not {target}")
-    best: bytes | None = None
-    below: tuple[float, float] | None = None  # bits per weight and log2 of the divergence: too many bits
-    above: tuple[float, float] | None = None
-    wanted, bits, found, place = math.log2(target), FIRST_BITS, math.inf, 0.0
-    for _ in range(KL_ATTEMPTS):
-        data = to_size(int(bits * arrays.count / 8))
-        found = math.log2(max(measured(data), 1e-30))
-        if not math.isfinite(found):
-            raise UsageError("the divergence measured is not finite")
-        place = 8 * len(data) / arrays.count
-        if found <= wanted:
-            best = data if best is None or len(data) < len(best) else best
-            below = (place, found)
-            if found >= wanted - KL_LANDING:
-                break
-        else:
-            above = (place, found)
-        slope = -2.0
-        if below and above and below[0] > above[0]:
-            slope = min((below[1] - above[1]) / (below[0] - above[0]), -0.2)
-        bits = max(place + (wanted - KL_LANDING / 2 - found) / slope, place / 2, 1e-3)
-        if below and above and not above[0] < bits < below[0]:
-            bits = (above[0] + below[0]) / 2
-        if place >= 8 * arrays.nbytes / arrays.count:
-            break
-    if best is None:
-        raise TargetUnreachable(f"a divergence of {target:g} was not reached; {2**found:.3g} was, at {place:.3g} bits")
-    return best

@@ -35,7 +35,17 @@ if TYPE_CHECKING:
     from laconic.codecs.array_base import AbstractBase
     from laconic.codecs.curvature import Curvature
 
-__all__ = ["DEFAULT_EFFORT", "TRELLIS_BITS", "Repair", "shrink_to"]
+__all__ = [
+    "DEFAULT_EFFORT",
+    "TRELLIS_BITS",
+    "Landed",
+    "Repair",
+    "Shrinking",
+    "decoded_of",
+    "prepare",
+    "shrink_to",
+    "words_of",
+]
 
 Repair = Callable[[Mapping[str, "NDArray[Any]"]], Mapping[str, "NDArray[Any]"]]
 
@@ -91,17 +101,10 @@ def shrink_to(
     UsageError
         Nothing to encode.
     """
-    if not arrays.count:
-        raise UsageError("the file holds no numbers to shrink")
     lossless = encode_arrays(arrays, base=base, jobs=jobs)
-    if len(lossless) <= size:
+    if arrays.count and len(lossless) <= size:
         return lossless
-    bases = {tensor.name: base_words(base)(tensor) for tensor in arrays.tensors}
-    known = curvatures or {}
-    candidates = in_parallel(lambda one: Candidate.of(one, bases[one.name], known.get(one.name)), arrays.tensors, jobs)
-    _weigh(candidates, known)
-    parts = _parts(candidates, bases, jobs)
-    work = _Shrinking(arrays, parts, TRELLIS_BITS[effort - 1], base.fingerprint if base else b"", jobs)
+    work = prepare(arrays, effort=effort, base=base, curvatures=curvatures, jobs=jobs)
     least = work.least()
     if len(least.data) > size:
         per_weight = 8 * len(least.data) / arrays.count
@@ -115,8 +118,33 @@ def shrink_to(
     return work.repaired(landed, repair, size)
 
 
+def prepare(
+    arrays: Arrays,
+    *,
+    effort: int = DEFAULT_EFFORT,
+    base: AbstractBase | None = None,
+    curvatures: Mapping[str, Curvature] | None = None,
+    jobs: int | None = None,
+) -> Shrinking:
+    """Get a model ready for encoding at any lambda; parameters as for `shrink_to`.
+
+    Raises
+    ------
+    UsageError
+        Nothing to encode.
+    """
+    if not arrays.count:
+        raise UsageError("the file holds no numbers to shrink")
+    bases = {tensor.name: base_words(base)(tensor) for tensor in arrays.tensors}
+    known = curvatures or {}
+    candidates = in_parallel(lambda one: Candidate.of(one, bases[one.name], known.get(one.name)), arrays.tensors, jobs)
+    _weigh(candidates, known)
+    parts = _parts(candidates, bases, jobs)
+    return Shrinking(arrays, parts, TRELLIS_BITS[effort - 1], base.fingerprint if base else b"", jobs)
+
+
 @dataclass(frozen=True, eq=False)
-class _Landed:
+class Landed:
     """A file, its blocks in the order of the parts, and the lambda they were encoded with."""
 
     data: bytes
@@ -125,32 +153,39 @@ class _Landed:
 
 
 @dataclass(frozen=True)
-class _Shrinking:
+class Shrinking:
+    """A model that can be encoded at any lambda."""
+
     arrays: Arrays
     parts: list[Part]
     trellis_bits: int
     fingerprint: bytes
     jobs: int | None
 
-    def least(self) -> _Landed:
+    def least(self) -> Landed:
         """The smallest file."""
         blocks = [one.exact if one.values is None else one.zero() for one in self.parts]
-        return _Landed(written(self.arrays, blocks, self.fingerprint), blocks, 2.0**HIGHEST)
+        return Landed(written(self.arrays, blocks, self.fingerprint), blocks, 2.0**HIGHEST)
 
-    def land(self, size: int, least: _Landed) -> _Landed:
+    def at(self, price: float) -> Landed:
+        """The file at a lambda."""
+        blocks = in_parallel(lambda one: one.encode(price, self.trellis_bits), self.parts, self.jobs)
+        return Landed(written(self.arrays, blocks, self.fingerprint), blocks, price)
+
+    def land(self, size: int, least: Landed) -> Landed:
         """Find the lambda that brings the file to its size."""
         best = least
         low, high = LOWEST, HIGHEST  # of log2 lambda: the file is too large, or small enough
-        guess = self._first_guess(size - len(least.data))
+        guess = self.first_guess(size - len(least.data))
         stride, was_small = 1.0, False
         for attempt in range(ATTEMPTS):
             price = 2.0**guess
-            blocks = in_parallel(lambda one, p=price: one.encode(p, self.trellis_bits), self.parts, self.jobs)
-            found = written(self.arrays, blocks, self.fingerprint)
+            landed = self.at(price)
+            found = landed.data
             if len(found) <= size:
                 high = guess
                 if len(found) > len(best.data):
-                    best = _Landed(found, blocks, price)
+                    best = landed
                 if len(found) >= LANDING * size:
                     break
             else:
@@ -166,10 +201,10 @@ class _Shrinking:
                 guess = (max(low, high - 4) + min(high, low + 4)) / 2
         return best
 
-    def repaired(self, landed: _Landed, repair: Repair, size: int) -> bytes:
+    def repaired(self, landed: Landed, repair: Repair, size: int) -> bytes:
         """Encode what a repair makes of the vectors, coarser if need be; the file as it is where that helps nothing."""
         pairs = zip(self.parts, landed.blocks, strict=True)
-        decoded = {one.name: one.array() for part, block in pairs for one in _decoded(part.block, block)}
+        decoded = {one.name: one.array() for part, block in pairs for one in decoded_of(part.block, block)}
         better = repair(decoded)
         for doubling in range(8):
             blocks = list(landed.blocks)
@@ -178,14 +213,14 @@ class _Shrinking:
                     one.name in better and len(one.shape) < 2 for one in part.block.members
                 ):
                     continue
-                tensors = [replace(one, words=_words(better[one.name], one)) for one in part.block.members]
+                tensors = [replace(one, words=words_of(better[one.name], one)) for one in part.block.members]
                 blocks[place] = part.replaced(tensors).encode(landed.price * 2**doubling, self.trellis_bits)
             data = written(self.arrays, blocks, self.fingerprint)
             if len(data) <= size:
                 return data
         return landed.data
 
-    def _first_guess(self, size: float) -> float:
+    def first_guess(self, size: float) -> float:
         """log2 of the lambda at which the tensors are expected to take `size` bytes together."""
         low, high = LOWEST, HIGHEST
         while high - low > 1e-3:
@@ -240,7 +275,7 @@ def _weigh(candidates: list[Candidate], known: Mapping[str, Curvature]) -> None:
             one.weight = level
 
 
-def _decoded(block: Block, encoded: EncodedBlock) -> list[Tensor]:
+def decoded_of(block: Block, encoded: EncodedBlock) -> list[Tensor]:
     """What a decoder makes of an encoded block, one by one."""
     whole = block.tensor
     words = decode_block(
@@ -250,7 +285,7 @@ def _decoded(block: Block, encoded: EncodedBlock) -> list[Tensor]:
     return [replace(one, words=part) for one, part in zip(block.members, parts, strict=True)]
 
 
-def _words(values: Any, tensor: Tensor) -> NDArray[Any]:
+def words_of(values: Any, tensor: Tensor) -> NDArray[Any]:
     """Values for a tensor, as words of its kind."""
     flat = np.ascontiguousarray(values, np.float32).ravel()
     if flat.size != tensor.count or not np.isfinite(flat).all():

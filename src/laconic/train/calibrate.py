@@ -64,8 +64,9 @@ def collect(
     Parameters
     ----------
     model : nn.Module
-        In the mode it is used in; left as it was. Matrices of Linear, Conv1d, Conv2d, Embedding and MultiheadAttention
-        get moments of rows and columns, all else a square for each element.
+        In the mode it is used in; left as it was. Matrices of Linear, Conv1d, Conv2d, Embedding, MultiheadAttention and
+        recurrent cells get moments of rows and columns, other matrices their diagonals, all else a square for each
+        element.
     inputs : Tensor (N, ...) or iterable of batches
         Calibration inputs, 256 to 1,000 of them; a batch is a tensor, a tuple of arguments or a dict of them, inputs
         along the first axis of the output.
@@ -213,6 +214,19 @@ def _hook_of(name: str, module: nn.Module, matrices: dict[str, _Matrix], signs: 
             matrix.inputs = _sum(matrix.inputs, x.T @ x)
 
         return attend if module.in_proj_weight is not None else None
+    if isinstance(module, nn.RNNCellBase):
+        prefix = name.removesuffix("weight")
+
+        def step(_: nn.Module, arguments: tuple[Any, ...], __: Any) -> None:
+            state = arguments[1] if len(arguments) > 1 else None
+            hidden = state[0] if isinstance(state, tuple) else state
+            for own, seen in ((f"{prefix}weight_ih", arguments[0]), (f"{prefix}weight_hh", hidden)):
+                if seen is not None:
+                    matrix = matrices.setdefault(own, _Matrix(own))
+                    x = seen.detach().reshape(-1, seen.shape[-1])
+                    matrix.inputs = _sum(matrix.inputs, _moments(x))
+
+        return step
     if not isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Embedding)):
         return None
 
@@ -313,7 +327,8 @@ def _spelled(
     found: dict[str, torch.Tensor] = {}
     shapes = {name: one.shape for name, one in model.named_parameters()}
     for name, one in matrices.items():
-        if one.columns is None and one.inputs is not None and name in squares:  # attention: rows of the parameter
+        # Of attention and recurrent cells: rows of the parameter.
+        if one.columns is None and one.inputs is not None and name in squares:
             one.rows, one.columns = squares.pop(name).sum(1), one.inputs
         if one.rows is None or one.columns is None or name not in shapes:
             continue
@@ -323,7 +338,13 @@ def _spelled(
         found[f"{name}.rows"] = one.rows / count / len(columns)
         found[f"{name}.columns"] = columns
     for name, one in squares.items():
-        if f"{name}.rows" not in found:
+        if f"{name}.rows" in found:
+            continue
+        if one.ndim > 1:  # a matrix of a layer without a hook: sums of squares along both sides
+            flat = one.reshape(len(one), -1)
+            found[f"{name}.rows"] = flat.sum(1) / count / flat.shape[1]
+            found[f"{name}.columns"] = flat.sum(0) / _level(flat.sum(0))
+        else:
             found[f"{name}.elements"] = one / count
     for prefix, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and f"{prefix}.weight" in squares:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,12 +17,18 @@ from torch import nn
 from laconic.codecs import weights
 from laconic.errors import UsageError
 from laconic.train.calibrate import OUTPUTS, batches_of, collect, outputs_of
+from laconic.train.closed_repairs import CLOSED_REPAIRS, merged, repair_statistics
+from laconic.train.state import fill
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Repairer", "arrays_of", "divergence", "shrink_model"]
+    from laconic.signals.tensors import Arrays
 
+__all__ = ["KINDS", "Repairer", "arrays_of", "divergence", "loss_of", "shrink_model"]
+
+KINDS = (*CLOSED_REPAIRS, "tuned")
+"""Repairs, in the order in which they are made."""
 EPOCHS = 6
 RATE = 0.01
 """Of the root mean square of a vector, the first step of each of its elements."""
@@ -36,7 +42,9 @@ def shrink_model(
     *,
     outputs: str = "logits",
     curvature: Mapping[str, Any] | None = None,
-    repair: bool = True,
+    repair: bool | Iterable[str] = True,
+    arrays: Arrays | None = None,
+    held: Any = None,
     seed: int = 0,
     **settings: Any,
 ) -> bytes:
@@ -51,24 +59,32 @@ def shrink_model(
     outputs : {"logits", "features"}
     curvature : mapping of str to ndarray, optional
         What `collect` returned; None collects now.
-    repair : bool
-        Whether vectors (biases, gains of norms) are tuned on the inputs, to make up for what the matrices have lost.
+    repair : bool or iterable of str
+        Whether vectors (biases, gains and statistics of norms) are set anew on the inputs, to make up for what the
+        matrices have lost; or which repairs are tried, of `KINDS`.
+    arrays : Arrays, optional
+        The model's state as it is to be encoded, with kinds and metadata; None takes it from the model, as float32.
+    held : Tensor or iterable of batches, optional
+        Inputs on which the divergence that `kl` limits is measured; None measures it on `inputs`, to which the model is
+        fitted, so it is about twice as much on others.
     settings
-        Of `lac.weights.shrink`: one of `bpw` and `size`, or `kl`, the divergence that is allowed: measured on the
-        inputs themselves, so it is somewhat more on others.
+        Of `lac.weights.shrink`: one of `bpw` and `size`, or `kl`, the divergence that is allowed.
     """
     batches = list(batches_of(inputs))
     known = collect(model, batches, outputs=outputs, seed=seed) if curvature is None else curvature
-    if "kl" in settings:
-        settings["divergence"] = lambda arrays: divergence(model, batches, arrays, outputs=outputs)
-    repairer = Repairer(model, batches, outputs=outputs, seed=seed) if repair else None
-    return weights.shrink(arrays_of(model), calibration=known, repair=repairer, **settings)
+    if settings.get("kl") is not None:
+        checks = batches if held is None else list(batches_of(held))
+        settings["divergence"] = lambda decoded: divergence(model, checks, decoded, outputs=outputs)
+    kinds = KINDS if repair is True else tuple(repair or ())
+    repairer = Repairer(model, batches, outputs=outputs, seed=seed, kinds=kinds) if kinds else None
+    state = arrays_of(model) if arrays is None else arrays
+    return weights.shrink(state, calibration=known, repair=repairer, **settings)
 
 
 def arrays_of(model: nn.Module) -> dict[str, NDArray[Any]]:
-    """The state of a model as arrays of float32, counters as they are."""
+    """The state of a model as arrays of float32 of their own, counters as they are."""
     return {
-        name: (one.float() if one.is_floating_point() else one).detach().cpu().numpy()
+        name: (one.float() if one.is_floating_point() else one).detach().cpu().numpy().copy()
         for name, one in model.state_dict().items()
     }
 
@@ -80,84 +96,111 @@ def divergence(model: nn.Module, inputs: Any, arrays: Mapping[str, Any], *, outp
     with torch.no_grad():
         for batch in batches_of(inputs):
             wanted = outputs_of(model, batch)
-            total += float(_loss(outputs_of(other, batch), wanted, outputs).double()) * len(wanted)
+            total += float(loss_of(outputs_of(other, batch), wanted, outputs).double()) * len(wanted)
             count += len(wanted)
     return total / max(count, 1)
 
 
 class Repairer:
-    """Tunes the vectors of a model whose matrices were quantized, towards the outputs it had (Hinton et al., 2015).
+    """Sets the vectors of a model whose matrices were quantized, so that its outputs are again about what they were.
 
-    Biases, and the gains and statistics of norms, are a hundredth of the weights and act on whole channels, so a few
-    hundred inputs suffice. Bias correction and re-estimated batch statistics are special cases of what is found.
+    First in closed form (`closed_repairs`): batch statistics, gains and biases become what the layers' outputs ask for.
+    Then all vectors are tuned towards the outputs the model had (Hinton et al., 2015). Biases, and the gains and
+    statistics of norms, are a hundredth of the weights and act on whole channels, so a few hundred inputs suffice. Each
+    of the two is kept only where inputs held back agree.
 
     Parameters
     ----------
     model, inputs, outputs, seed
         As for `shrink_model`.
+    kinds : iterable of str
+        Of `KINDS`: which repairs are tried.
     epochs : int
-        Passes over the inputs.
+        Passes over the inputs where vectors are tuned.
     """
 
     def __init__(
-        self, model: nn.Module, inputs: Any, *, outputs: str = "logits", seed: int = 0, epochs: int = EPOCHS
+        self,
+        model: nn.Module,
+        inputs: Any,
+        *,
+        outputs: str = "logits",
+        seed: int = 0,
+        kinds: Iterable[str] = KINDS,
+        epochs: int = EPOCHS,
     ) -> None:
         if outputs not in OUTPUTS:
             raise UsageError(f"outputs are one of {', '.join(OUTPUTS)}, not {outputs!r}")
+        self.kinds = tuple(kinds)
+        if unknown := set(self.kinds) - set(KINDS):
+            raise UsageError(f"repairs are of {', '.join(KINDS)}, not {', '.join(sorted(unknown))}")
         self.model, self.outputs, self.seed, self.epochs = model, outputs, seed, epochs
         with torch.no_grad():
-            self.batches = [(batch, outputs_of(model, batch).detach()) for batch in batches_of(inputs)]
+            batches = [(batch, outputs_of(model, batch).detach()) for batch in batches_of(inputs)]
+        if not batches:
+            raise UsageError("there are no calibration inputs")
+        if len(batches) < HELD_BACK:
+            self.checks = self.learned = batches
+        else:
+            self.checks = batches[HELD_BACK - 1 :: HELD_BACK]
+            self.learned = [pair for i, pair in enumerate(batches) if i % HELD_BACK != HELD_BACK - 1]
 
     def __call__(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return better vectors by name, or none where inputs held back do not gain."""
         other = _with(self.model, arrays)
-        vectors = {name: one for name, one in other.named_parameters() if one.ndim == 1}
-        checks = self.batches[HELD_BACK - 1 :: HELD_BACK] if len(self.batches) >= HELD_BACK else self.batches
-        learned = [
-            pair
-            for i, pair in enumerate(self.batches)
-            if len(self.batches) < HELD_BACK or i % HELD_BACK != HELD_BACK - 1
-        ]
-        if not vectors or not learned:
-            return {}
-        for one in other.parameters():
-            one.requires_grad_(any(one is vector for vector in vectors.values()))
-        groups = [
-            {"params": [one], "lr": RATE * max(float(one.detach().square().mean().sqrt()), 1e-3)}
-            for one in vectors.values()
-        ]
-        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
-        steps = self.epochs * len(learned)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
-        before = self._checked(other, checks)
-        shuffle = torch.Generator().manual_seed(self.seed)
-        with torch.enable_grad():
-            for _ in range(self.epochs):
-                for place in torch.randperm(len(learned), generator=shuffle).tolist():
-                    batch, wanted = learned[place]
-                    optimizer.zero_grad()
-                    _loss(outputs_of(other, batch), wanted, self.outputs).backward()
-                    optimizer.step()
-                    schedule.step()
-        if not self._checked(other, checks) < before:
+        loss, is_better = self._checked(other), False
+        closed = [kind for kind in self.kinds if kind in CLOSED_REPAIRS]
+        for repair in (lambda one: self._close(one, closed), self._tune):
+            candidate = copy.deepcopy(other)
+            if repair(candidate) and (found := self._checked(candidate)) < loss:
+                other, loss, is_better = candidate, found, True
+        if not is_better:
             return {}
         state = other.state_dict()
         return {name: one.float().numpy() for name, one in state.items() if one.ndim == 1 and one.is_floating_point()}
 
-    def _checked(self, other: nn.Module, batches: list[tuple[Any, torch.Tensor]]) -> float:
+    def _close(self, other: nn.Module, kinds: list[str]) -> bool:
+        """In closed form; whether there was anything to do."""
+        inputs = merged(self.model, [batch for batch, _ in self.learned])
+        return bool(kinds and repair_statistics(self.model, other, inputs, kinds))
+
+    def _tune(self, other: nn.Module) -> bool:
+        """By gradients; whether there was anything to do."""
+        vectors = [one for one in other.parameters() if one.ndim == 1]
+        if "tuned" not in self.kinds or not vectors:
+            return False
+        for one in other.parameters():
+            one.requires_grad_(any(one is vector for vector in vectors))
+        groups = [
+            {"params": [one], "lr": RATE * max(float(one.detach().square().mean().sqrt()), 1e-3)} for one in vectors
+        ]
+        optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
+        steps = self.epochs * len(self.learned)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+        shuffle = torch.Generator().manual_seed(self.seed)
+        with torch.enable_grad():
+            for _ in range(self.epochs):
+                for place in torch.randperm(len(self.learned), generator=shuffle).tolist():
+                    batch, wanted = self.learned[place]
+                    optimizer.zero_grad()
+                    loss_of(outputs_of(other, batch), wanted, self.outputs).backward()
+                    optimizer.step()
+                    schedule.step()
+        return True
+
+    def _checked(self, other: nn.Module) -> float:
         with torch.no_grad():
-            losses = [float(_loss(outputs_of(other, batch), wanted, self.outputs)) for batch, wanted in batches]
+            losses = [float(loss_of(outputs_of(other, batch), wanted, self.outputs)) for batch, wanted in self.checks]
         return sum(losses) / len(losses)
 
 
 def _with(model: nn.Module, arrays: Mapping[str, Any]) -> nn.Module:
     other = copy.deepcopy(model)
-    state = {name: torch.as_tensor(one) for name, one in arrays.items()}
-    other.load_state_dict({name: one.reshape(other.state_dict()[name].shape) for name, one in state.items()})
+    fill(other, arrays)
     return other
 
 
-def _loss(found: torch.Tensor, wanted: torch.Tensor, outputs: str) -> torch.Tensor:
+def loss_of(found: torch.Tensor, wanted: torch.Tensor, outputs: str) -> torch.Tensor:
     """Mean over inputs."""
     if outputs == "features":
         return 0.5 * (found - wanted).square().sum() / len(wanted)
