@@ -88,6 +88,13 @@ def configure(parser: options.CommandParser) -> None:
         'torch.nn.Module with these tensors; the code is run. Needs pip install "laconic[train]"',
     )
     group.add_argument(
+        "--noise",
+        metavar="C,H,W",
+        type=_shape,
+        help="in place of --calibration, for --bpw and --size: run it on noise of this shape, such as 3,224,224, matched "
+        "to what its batch norms remember; needs no data",
+    )
+    group.add_argument(
         "--outputs",
         choices=["logits", "features"],
         help="what the network returns: logits (default), or features such as embeddings, of which half the squared "
@@ -163,11 +170,14 @@ def _network_of(arguments: argparse.Namespace) -> Network | None:
     if arguments.model is None:
         if arguments.kl is not None:
             raise UsageError("--kl needs --model and --calibration: a network, and inputs to run it on")
-        if arguments.outputs is not None:
-            raise UsageError("--outputs goes with --model")
+        for option in ("outputs", "noise"):
+            if getattr(arguments, option) is not None:
+                raise UsageError(f"--{option} goes with --model")
         return None
-    if arguments.calibration is None:
-        raise UsageError("--model needs --calibration: inputs to run it on")
+    if (arguments.calibration is None) == (arguments.noise is None):
+        raise UsageError("--model needs --calibration, inputs to run it on, or --noise")
+    if arguments.kl is not None and arguments.noise is not None:
+        raise UsageError("--kl needs --calibration: a divergence is measured on inputs, not on noise")
     if arguments.lossless or arguments.max_error is not None:
         raise UsageError("--model is for --bpw, --size and --kl: without loss, or within a bound, nothing is weighed")
     try:
@@ -176,7 +186,8 @@ def _network_of(arguments: argparse.Namespace) -> Network | None:
         if error.name != "torch":
             raise
         raise UsageError('running a network needs torch: pip install "laconic[train]"') from error
-    return Network(make_model(arguments.model), load_inputs(arguments.calibration), arguments.outputs or "logits")
+    inputs = None if arguments.calibration is None else load_inputs(arguments.calibration)
+    return Network(make_model(arguments.model), inputs, arguments.outputs or "logits", arguments.noise)
 
 
 def _outcome(job: Job, arrays: Arrays, info: WeightsInfo, seconds: float, divergence: float | None) -> Outcome:
@@ -211,6 +222,14 @@ def _positive(text: str) -> float:
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    """From 3,224,224 to a shape."""
+    sides = [int(side) if side.isascii() and side.isdigit() else 0 for side in text.split(",")]
+    if len(sides) != 3 or min(sides) < 1 or max(sides) > 4096:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape C,H,W such as 3,224,224")
+    return sides[0], sides[1], sides[2]
 
 
 def _bound(text: str) -> Any:

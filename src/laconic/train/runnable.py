@@ -24,7 +24,8 @@ from torch import nn
 from laconic.codecs import weights
 from laconic.errors import UsageError
 from laconic.signals import array as array_files
-from laconic.train.calibrate import BATCH, OUTPUTS, outputs_of
+from laconic.train.calibrate import BATCH, OUTPUTS, noise_images, outputs_of
+from laconic.train.data_free import matched
 from laconic.train.shrink_model import divergence, shrink_model
 from laconic.train.state import fill
 
@@ -51,19 +52,24 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Shrunk:
-    """A file, and how far its network is from the one before, on inputs that nothing was fitted to."""
+    """A file, and how far its network is from the one before, on inputs that nothing was fitted to; of noise, None."""
 
     data: bytes
-    divergence: float
+    divergence: float | None
 
 
 @dataclass(frozen=True)
 class Network:
-    """A model, inputs for it, and what it returns: "logits" or "features"."""
+    """A model, inputs for it, and what it returns: "logits" or "features".
+
+    In place of inputs, `noise` may be the shape (C, H, W) of pictures: where there are no data, noise with matched
+    norms (`data_free.py`) says what errors cost, but not how far the outputs diverge.
+    """
 
     model: nn.Module
-    inputs: Inputs
+    inputs: Inputs | None
     outputs: str = "logits"
+    noise: tuple[int, int, int] | None = None
 
     def shrink(self, arrays: Arrays, **settings: Any) -> Shrunk:
         """Encode a file's tensors so that the network they make changes little.
@@ -78,12 +84,24 @@ class Network:
         Raises
         ------
         UsageError
-            The tensors are not those of the model, or it does not take the inputs.
+            The tensors are not those of the model, or it does not take the inputs; a divergence is asked for, and
+            there is but noise.
         TargetUnreachable
             As for `lac.weights.shrink`.
         """
         model, inputs, outputs = self.model, self.inputs, self.outputs
         fill(model, {tensor.name: tensor.array() for tensor in arrays.tensors})
+        if self.noise is not None:
+            if settings.get("kl") is not None:
+                raise UsageError("a divergence is measured on calibration inputs, not on noise")
+            images = noise_images(self.noise)
+            _check_outputs(model, images[:2], outputs)
+            data = shrink_model(
+                matched(model, images), images, outputs=outputs, arrays=arrays, repair=False, **settings
+            )
+            return Shrunk(data, None)
+        if inputs is None:
+            raise UsageError("a network needs inputs to run on, or the shape of noise")
         for batch in (inputs.fitted[0], inputs.held[-1]):
             _check_outputs(model, batch, outputs)
         data = shrink_model(model, inputs.fitted, outputs=outputs, arrays=arrays, held=inputs.held, **settings)
