@@ -229,7 +229,10 @@ TABLES = {
     "network_rd": network_rd,
     "network_speed": network_speed,
     "streaming": streaming,
+    "weights_bound": weights_bound,
+    "weights_lossless": weights_lossless,
     "weights_networks": weights_networks,
+    "weights_sentences": weights_sentences,
     "weights_series": weights_series,
     "learning": learning,
 }

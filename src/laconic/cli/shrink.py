@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
+from laconic.cli.array_outcome import array_outcome
 from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
-from laconic.cli.units import show_count, show_size
 from laconic.errors import UsageError
 
 if TYPE_CHECKING:
     from laconic.codecs.array_base import AbstractBase
-    from laconic.codecs.array_reader import WeightsInfo
-    from laconic.signals.tensors import Arrays
     from laconic.train.runnable import Network
 
 __all__ = ["configure", "run"]
@@ -91,8 +89,8 @@ def configure(parser: options.CommandParser) -> None:
         "--noise",
         metavar="C,H,W",
         type=_shape,
-        help="in place of --calibration, for --bpw and --size: run it on noise of this shape, such as 3,224,224, matched "
-        "to what its batch norms remember; needs no data",
+        help="in place of --calibration, for --bpw and --size: run it on noise of this shape, such as 3,224,224, "
+        "matched to what its batch norms remember; needs no data",
     )
     group.add_argument(
         "--outputs",
@@ -150,12 +148,18 @@ class _Shrinking:
         encoded = time.perf_counter()
         with target_of(job, force=self.force) as target:
             locations.write_bytes(target, data, force=self.force)
-        outcome = _outcome(job, arrays, weights.inspect(data), encoded - loaded, divergence)
+        info = weights.inspect(data)
+        more = f"  {info.bits_per_weight:.3f} bits per weight"
+        if divergence is not None:
+            more += f", divergence {divergence:.3g}"
+        sizes = arrays.nbytes, info.bytes_total
+        outcome = array_outcome(job, arrays, info, sizes, {"encode": encoded - loaded}, more)
+        if divergence is not None:
+            outcome.record["divergence"] = float(f"{divergence:.6g}")
         if not self.remove:
             return outcome
-        weights.expand(
-            job.target, base=self.base, max_bytes=UNLIMITED
-        )  # checks every tensor before the only other copy goes
+        # Checks every tensor before the only other copy goes.
+        weights.expand(job.target, base=self.base, max_bytes=UNLIMITED)
         return remove_input(outcome, job, ())
 
 
@@ -188,30 +192,6 @@ def _network_of(arguments: argparse.Namespace) -> Network | None:
         raise UsageError('running a network needs torch: pip install "laconic[train]"') from error
     inputs = None if arguments.calibration is None else load_inputs(arguments.calibration)
     return Network(make_model(arguments.model), inputs, arguments.outputs or "logits", arguments.noise)
-
-
-def _outcome(job: Job, arrays: Arrays, info: WeightsInfo, seconds: float, divergence: float | None) -> Outcome:
-    speed = arrays.count / 1e6 / max(seconds, 1e-9)
-    record: dict[str, Any] = {
-        "input": job.source,
-        "output": job.target,
-        "bytes_in": arrays.nbytes,
-        "bytes_out": info.bytes_total,
-        "weights": info.weights,
-        "tensors": len(info.tensors),
-        "bits_per_weight": round(info.bits_per_weight, 6),
-        "seconds": {"encode": round(seconds, 6)},
-        "codec": info.codec,
-    }
-    line = (
-        f"{job.source} -> {job.target}  {show_size(arrays.nbytes)} -> {show_size(info.bytes_total)}  "
-        f"{info.bits_per_weight:.3f} bits per weight"
-    )
-    if divergence is not None:
-        record["divergence"] = float(f"{divergence:.6g}")
-        line += f", divergence {divergence:.3g}"
-    remarks = (f"{show_count(info.weights, 'weight')} in {show_count(len(info.tensors), 'tensor')}, {speed:.1f} M/s",)
-    return Outcome(line, record, arrays.nbytes, info.bytes_total, remarks=remarks)
 
 
 def _positive(text: str) -> float:
