@@ -23,8 +23,6 @@ __all__ = ["configure", "run"]
 SUFFIX = ".lac"
 INPUTS = frozenset({".npy", ".npz", ".safetensors"})
 _RELATIVE = "%"
-UNLIMITED = 2**62
-"""Bytes that a file of our own making may decode to."""
 
 
 def configure(parser: options.CommandParser) -> None:
@@ -132,6 +130,7 @@ class _Shrinking:
     def perform(self, job: Job) -> Outcome:
         """Compress one file."""
         from laconic.codecs import weights
+        from laconic.codecs.array_reader import MAX_DESCRIBED
         from laconic.signals import array, locations
 
         assert job.target is not None
@@ -159,7 +158,7 @@ class _Shrinking:
         if not self.remove:
             return outcome
         # Checks every tensor before the only other copy goes.
-        weights.expand(job.target, base=self.base, max_bytes=UNLIMITED)
+        weights.expand(job.target, base=self.base, max_bytes=MAX_DESCRIBED)
         return remove_input(outcome, job, ())
 
 

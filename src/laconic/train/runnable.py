@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from laconic.codecs import weights
+from laconic.codecs.array_reader import MAX_DESCRIBED
 from laconic.errors import UsageError
 from laconic.signals import array as array_files
 from laconic.train.calibrate import BATCH, OUTPUTS, noise_images, outputs_of
@@ -38,8 +39,6 @@ __all__ = ["Inputs", "Network", "Shrunk", "load_inputs", "make_model"]
 HELD_BACK = 5
 """One input in so many tells the divergence, and nothing is fitted to it."""
 FEWEST_INPUTS = 10
-UNLIMITED = 2**62
-"""Bytes that a file of our own making may decode to."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class Network:
         for batch in (inputs.fitted[0], inputs.held[-1]):
             _check_outputs(model, batch, outputs)
         data = shrink_model(model, inputs.fitted, outputs=outputs, arrays=arrays, held=inputs.held, **settings)
-        decoded = weights.load(data, base=settings.get("base"), max_bytes=UNLIMITED)
+        decoded = weights.load(data, base=settings.get("base"), max_bytes=MAX_DESCRIBED)
         return Shrunk(data, divergence(model, inputs.held, decoded, outputs=outputs))
 
 
