@@ -12,9 +12,9 @@ those of the decoded one: of residual networks on 2,000 test images, of silero f
 MiniLM between the softmax of 20 times the cosines to 256 other sentences, as it was trained, on 1,000 sentences. The
 calibration takes inputs of other images, files, and modules: 1,000 images and their mirror images, 512 clips, 512
 sentences. Without data the curvature comes from noise with the spectrum of photographs, matched to the batch norms'
-statistics (`train/data_free.py`), and from noise with the spectrum of speech. Vectors are repaired (once, for silero
-three times over the inputs) but in MiniLM. Bytes are those of whole files, vectors and headers included. The BD-rate is
-over log divergence, five points each.
+statistics (`train/data_free.py`), and from noise with the spectrum of speech. With
+calibration inputs, vectors are repaired, in three passes, but not those of MiniLM. Bytes are those of whole files,
+vectors and headers included. The BD-rate is over log divergence, five points each.
 
 Each part is kept in the folder LACONIC_PARTS (default: build/weights_networks) as soon as it is measured, so a run
 can be stopped and goes on where it was.
@@ -59,7 +59,7 @@ SHARES = {
     "calibrated": (0.75, 0.68, 0.62, 0.56, 0.51),
 }
 """Sizes wanted, nearly, as shares of NNCodec's at the same place: so the ranges of divergence overlap."""
-EPOCHS, USUAL_EPOCHS = {"silero": 3, "minilm": 0}, 1
+EPOCHS, USUAL_EPOCHS = {"minilm": 0}, 3
 """Of the repair: passes over the calibration inputs; 0 is none."""
 LEFT_OUT = {
     "resnet32": ("weights alone",),

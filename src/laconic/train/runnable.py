@@ -129,9 +129,9 @@ def make_model(spec: str) -> nn.Module:
         found: Any = _imported(place)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, OSError, SyntaxError) as error:
-        raise UsageError(f"the model {spec!r} was not found: {error}") from error
-    made = found if isinstance(found, nn.Module) or not callable(found) else found()
+        made = found if isinstance(found, nn.Module) or not callable(found) else found()
+    except Exception as error:  # whatever code of others raises
+        raise UsageError(f"the model {spec!r} was not made: {type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
         raise UsageError(f"{spec!r} makes a {type(made).__name__}, not a torch.nn.Module")
     return made.eval()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from laconic.signals.tensors import Arrays
 
-__all__ = ["Repairer", "arrays_of", "divergence", "loss_of", "shrink_model"]
+__all__ = ["Repairer", "arrays_of", "divergence", "shrink_model"]
 
 EPOCHS = 6
 RATE = 0.01
@@ -91,7 +91,7 @@ def divergence(model: nn.Module, inputs: Any, arrays: Mapping[str, Any], *, outp
     with torch.no_grad():
         for batch in batches_of(inputs):
             wanted = outputs_of(model, batch)
-            total += float(loss_of(outputs_of(other, batch), wanted, outputs).double()) * len(wanted)
+            total += float(_loss(outputs_of(other, batch), wanted, outputs).double()) * len(wanted)
             count += len(wanted)
     return total / max(count, 1)
 
@@ -147,7 +147,7 @@ class Repairer:
                 for place in torch.randperm(len(learned), generator=shuffle).tolist():
                     batch, wanted = learned[place]
                     optimizer.zero_grad()
-                    loss_of(outputs_of(other, batch), wanted, self.outputs).backward()
+                    _loss(outputs_of(other, batch), wanted, self.outputs).backward()
                     optimizer.step()
                     schedule.step()
         if not self._checked(other, checks) < before:
@@ -157,7 +157,7 @@ class Repairer:
 
     def _checked(self, other: nn.Module, batches: list[tuple[Any, torch.Tensor]]) -> float:
         with torch.no_grad():
-            losses = [float(loss_of(outputs_of(other, batch), wanted, self.outputs)) for batch, wanted in batches]
+            losses = [float(_loss(outputs_of(other, batch), wanted, self.outputs)) for batch, wanted in batches]
         return sum(losses) / len(losses)
 
 
@@ -167,7 +167,7 @@ def _with(model: nn.Module, arrays: Mapping[str, Any]) -> nn.Module:
     return other
 
 
-def loss_of(found: torch.Tensor, wanted: torch.Tensor, outputs: str) -> torch.Tensor:
+def _loss(found: torch.Tensor, wanted: torch.Tensor, outputs: str) -> torch.Tensor:
     """Mean over inputs."""
     if outputs == "features":
         return 0.5 * (found - wanted).square().sum() / len(wanted)
