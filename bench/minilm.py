@@ -154,6 +154,16 @@ def tokens(folder: Path, texts: list[str]) -> torch.Tensor:
     return torch.tensor([one.ids for one in tokenizer.encode_batch(texts)])
 
 
+def random_words(count: int = 512, length: int = 16) -> torch.Tensor:
+    """Sentences of no data: words of the vocabulary, the first ones (it is in the order of frequency) more often."""
+    signs = torch.Generator().manual_seed(0)
+    first = 999  # what stands before is reserved
+    places = torch.rand(count, length, generator=signs)
+    ids = (first * (WORDS / first) ** places).long().clamp(first, WORDS - 1)  # Zipf's law
+    ids[:, 0], ids[:, -1] = 101, 102
+    return ids
+
+
 def embeddings(model: MiniLM, ids: torch.Tensor) -> Any:
     """Unit vectors (N, 384) float64, the longest sentences together."""
     lengths = (ids != 0).sum(1)
