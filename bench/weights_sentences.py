@@ -15,6 +15,7 @@ Parts are kept in LACONIC_PARTS, as by `weights_networks.py`, whose calibrations
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -65,44 +66,54 @@ def peer(arrays: dict[str, Any], mix: str) -> tuple[float, dict[str, Any]]:
     return bits / sum(one.size for one in arrays.values()), found
 
 
-def main() -> None:
-    """Measure all, and write the result."""
+@functools.cache
+def network() -> tuple[Any, dict[str, Any], Any, Any]:
+    """MiniLM with inputs, its arrays, the sentences, and their neighbors; loaded only where a part is missing."""
     subject = networks.sentences()
     model: Any = subject.model
     folder = networks.Path(networks.os.environ["LACONIC_MINILM"])
     ids = minilm.spread(minilm.tokens(folder, minilm.sentences()[0]), SENTENCES)
-    arrays = arrays_of(model)
-    wanted = minilm.neighbors(minilm.embeddings(model, ids))
+    return subject, arrays_of(model), ids, minilm.neighbors(minilm.embeddings(model, ids))
 
-    def kept(found: dict[str, Any]) -> float:
-        fill(model, found)
-        share = minilm.agreement(wanted, minilm.neighbors(minilm.embeddings(model, ids)))
-        fill(model, arrays)
-        return share
 
-    def measured_peer(mix: str) -> dict[str, float]:
-        bits, found = peer(arrays, mix)
-        return {"bits_per_weight": round(bits, 4), "agreement": kept(found)}
+def kept(found: dict[str, Any]) -> float:
+    """The share of neighbors that a network with these arrays keeps."""
+    subject, arrays, ids, wanted = network()
+    fill(subject.model, found)
+    share = minilm.agreement(wanted, minilm.neighbors(minilm.embeddings(subject.model, ids)))
+    fill(subject.model, arrays)
+    return share
 
+
+def measured_peer(mix: str) -> dict[str, float]:
+    """One of GGUF's."""
+    bits, found = peer(network()[1], mix)
+    return {"bits_per_weight": round(bits, 4), "agreement": kept(found)}
+
+
+@functools.cache
+def ready(way: str) -> Any:
+    """The model, prepared for encoding."""
+    subject, arrays, _, _ = network()
+    file, known = as_file(arrays), networks.curvature(subject, way)
+    return prepare(file, curvatures=None if known is None else curvatures_of(known, file.tensors), jobs=1)
+
+
+def measured(way: str, bpw: float) -> dict[str, float]:
+    """One of ours."""
+    work = ready(way)
+    data = work.at(2.0 ** work.first_guess(AIM * bpw * work.arrays.count / 8)).data
+    return {"bits_per_weight": 8 * len(data) / work.arrays.count, "agreement": kept(weights.load(data))}
+
+
+def main() -> None:
+    """Measure all, and write the result."""
     peers = {mix: networks.kept(f"sentences_{mix}", lambda mix=mix: measured_peer(mix)) for mix in PEERS.values()}
     print(peers, flush=True)
-    file = as_file(arrays)
     ours: dict[str, Any] = {}
     for way in sys.argv[1:] or WAYS:
-        made: list[Any] = []
-
-        def measured(bpw: float, way: str = way, made: list[Any] = made) -> dict[str, float]:
-            if not made:
-                known = networks.curvature(subject, way)
-                made.append(
-                    prepare(file, curvatures=None if known is None else curvatures_of(known, file.tensors), jobs=1)
-                )
-            [work] = made
-            data = work.at(2.0 ** work.first_guess(AIM * bpw * file.count / 8)).data
-            return {"bits_per_weight": 8 * len(data) / file.count, "agreement": kept(weights.load(data))}
-
         ours[way] = {
-            f"{bpw:g}": networks.kept(f"sentences_{way}_{bpw:g}", lambda bpw=bpw, measured=measured: measured(bpw))
+            f"{bpw:g}": networks.kept(f"sentences_{way}_{bpw:g}", lambda way=way, bpw=bpw: measured(way, bpw))
             for bpw in PEERS
         }
         print(way, ours[way], flush=True)
@@ -124,7 +135,7 @@ def main() -> None:
             at_most=True,
         )
     ]
-    record.write("weights_sentences", {"claims": claims, "sentences": len(ids), "peers": peers, "laconic": ours})
+    record.write("weights_sentences", {"claims": claims, "sentences": SENTENCES, "peers": peers, "laconic": ours})
 
 
 if __name__ == "__main__":
