@@ -3,7 +3,8 @@
 A block holds 256 values as sub-blocks of 16 or 32. Of Q2_K and Q4_K each sub-block has a scale and a minimum, of Q3_K
 and Q6_K a scale; these are integers, in units that the block keeps as float16. For each sub-block a grid of scales is
 tried, each followed by the least-squares scale (and minimum) for the levels it gave; then the integers are fitted again
-to what the rounded scales give. No weights of importance are used. `gguf` reads the blocks (`check`).
+to what the rounded scales give. No weights of importance are used. What is measured is what `gguf` reads from the
+blocks.
 """
 
 from __future__ import annotations

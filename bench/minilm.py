@@ -157,9 +157,9 @@ def tokens(folder: Path, texts: list[str]) -> torch.Tensor:
 def random_words(count: int = 512, length: int = 16) -> torch.Tensor:
     """Sentences of no data: words of the vocabulary, the first ones (it is in the order of frequency) more often."""
     signs = torch.Generator().manual_seed(0)
-    first, last = 999, WORDS  # what stands before is reserved
+    first = 999  # what stands before is reserved
     places = torch.rand(count, length, generator=signs)
-    ids = (first * (last / first) ** places).long().clamp(first, last - 1)  # Zipf's law
+    ids = (first * (WORDS / first) ** places).long().clamp(first, WORDS - 1)  # Zipf's law
     ids[:, 0], ids[:, -1] = 101, 102
     return ids
 

@@ -163,10 +163,53 @@ def weights_networks(result: dict[str, Any]) -> str:
     """How many percent fewer bytes at equal divergence, each network and way."""
     ways = ("weights alone", "data-free", "calibrated")
     rows = [
-        [name, *(f"{network[f'{way}, BD-rate against NNCodec in percent']:.1f}" for way in ways)]
+        [
+            name,
+            *(
+                f"{rate:.1f}" if (rate := network.get(f"{way}, BD-rate against NNCodec in percent")) else "-"
+                for way in ways
+            ),
+        ]
         for name, network in result["networks"].items()
     ]
     return table(["BD-rate against NNCodec in percent", *ways], rows) + made(result)
+
+
+def weights_sentences(result: dict[str, Any]) -> str:
+    """How many of their neighbors sentences keep."""
+    rows = [
+        [f"GGUF {mix}, blocks packed by us", f"{one['bits_per_weight']:.2f}", f"{100 * one['agreement']:.1f} %"]
+        for mix, one in result["peers"].items()
+    ]
+    rows += [
+        [f"laconic, {way}", f"{one['bits_per_weight']:.2f}", f"{100 * one['agreement']:.1f} %"]
+        for way, files in result["laconic"].items()
+        for one in files.values()
+    ]
+    return table(["all-MiniLM-L6-v2", "bits per weight", "neighbors kept"], rows) + made(result)
+
+
+def weights_bound(result: dict[str, Any]) -> str:
+    """Bits above the rate-distortion bound, and speed."""
+    speeds = result["million_weights_per_s"]
+    rows: list[list[str]] = []
+    for preset, states in (("default", "64"), ("slow", "256")):
+        gaps = {
+            source: max(row["gap"] for row in result["files"] if (row["preset"], row["source"]) == (preset, source))
+            for source in ("gauss", "laplace")
+        }
+        speed = f"{speeds[f'encode, {preset}, {states} states']:.1f} M/s"
+        rows.append([preset, *(f"{gap:.3f}" for gap in gaps.values()), speed, f"{speeds['decode']:.0f} M/s"])
+    return table(["most bits above the bound", "Gaussian", "Laplace", "encode", "decode"], rows) + made(result)
+
+
+def weights_lossless(result: dict[str, Any]) -> str:
+    """Sizes beside ZipNN, and speed."""
+    rows = [
+        [row["what"], f"{row['ratio']:.3f}", f"{row['to_zipnn']:.4f}", f"{row['decode_MB_per_s']:.0f} MB/s"]
+        for row in result["files"]
+    ]
+    return table(["without loss", "of its bytes", "of ZipNN's", "decode"], rows) + made(result)
 
 
 def weights_series(result: dict[str, Any]) -> str:
@@ -255,9 +298,12 @@ TABLES = {
     "network_rd": network_rd,
     "network_speed": network_speed,
     "streaming": streaming,
+    "weights_bound": weights_bound,
     "weights_choices": weights_choices,
+    "weights_lossless": weights_lossless,
     "weights_networks": weights_networks,
     "weights_repairs": weights_repairs,
+    "weights_sentences": weights_sentences,
     "weights_series": weights_series,
     "learning": learning,
 }

@@ -42,6 +42,12 @@ class One(nn.Sequential):
     def forward(self, x):
         return super().forward(x)[:, :1]
 
+def pictures():
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Flatten(),
+        nn.Linear(256, 5),
+    )
+
 words = ["no", "network"]
 ready = build()
 """
@@ -101,6 +107,18 @@ def test_the_network_may_come_from_a_package_or_be_there_already():
 
 
 @pytest.mark.usefixtures("folder")
+def test_noise_takes_the_place_of_inputs(capsys: pytest.CaptureFixture[str]):
+    tensors = tuple(Tensor.of(name, one) for name, one in arrays_of(make_model("net_of_test.py:pictures")).items())
+    array_files.save("p.safetensors", Arrays("safetensors", tensors, {}))
+    assert main(["shrink", "p.safetensors", "plain.lac", "--bpw", "3", "--quiet"]) == 0
+    words = ["--bpw", "3", "--model", "net_of_test.py:pictures", "--noise", "3,8,8", "--json"]
+    assert main(["shrink", "p.safetensors", *words]) == 0
+    assert "divergence" not in json.loads(capsys.readouterr().out)
+    plain, weighed = (lac.weights.load(name)["3.weight"] for name in ("plain.lac", "p.lac"))
+    assert not np.array_equal(plain, weighed)
+
+
+@pytest.mark.usefixtures("folder")
 def test_several_arrays_are_arguments_by_name_or_in_order():
     values = np.arange(20, dtype=np.float64)
     np.savez("named.npz", a=values, ids=np.arange(20, dtype=np.int16))
@@ -117,11 +135,18 @@ def test_several_arrays_are_arguments_by_name_or_in_order():
     [
         (["--kl", "0.01"], 2, "--kl needs --model"),
         (["--bpw", "2", "--outputs", "features"], 2, "goes with --model"),
+        (["--bpw", "2", "--noise", "3,8,8"], 2, "goes with --model"),
         (["--bpw", "2", "--model", "net_of_test.py:build"], 2, "needs --calibration"),
+        (["--bpw", "2", "--model", "net_of_test.py:build", "--noise", "3,8"], 2, "not a shape"),
+        (["--bpw", "2", "--model", "net_of_test.py:build", "--noise", "3,8,24"], 2, "no batch norm"),
+        (["--bpw", "2", "--model", "net_of_test.py:build", "--noise", "3,8,8"], 2, "does not take"),
+        (["--kl", "1", "--model", "net_of_test.py:build", "--noise", "3,8,8"], 2, "not on noise"),
         (["--lossless", "--model", "net_of_test.py:build", "--calibration", "x.npy"], 2, "nothing is weighed"),
         (["--kl", "0.01", "--model", "build", "--calibration", "x.npy"], 2, "package.module:factory"),
         (["--kl", "0.01", "--model", "nowhere:build", "--calibration", "x.npy"], 2, "No module named"),
-        (["--kl", "0.01", "--model", "none.py:build", "--calibration", "x.npy"], 2, "was not found"),
+        (["--kl", "0.01", "--model", "none.py:build", "--calibration", "x.npy"], 2, "was not made"),
+        (["--kl", "0.01", "--model", "net_of_test.py:nn.Linear", "--calibration", "x.npy"], 2, "missing 2 required"),
+        (["--bpw", "2", "--calibration", "x.npy"], 2, "go with --model"),
         (["--kl", "0.01", "--model", "net_of_test.py:other", "--calibration", "x.npy"], 2, "no attribute"),
         (["--kl", "0.01", "--model", "net_of_test.py:words", "--calibration", "x.npy"], 2, "makes a list"),
         (["--kl", "0.01", "--model", "net_of_test.py:build", "--calibration", "few.npy"], 2, "too few"),

@@ -10,9 +10,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
+from laconic.cli.array_outcome import array_outcome
 from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
-from laconic.cli.units import show_count, show_size
 from laconic.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,21 +94,7 @@ class _Expansion:
         form = self.output_format or ("safetensors" if job.target == STANDARD else None)
         with target_of(job, force=self.force) as target:
             array.save(target, arrays, form=form, force=self.force)
-        speed = arrays.count / 1e6 / max(decoded - start, 1e-9)
-        record: dict[str, Any] = {
-            "input": job.source,
-            "output": job.target,
-            "bytes_in": len(data),
-            "bytes_out": arrays.nbytes,
-            "weights": arrays.count,
-            "tensors": len(arrays.tensors),
-            "bits_per_weight": round(info.bits_per_weight, 6),
-            "seconds": {"decode": round(decoded - start, 6)},
-            "codec": info.codec,
-        }
-        line = f"{job.source} -> {job.target}  {show_size(len(data))} -> {show_size(arrays.nbytes)}"
-        remarks = (f"{show_count(arrays.count, 'weight')}, {speed:.1f} M/s",)
-        outcome = Outcome(line, record, len(data), arrays.nbytes, remarks=remarks)
+        outcome = array_outcome(job, arrays, info, (len(data), arrays.nbytes), {"decode": decoded - start})
         if not self.remove:
             return outcome
         if self.checkpoint is not None:

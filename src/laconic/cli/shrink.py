@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from laconic.cli import options
+from laconic.cli.array_outcome import array_outcome
 from laconic.cli.batch import Outcome, may_write, remove_input, run_batch, skipped, target_of
 from laconic.cli.plan import STANDARD, Job, Naming, make_plan, split_second_positional
-from laconic.cli.units import show_count, show_size
 from laconic.errors import UsageError
 
 if TYPE_CHECKING:
     from laconic.codecs.array_base import AbstractBase
-    from laconic.codecs.array_reader import WeightsInfo
-    from laconic.signals.tensors import Arrays
     from laconic.train.runnable import Network
 
 __all__ = ["configure", "run"]
@@ -25,8 +23,6 @@ __all__ = ["configure", "run"]
 SUFFIX = ".lac"
 INPUTS = frozenset({".npy", ".npz", ".safetensors"})
 _RELATIVE = "%"
-UNLIMITED = 2**62
-"""Bytes that a file of our own making may decode to."""
 
 
 def configure(parser: options.CommandParser) -> None:
@@ -88,6 +84,13 @@ def configure(parser: options.CommandParser) -> None:
         'torch.nn.Module with these tensors; the code is run. Needs pip install "laconic[train]"',
     )
     group.add_argument(
+        "--noise",
+        metavar="C,H,W",
+        type=_shape,
+        help="in place of --calibration, for --bpw and --size: run it on noise of this shape, such as 3,224,224, "
+        "matched to what its batch norms remember; needs no data",
+    )
+    group.add_argument(
         "--outputs",
         choices=["logits", "features"],
         help="what the network returns: logits (default), or features such as embeddings, of which half the squared "
@@ -127,6 +130,7 @@ class _Shrinking:
     def perform(self, job: Job) -> Outcome:
         """Compress one file."""
         from laconic.codecs import weights
+        from laconic.codecs.array_reader import MAX_DESCRIBED
         from laconic.signals import array, locations
 
         assert job.target is not None
@@ -143,12 +147,18 @@ class _Shrinking:
         encoded = time.perf_counter()
         with target_of(job, force=self.force) as target:
             locations.write_bytes(target, data, force=self.force)
-        outcome = _outcome(job, arrays, weights.inspect(data), encoded - loaded, divergence)
+        info = weights.inspect(data)
+        more = f"  {info.bits_per_weight:.3f} bits per weight"
+        if divergence is not None:
+            more += f", divergence {divergence:.3g}"
+        sizes = arrays.nbytes, info.bytes_total
+        outcome = array_outcome(job, arrays, info, sizes, {"encode": encoded - loaded}, more)
+        if divergence is not None:
+            outcome.record["divergence"] = float(f"{divergence:.6g}")
         if not self.remove:
             return outcome
-        weights.expand(
-            job.target, base=self.base, max_bytes=UNLIMITED
-        )  # checks every tensor before the only other copy goes
+        # Checks every tensor before the only other copy goes.
+        weights.expand(job.target, base=self.base, max_bytes=MAX_DESCRIBED)
         return remove_input(outcome, job, ())
 
 
@@ -163,11 +173,14 @@ def _network_of(arguments: argparse.Namespace) -> Network | None:
     if arguments.model is None:
         if arguments.kl is not None:
             raise UsageError("--kl needs --model and --calibration: a network, and inputs to run it on")
-        if arguments.outputs is not None:
-            raise UsageError("--outputs goes with --model")
+        for option in ("outputs", "noise"):
+            if getattr(arguments, option) is not None:
+                raise UsageError(f"--{option} goes with --model")
         return None
-    if arguments.calibration is None:
-        raise UsageError("--model needs --calibration: inputs to run it on")
+    if (arguments.calibration is None) == (arguments.noise is None):
+        raise UsageError("--model needs --calibration, inputs to run it on, or --noise")
+    if arguments.kl is not None and arguments.noise is not None:
+        raise UsageError("--kl needs --calibration: a divergence is measured on inputs, not on noise")
     if arguments.lossless or arguments.max_error is not None:
         raise UsageError("--model is for --bpw, --size and --kl: without loss, or within a bound, nothing is weighed")
     try:
@@ -176,31 +189,8 @@ def _network_of(arguments: argparse.Namespace) -> Network | None:
         if error.name != "torch":
             raise
         raise UsageError('running a network needs torch: pip install "laconic[train]"') from error
-    return Network(make_model(arguments.model), load_inputs(arguments.calibration), arguments.outputs or "logits")
-
-
-def _outcome(job: Job, arrays: Arrays, info: WeightsInfo, seconds: float, divergence: float | None) -> Outcome:
-    speed = arrays.count / 1e6 / max(seconds, 1e-9)
-    record: dict[str, Any] = {
-        "input": job.source,
-        "output": job.target,
-        "bytes_in": arrays.nbytes,
-        "bytes_out": info.bytes_total,
-        "weights": info.weights,
-        "tensors": len(info.tensors),
-        "bits_per_weight": round(info.bits_per_weight, 6),
-        "seconds": {"encode": round(seconds, 6)},
-        "codec": info.codec,
-    }
-    line = (
-        f"{job.source} -> {job.target}  {show_size(arrays.nbytes)} -> {show_size(info.bytes_total)}  "
-        f"{info.bits_per_weight:.3f} bits per weight"
-    )
-    if divergence is not None:
-        record["divergence"] = float(f"{divergence:.6g}")
-        line += f", divergence {divergence:.3g}"
-    remarks = (f"{show_count(info.weights, 'weight')} in {show_count(len(info.tensors), 'tensor')}, {speed:.1f} M/s",)
-    return Outcome(line, record, arrays.nbytes, info.bytes_total, remarks=remarks)
+    inputs = None if arguments.calibration is None else load_inputs(arguments.calibration)
+    return Network(make_model(arguments.model), inputs, arguments.outputs or "logits", arguments.noise)
 
 
 def _positive(text: str) -> float:
@@ -211,6 +201,14 @@ def _positive(text: str) -> float:
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    """From 3,224,224 to a shape."""
+    sides = [int(side) if side.isascii() and side.isdigit() else 0 for side in text.split(",")]
+    if len(sides) != 3 or min(sides) < 1 or max(sides) > 4096:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape C,H,W such as 3,224,224")
+    return sides[0], sides[1], sides[2]
 
 
 def _bound(text: str) -> Any:

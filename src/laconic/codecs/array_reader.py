@@ -34,7 +34,7 @@ __all__ = ["MAX_DESCRIBED", "Reader", "TensorInfo", "WeightsInfo", "arrays_of", 
 
 GROUPED = Coding.GROUPED
 MAX_DESCRIBED = 2**62
-"""Nothing is decoded to describe a file: any size will do."""
+"""Nothing is decoded to describe a file, and a file of our own making is no bomb: any size will do."""
 
 
 @dataclass(frozen=True)

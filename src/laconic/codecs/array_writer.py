@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from laconic.codecs.array import Bound, encode_arrays
-from laconic.codecs.array_reader import Reader, arrays_of, base_of
+from laconic.codecs.array_reader import MAX_DESCRIBED, Reader, arrays_of, base_of
 from laconic.codecs.curvature import curvatures_of
 from laconic.codecs.shrink import DEFAULT_EFFORT, shrink_to
 from laconic.codecs.shrink_within import shrink_within
@@ -123,5 +123,5 @@ def _mapping(calibration: Source | Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _decoded(data: bytes, base: BaseLike | None) -> dict[str, NDArray[Any]]:
-    with Reader(data, base=base) as reader:
+    with Reader(data, base=base, max_bytes=MAX_DESCRIBED) as reader:
         return {tensor.name: tensor.array() for tensor in reader.tensors()}

@@ -71,7 +71,9 @@ def curvatures_of(arrays: Mapping[str, Any], tensors: tuple[Tensor, ...]) -> dic
                     raise UsageError(f"{name}.{part} is of shape {matrix.shape}, {name!r} has {side} {part}")
             found[name] = Curvature(rows, columns)
     if not found:
-        raise UsageError("the calibration has nothing about any tensor of this file")
+        raise UsageError(
+            "the calibration has nothing about any tensor of this file; inputs for a network go with --model"
+        )
     return found
 
 

@@ -35,17 +35,7 @@ if TYPE_CHECKING:
     from laconic.codecs.array_base import AbstractBase
     from laconic.codecs.curvature import Curvature
 
-__all__ = [
-    "DEFAULT_EFFORT",
-    "TRELLIS_BITS",
-    "Landed",
-    "Repair",
-    "Shrinking",
-    "decoded_of",
-    "prepare",
-    "shrink_to",
-    "words_of",
-]
+__all__ = ["DEFAULT_EFFORT", "TRELLIS_BITS", "Landed", "Repair", "Shrinking", "prepare", "shrink_to"]
 
 Repair = Callable[[Mapping[str, "NDArray[Any]"]], Mapping[str, "NDArray[Any]"]]
 
@@ -204,7 +194,7 @@ class Shrinking:
     def repaired(self, landed: Landed, repair: Repair, size: int) -> bytes:
         """Encode what a repair makes of the vectors, coarser if need be; the file as it is where that helps nothing."""
         pairs = zip(self.parts, landed.blocks, strict=True)
-        decoded = {one.name: one.array() for part, block in pairs for one in decoded_of(part.block, block)}
+        decoded = {one.name: one.array() for part, block in pairs for one in _decoded(part.block, block)}
         better = repair(decoded)
         for doubling in range(8):
             blocks = list(landed.blocks)
@@ -213,7 +203,7 @@ class Shrinking:
                     one.name in better and len(one.shape) < 2 for one in part.block.members
                 ):
                     continue
-                tensors = [replace(one, words=words_of(better[one.name], one)) for one in part.block.members]
+                tensors = [replace(one, words=_words(better[one.name], one)) for one in part.block.members]
                 blocks[place] = part.replaced(tensors).encode(landed.price * 2**doubling, self.trellis_bits)
             data = written(self.arrays, blocks, self.fingerprint)
             if len(data) <= size:
@@ -275,7 +265,7 @@ def _weigh(candidates: list[Candidate], known: Mapping[str, Curvature]) -> None:
             one.weight = level
 
 
-def decoded_of(block: Block, encoded: EncodedBlock) -> list[Tensor]:
+def _decoded(block: Block, encoded: EncodedBlock) -> list[Tensor]:
     """What a decoder makes of an encoded block, one by one."""
     whole = block.tensor
     words = decode_block(
@@ -285,7 +275,7 @@ def decoded_of(block: Block, encoded: EncodedBlock) -> list[Tensor]:
     return [replace(one, words=part) for one, part in zip(block.members, parts, strict=True)]
 
 
-def words_of(values: Any, tensor: Tensor) -> NDArray[Any]:
+def _words(values: Any, tensor: Tensor) -> NDArray[Any]:
     """Values for a tensor, as words of its kind."""
     flat = np.ascontiguousarray(values, np.float32).ravel()
     if flat.size != tensor.count or not np.isfinite(flat).all():

@@ -113,8 +113,6 @@ class Part:
             if one.differs:
                 base = replace(one.tensor, words=self._base_of(one.tensor))
                 values = values - base.numbers().astype(np.float32)
-            if one.feedback is not None:
-                values = values / one.feedback.factors().ravel()
             members.append(replace(one, tensor=tensor, values=values, least=max(least_step(values), one.least)))
         block = Block(tuple(tensors), self.block.base)
         return replace(self, block=block, members=tuple(members), contexts=None)

@@ -22,9 +22,11 @@ import torch
 from torch import nn
 
 from laconic.codecs import weights
+from laconic.codecs.array_reader import MAX_DESCRIBED
 from laconic.errors import UsageError
 from laconic.signals import array as array_files
-from laconic.train.calibrate import BATCH, OUTPUTS, outputs_of
+from laconic.train.calibrate import BATCH, OUTPUTS, noise_images, outputs_of
+from laconic.train.data_free import matched
 from laconic.train.shrink_model import divergence, shrink_model
 from laconic.train.state import fill
 
@@ -37,8 +39,6 @@ __all__ = ["Inputs", "Network", "Shrunk", "load_inputs", "make_model"]
 HELD_BACK = 5
 """One input in so many tells the divergence, and nothing is fitted to it."""
 FEWEST_INPUTS = 10
-UNLIMITED = 2**62
-"""Bytes that a file of our own making may decode to."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,24 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Shrunk:
-    """A file, and how far its network is from the one before, on inputs that nothing was fitted to."""
+    """A file, and how far its network is from the one before, on inputs that nothing was fitted to; of noise, None."""
 
     data: bytes
-    divergence: float
+    divergence: float | None
 
 
 @dataclass(frozen=True)
 class Network:
-    """A model, inputs for it, and what it returns: "logits" or "features"."""
+    """A model, inputs for it, and what it returns: "logits" or "features".
+
+    In place of inputs, `noise` may be the shape (C, H, W) of pictures: where there are no data, noise with matched
+    norms (`data_free.py`) says what errors cost, but not how far the outputs diverge.
+    """
 
     model: nn.Module
-    inputs: Inputs
+    inputs: Inputs | None
     outputs: str = "logits"
+    noise: tuple[int, int, int] | None = None
 
     def shrink(self, arrays: Arrays, **settings: Any) -> Shrunk:
         """Encode a file's tensors so that the network they make changes little.
@@ -78,16 +83,28 @@ class Network:
         Raises
         ------
         UsageError
-            The tensors are not those of the model, or it does not take the inputs.
+            The tensors are not those of the model, or it does not take the inputs; a divergence is asked for, and
+            there is but noise.
         TargetUnreachable
             As for `lac.weights.shrink`.
         """
         model, inputs, outputs = self.model, self.inputs, self.outputs
         fill(model, {tensor.name: tensor.array() for tensor in arrays.tensors})
+        if self.noise is not None:
+            if settings.get("kl") is not None:
+                raise UsageError("a divergence is measured on calibration inputs, not on noise")
+            images = noise_images(self.noise)
+            _check_outputs(model, images[:2], outputs)
+            data = shrink_model(
+                matched(model, images), images, outputs=outputs, arrays=arrays, repair=False, **settings
+            )
+            return Shrunk(data, None)
+        if inputs is None:
+            raise UsageError("a network needs inputs to run on, or the shape of noise")
         for batch in (inputs.fitted[0], inputs.held[-1]):
             _check_outputs(model, batch, outputs)
         data = shrink_model(model, inputs.fitted, outputs=outputs, arrays=arrays, held=inputs.held, **settings)
-        decoded = weights.load(data, base=settings.get("base"), max_bytes=UNLIMITED)
+        decoded = weights.load(data, base=settings.get("base"), max_bytes=MAX_DESCRIBED)
         return Shrunk(data, divergence(model, inputs.held, decoded, outputs=outputs))
 
 
@@ -112,9 +129,9 @@ def make_model(spec: str) -> nn.Module:
         found: Any = _imported(place)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, OSError, SyntaxError) as error:
-        raise UsageError(f"the model {spec!r} was not found: {error}") from error
-    made = found if isinstance(found, nn.Module) or not callable(found) else found()
+        made = found if isinstance(found, nn.Module) or not callable(found) else found()
+    except Exception as error:  # whatever code of others raises
+        raise UsageError(f"the model {spec!r} was not made: {type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
         raise UsageError(f"{spec!r} makes a {type(made).__name__}, not a torch.nn.Module")
     return made.eval()
