@@ -111,10 +111,12 @@ def main() -> None:
     peers = {mix: networks.kept(f"sentences_{mix}", lambda mix=mix: measured_peer(mix)) for mix in PEERS.values()}
     print(peers, flush=True)
     ours: dict[str, Any] = {}
-    for way in sys.argv[1:] or WAYS:
+    for word in sys.argv[1:] or WAYS:  # such as calibrated, or calibrated:3 for one rate only
+        way, _, only = word.partition(":")
         ours[way] = {
             f"{bpw:g}": networks.kept(f"sentences_{way}_{bpw:g}", lambda way=way, bpw=bpw: measured(way, bpw))
             for bpw in PEERS
+            if only in {"", f"{bpw:g}"}
         }
         print(way, ours[way], flush=True)
     claims = [
@@ -126,6 +128,7 @@ def main() -> None:
         )
         for way in ours
         for bpw, mix in PEERS.items()
+        if f"{bpw:g}" in ours[way]
     ]
     claims += [
         record.claim(
