@@ -179,6 +179,27 @@ def test_batches_are_joined_where_they_can_be(monkeypatch: pytest.MonkeyPatch):
     assert merged(model, [a, a, b]).shape == (6, 2)
 
 
+class Twice(nn.Module):
+    """Uses a layer twice, and one by keyword."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(input=torch.relu(self.layer(torch.relu(self.layer(x)))))
+
+
+def test_a_layer_that_is_used_twice_is_repaired_at_its_first_use(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(closed_repairs, "_sure", lambda changes: changes.mean(1))
+    torch.manual_seed(2)
+    model, x = Twice(), torch.randn(80, 6) + 1
+    other = damaged(model)
+    assert repair_statistics(model, other, x) == ["layer"]
+    with torch.no_grad():
+        torch.testing.assert_close(other.layer(x).mean(0), model.layer(x).mean(0), atol=1e-5, rtol=0)
+
+
 def test_unknown_repairs_are_named(net: nn.Module):
     with pytest.raises(UsageError, match="norms, scales, biases, tuned, not rank"):
         Repairer(net, inputs(20), kinds=["rank"])

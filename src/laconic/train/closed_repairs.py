@@ -5,7 +5,7 @@ Layer after layer, with all layers before it repaired, the quantized network and
 inputs. Then
 
 * "norms": the running mean moves, and the running variance is scaled, as much as the mean and variance of what comes
-  into a batch norm did (re-estimation; Sun et al., Hybrid 8-bit training, NeurIPS 2019, appendix). Only the change
+  into a batch norm did (re-estimation; Sun et al., Hybrid 8-bit training, NeurIPS 2019). Only the change
   is taken from the inputs at hand, so those that the network was trained on remain in the statistics;
 * "scales": the gain of a norm is the least-squares factor from the channel's output to what it was;
 * "biases": the bias of a norm or layer takes up the mean error of its output (Nagel et al., Data-free quantization,
@@ -60,6 +60,8 @@ def repair_statistics(
 
     def remember(name: str) -> Any:
         def hook(module: nn.Module, arguments: tuple[Any, ...], output: torch.Tensor) -> None:
+            if name in wanted or not arguments:  # a module that is used twice is repaired at its first use
+                return
             seen = _statistics(arguments[0], module) if isinstance(module, nn.modules.batchnorm._BatchNorm) else None
             wanted[name] = (seen, output.detach())
 
@@ -67,11 +69,8 @@ def repair_statistics(
 
     def repair(name: str) -> Any:
         def hook(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-            if name in wanted and wanted[name][1] is not None:
-                seen, output = wanted[name]
-                wanted[name] = (None, None)  # a module that is used twice is repaired at its first use
-                if _repair(module, arguments, seen, output, chosen):
-                    changed.append(name)
+            if name in wanted and arguments and _repair(module, arguments, *wanted.pop(name), chosen):
+                changed.append(name)
 
         return hook
 
@@ -202,6 +201,8 @@ def _repair(
     bias, target = module.bias, _by_input(wanted, module)
     assert isinstance(bias, torch.Tensor)
     found = _by_input(module.forward(*arguments), module)
+    if found.shape != target.shape:  # what comes in depends on what came out before
+        return changed
     if "scales" in kinds and not isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
         mean, variance = found.mean((1, 2)), found.var((1, 2), correction=0).clamp_min(LEAST_VARIANCE)
         centered = found - mean[:, None, None]
