@@ -24,7 +24,7 @@ from laconic.errors import UsageError
 from laconic.learn.grid import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Augment", "Mirror", "add_noise", "mixup"]
 
@@ -101,7 +101,9 @@ class Augment:
         if self.crop < 0 or self.shift < 0 or self.noise < 0 or self.mixup < 0:
             raise UsageError(f"{self} has a negative number")
 
-    def spatial(self, latents: torch.Tensor, mirror: Mirror | None, generator: torch.Generator) -> torch.Tensor:
+    def spatial(
+        self, latents: torch.Tensor, mirror: Callable[[torch.Tensor], torch.Tensor] | None, generator: torch.Generator
+    ) -> torch.Tensor:
         """Mirror, shift and crop a batch (B, C, h, w) of any type."""
         if self.mirror and mirror is not None:
             chosen = torch.rand(len(latents), generator=generator) < 0.5

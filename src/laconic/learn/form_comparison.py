@@ -155,7 +155,8 @@ def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> 
         keep(place, {"arm": name, "seed": seed, "peak_bytes": _peak(), **trained})
         return
     torch.manual_seed(seed)
-    model = arm.model(source).to(memory_format=torch.channels_last)
+    model = arm.model(source)
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     batches = arm.batches(source, "train", batch, seed)
     training = Training(model, Schedule(epochs, len(batches), rate=RATE))
     history: list[dict[str, Any]] = []
@@ -267,7 +268,7 @@ def _runs(plan: ComparisonPlan, name: str) -> list[dict[str, Any]]:
 def result_table(table: dict[str, dict[str, Any]]) -> list[str]:
     """The rows for people to read, the first line their heads."""
     heads = ("arm", "bytes", "values", "cold/s", "warm/s", "warm/cpu s", "train/cpu s", "cpu s/epoch", "peak MB")
-    lines = [(*heads, "right, %", "pack s", "even")]
+    lines: list[tuple[str, ...]] = [(*heads, "right, %", "pack s", "even")]
     for name, row in table.items():
         deviation = row["accuracy_deviation"]
         right = f"{100 * row['accuracy_mean']:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
