@@ -155,7 +155,8 @@ def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> 
         keep(place, {"arm": name, "seed": seed, "peak_bytes": _peak(), **trained})
         return
     torch.manual_seed(seed)
-    model = arm.model(source).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    model = arm.model(source)
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     batches = arm.batches(source, "train", batch, seed)
     training = Training(model, Schedule(epochs, len(batches), rate=RATE))
     history: list[dict[str, Any]] = []
