@@ -26,9 +26,10 @@ def kodak_rd(result: dict[str, Any]) -> str:
         if not name.startswith("laconic against "):
             continue
         peer = name.removeprefix("laconic against ")
-        best, tuned = (result["bd_rate"][f"{own} against {peer}"] for own in ("laconic-e9", "laconic-ssim"))
+        best, tuned = (result["bd_rate"].get(f"{own} against {peer}") for own in ("laconic-e9", "laconic-ssim"))
         spread = [percent(delta["psnr-rgb"], f"{kind}_of_pictures_percent") for kind in ("median", "worst")]
-        figures = [percent(delta["psnr-rgb"]), *spread, percent(best["psnr-rgb"]), percent(tuned["ms-ssim-rgb"])]
+        others = [percent(found[of]) if found else "-" for found, of in ((best, "psnr-rgb"), (tuned, "ms-ssim-rgb"))]
+        figures = [percent(delta["psnr-rgb"]), *spread, *others]
         rows.append([codecs[peer]["description"], *figures])
     head = ["against", "PSNR", "median photo", "worst photo", "PSNR, effort 9", "MS-SSIM, `--tune ssim`"]
     return table(head, rows) + made(result)
