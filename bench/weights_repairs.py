@@ -38,7 +38,6 @@ WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "varied inputs, biases": ("varied", ("biases",)),
     "varied inputs, scales": ("varied", ("scales",)),
     "inputs": ("inputs", ()),
-    "inputs, all three": ("inputs", CLOSED_REPAIRS),
 }
 DEFAULT = "varied inputs, all three"
 
