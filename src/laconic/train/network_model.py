@@ -48,7 +48,7 @@ class Shape:
         return (2 * SAMPLES * c + self.blocks * ((2 + 2 * EXPANSION) * c * c + 9 * c)) / 16
 
 
-SIZES = {"best": Shape(64, 8), "fast": Shape(32, 8), "ssim": Shape(32, 8)}
+SIZES = {"best": Shape(64, 12), "fast": Shape(32, 8), "ssim": Shape(32, 8)}
 """Those of the model. "ssim" is as large as "fast", and trained for MS-SSIM on files with ``tune="ssim"``."""
 
 
