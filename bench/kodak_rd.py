@@ -5,8 +5,8 @@
 
 All codecs run here and now, one after the other, on one thread; ratios never mix runs. BD-rates are of averaged curves
 (mean bits per pixel and mean of decibels over the photos), with the mean of the photos' own BD-rates beside them.
-With the default effort go efforts 3 and 9 and ``tune="ssim"``; effort 9 takes minutes a megapixel. VVC was not run here: its points are read from the data
-folder and marked so.
+With the default effort go efforts 3 and 9 and ``tune="ssim"``; effort 9 takes minutes a megapixel. VVC was not run
+here: its points are read from the data folder and marked so.
 """
 
 from __future__ import annotations
