@@ -54,14 +54,13 @@ def test_a_rate_is_a_size(bpp: float, photo: NDArray[np.uint8], encodes: list[in
     assert len(encodes) <= MOST_ENCODES
 
 
-# PSNR goes up and down a little from one place to the next, more so without a trellis and in a picture so small.
-@pytest.mark.parametrize(("effort", "above"), [(3, 0.08), (5, 0.05), (6, 0.05)])
-@pytest.mark.parametrize("least", [26.0, 33.3, 45.0])
-def test_a_psnr_is_met_from_above(
-    least: float, effort: int, above: float, photo: NDArray[np.uint8], encodes: list[int]
-):
+# PSNR goes up and down a little from one place to the next; without a trellis, in so small a picture, 45 dB lie in a gap.
+@pytest.mark.parametrize(
+    ("effort", "least"), [(3, 26.0), (3, 33.3), (5, 26.0), (5, 33.3), (5, 45.0), (6, 26.0), (6, 33.3), (6, 45.0)]
+)
+def test_a_psnr_is_met_from_above(least: float, effort: int, photo: NDArray[np.uint8], encodes: list[int]):
     data = lac.compress(photo, psnr=least, effort=effort)
-    assert least <= psnr(photo, lac.decompress(data)) <= least + above
+    assert least <= psnr(photo, lac.decompress(data)) <= least + 0.05
     assert len(encodes) <= MOST_ENCODES
 
 
