@@ -54,7 +54,7 @@ def test_a_rate_is_a_size(bpp: float, photo: NDArray[np.uint8], encodes: list[in
     assert len(encodes) <= MOST_ENCODES
 
 
-# PSNR goes up and down a little from one place to the next; without a trellis, in so small a picture, 45 dB lie in a gap.
+# PSNR goes up and down a little from place to place; without a trellis, in so small a picture, 45 dB lie in a gap.
 @pytest.mark.parametrize(
     ("effort", "least"), [(3, 26.0), (3, 33.3), (5, 26.0), (5, 33.3), (5, 45.0), (6, 26.0), (6, 33.3), (6, 45.0)]
 )
