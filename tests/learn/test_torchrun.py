@@ -19,7 +19,7 @@ from laconic.learn.packing import make_plan, pack
 SECONDS = 500
 # What a person would write: read, train in step, save where one stands. Every rank notes what it was given.
 PROGRAM = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 
 import torch
@@ -63,6 +63,7 @@ dist.barrier()
 if rank == 0:
     (notes / "state.json").write_text(json.dumps(loader.state_dict()))
 dist.destroy_process_group()
+os._exit(0)  # threads of gloo that are still ending abort an interpreter that takes its time to end
 """
 
 
