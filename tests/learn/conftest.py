@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from laconic.learn.packing import make_plan, pack
 from laconic.signals.image import Image, load, save
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -42,6 +43,24 @@ def pictures(tmp_path_factory: pytest.TempPathFactory, crops: Callable[[int, int
         folder.mkdir(exist_ok=True)
         save(folder / f"{number:02d}.png", Image(crops(number, 64, 64)))
     return root
+
+
+@pytest.fixture(scope="module")
+def packed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those pictures, packed as they are; modules that want them otherwise have a fixture of this name."""
+    folder = tmp_path_factory.mktemp("packed")
+    assert pack(make_plan(str(pictures), store="fast"), str(folder))
+    return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Keeps torch to one thread: small layers wait for each other on more."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

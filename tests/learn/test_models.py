@@ -26,21 +26,7 @@ from laconic.learn.models import MODELS, GridInput, build
 from laconic.learn.packing import make_plan, pack
 from laconic.learn.projection import fit_projection
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """Small layers wait for each other on more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def packed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packed")
-    assert pack(make_plan(str(pictures), store="fast"), str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("name", MODELS)

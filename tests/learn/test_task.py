@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,24 +18,9 @@ from laconic.__main__ import main
 from laconic.errors import CorruptStream, FormatError, ModelError, UsageError
 from laconic.learn.batches import Loader
 from laconic.learn.classifier import Plan, train_classifier
-from laconic.learn.packing import make_plan, pack
 from laconic.learn.task import TaskPlan, load_task, save_task, train_task
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """Small layers wait for each other on more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def packed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("packed")
-    assert pack(make_plan(str(pictures), store="fast"), str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 PLAN = TaskPlan(epochs=12, batch_size=6, kept=8)
