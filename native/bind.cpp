@@ -111,7 +111,8 @@ std::unique_ptr<ParameterSet> parameter_set(
     const Array<const uint16_t, nb::ndim<3>>& sign_freq, const Array<const int8_t, nb::ndim<5>>& recon,
     const Array<const int16_t, nb::ndim<2>>& ll_pred,
     const std::optional<Array<const uint16_t, nb::ndim<5>>>& part_freq,
-    const std::optional<Array<const int16_t, nb::ndim<5>>>& mix_weights) {
+    const std::optional<Array<const int16_t, nb::ndim<5>>>& mix_weights,
+    const std::optional<Array<const uint16_t, nb::ndim<3>>>& mask) {
   const size_t planes = weights.shape(0);
   require(planes >= 1 && planes <= kMaxPlanes, "a parameter set has 1 to 4 planes");
   const auto shaped = [&](const auto& array, std::initializer_list<size_t> rest) {
@@ -136,10 +137,12 @@ std::unique_ptr<ParameterSet> parameter_set(
     shaped(*part_freq, {kBands, kMixParts, quantizers * kBuckets, kDecisions});
     shaped(*mix_weights, {kBands, kKinds, kDecisions, kMixInputs});
   }
+  if (mask) shaped(*mask, {kMaskedLevels, kContrasts});
   return build_parameter_set(
       int(planes), {int(quantizers), weights.data(), bias.data(), group_limit.data(), freq.data(), shift.data(),
                     group_freq.data(), sign_freq.data(), recon.data(), ll_pred.data(),
-                    part_freq ? part_freq->data() : nullptr, mix_weights ? mix_weights->data() : nullptr});
+                    part_freq ? part_freq->data() : nullptr, mix_weights ? mix_weights->data() : nullptr,
+                    mask ? mask->data() : nullptr});
 }
 
 // ------------------------------------------------------------------------------------------------ transforms
@@ -436,7 +439,7 @@ NB_MODULE(_native, m) {
       .def(nb::new_(&parameter_set), "weights"_a.noconvert(), "bias"_a.noconvert(), "group_limit"_a.noconvert(),
            "freq"_a.noconvert(), "shift"_a.noconvert(), "group_freq"_a.noconvert(), "sign_freq"_a.noconvert(),
            "recon"_a.noconvert(), "ll_pred"_a.noconvert(), "part_freq"_a.noconvert().none() = nb::none(),
-           "mix_weights"_a.noconvert().none() = nb::none())
+           "mix_weights"_a.noconvert().none() = nb::none(), "mask"_a.noconvert().none() = nb::none())
       .def_ro("planes", &ParameterSet::planes);
   nb::class_<Network>(m, "Network")
       .def(nb::new_(&network), "channels"_a, "expanded"_a, "dense"_a, "spread"_a);

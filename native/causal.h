@@ -185,6 +185,11 @@ inline int64_t dequantize(int64_t m, int delta, uint32_t step) {
   return step ? ((m * 64 - delta) * int64_t(step)) >> 14 : m;
 }
 
+// A magnitude whose step was masked (masking.h).
+inline int64_t masked(int64_t magnitude, uint32_t factor) {
+  return factor == kNoMask ? magnitude : (magnitude * int64_t(factor) + kNoMask / 2) / kNoMask;
+}
+
 inline unsigned recon_index(uint32_t m) { return (m < 3 ? m : 3) - 1; }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include "learning.h"
 #include "causal.h"
 #include "dependent.h"
+#include "masking.h"
 #include "mixing.h"
 
 namespace laconic {
@@ -99,7 +100,7 @@ inline uint32_t pop_rest(RansReader& r, unsigned token, unsigned shift) {
 template <class T, bool kLowest, bool kTrellis, bool kMixes>
 inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const int16_t* ll_pred, Context& own,
                                 const Sources& src, const RowSums& sums, int32_t* lowest, T* out, ptrdiff_t out_stride,
-                                uint32_t step) {
+                                uint32_t step, const Mask& mask) {
   RansReader r = reader;  // a local copy stays in registers
   typename TablesOf<kMixes>::Type tables = TablesOf<kMixes>::first(m);
   const uint16_t* base = sums.whole;
@@ -110,6 +111,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
     T* to = out + y * out_stride;
     uint8_t busy = 0;
     unsigned state = 0;
+    const uint8_t* contrast = mask.row(y);
     row_activity(sums, m, kMixes, own, src, y);
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
@@ -157,7 +159,8 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
             value = minus ? -int32_t(magnitude) : int32_t(magnitude);
             busy = 1;
             if constexpr (!kLowest) {
-              const int64_t c = dequantize(magnitude, m.recon[row][recon_index(magnitude)], step);
+              int64_t c = dequantize(magnitude, m.recon[row][recon_index(magnitude)], step);
+              if constexpr (kTrellis) c = masked(c, mask.at(contrast, x));
               to[x] = saturate<T>(minus ? -c : c);
             }
             kind = 0;

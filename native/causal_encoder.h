@@ -65,9 +65,10 @@ inline Choice choose(const BandModel& m, const BandTables& tables, unsigned row,
 
 // What a decoder makes of a symbol.
 template <class T>
-inline T restored_as(const BandModel& m, unsigned row, uint32_t magnitude, bool minus, uint32_t step) {
+inline T restored_as(const BandModel& m, unsigned row, uint32_t magnitude, bool minus, uint32_t step,
+                     uint32_t mask = kNoMask) {
   if (!magnitude) return 0;
-  const int64_t c = dequantize(magnitude, m.recon[row][recon_index(magnitude)], step);
+  const int64_t c = masked(dequantize(magnitude, m.recon[row][recon_index(magnitude)], step), mask);
   return saturate<T>(minus ? -c : c);
 }
 

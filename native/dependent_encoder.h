@@ -8,6 +8,7 @@
 #pragma once
 #include "causal_encoder.h"
 #include "dependent.h"
+#include "masking.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -76,8 +77,8 @@ class Prices {
 template <class T>
 inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Context& own, const Sources& src,
                              const RowSums& sums, uint32_t* v, Crossing* trace, const T* in, ptrdiff_t in_stride,
-                             uint32_t step, uint32_t lambda, int32_t* symbols, ptrdiff_t symbol_stride, T* restored,
-                             ptrdiff_t restored_stride) {
+                             uint32_t step, const Mask& mask, uint32_t lambda, int32_t* symbols, ptrdiff_t symbol_stride,
+                             T* restored, ptrdiff_t restored_stride) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   constexpr uint32_t kQuiet = 22;  // below it a coefficient can only become zero
   const uint16_t* base = sums.whole;
@@ -94,6 +95,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
     const T* c = in + y * in_stride;
     row_activity(sums, m, mixes, own, src, y);
     scale_row(v, c, own.w, step);
+    mask_row(v, mask, y, own.w);
     prices.renew_signs();
     own.busy[y] = 0;
 
@@ -187,6 +189,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
     }
 
     T* r = restored ? restored + y * restored_stride : nullptr;
+    const uint8_t* contrast = mask.row(y);
     const size_t row_start = ops.size;
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
@@ -212,7 +215,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
         ok &= push_symbol(ops, m, tables, row, v[x], minus, sign_row);
         prices.forget(row);
         state = next_state(state, v[x]);
-        if (r) r[x] = restored_as<T>(m, row, v[x], minus, step);
+        if (r) r[x] = restored_as<T>(m, row, v[x], minus, step, mask.at(contrast, x));
         if (!v[x]) continue;
         if (symbols) symbols[y * symbol_stride + x] = minus ? -int32_t(v[x]) : int32_t(v[x]);
         mag[x] = companded(v[x]), sign[x] = minus ? 2 : 1;

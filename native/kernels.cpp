@@ -7,6 +7,7 @@
 #include "dependent_encoder.h"
 #include "color.h"
 #include "lifting.h"
+#include "masking.h"
 #include "network.h"
 
 namespace laconic {
@@ -151,7 +152,8 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
   for (int g = 0; g < kMaxGroups; ++g) groups[g] = {};
   TileMemory memory(job);
   ChromaPrediction<T> chroma(job, true);
-  if (!memory || !chroma) return false;
+  Masking<T> masking(job, !job.predicts_chroma);
+  if (!memory || !chroma || !masking) return false;
   const auto code = [&](OpList& ops, int p, int j) {
     const PlaneCoding& coding = job.coding[p];
     const Rect r = TileMemory::rect(job, j);
@@ -168,7 +170,8 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
     const T* in = planes + at;
     ptrdiff_t in_stride = job.row_stride;
     T* restored = nullptr;
-    const int orientation = (j - 1) % 3;
+    ptrdiff_t restored_stride = chroma.stride();
+    const int orientation = (j - 1) % 3, level = kLevels - (j - 1) / 3;
     const bool takes_part = job.predicts_chroma && p < 3;
     if (takes_part && p > 0) {
       const Shares shares = chroma.take_away(p, orientation, in, in_stride, coding.step[j]);
@@ -177,6 +180,8 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
       in = restored = chroma.target(), in_stride = chroma.stride();
     } else if (takes_part) {
       restored = chroma.kept(0, orientation);
+    } else if (p == 0) {
+      restored = masking.kept(level, orientation), restored_stride = masking.stride();
     }
     if (targets)
       for (int y = 0; y < r.h; ++y)
@@ -184,10 +189,11 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
     const bool ok =
         coding.set->trellis
             ? encode_dependent<T>(ops, m, mixes, own, src, memory.sums(), memory.scaled(), memory.trace(), in, in_stride,
-                                  coding.step[j], coding.lambda[j], out, job.row_stride, restored, chroma.stride())
+                                  coding.step[j], masking.of(coding, level), coding.lambda[j], out, job.row_stride,
+                                  restored, restored_stride)
             : encode_band<T>(ops, m, mixes, own, src, memory.sums(), memory.scaled(), in, in_stride, coding.step[j],
                              coding.lambda[j], coding.step[j] ? job.rounding : 0, out, job.row_stride, restored,
-                             chroma.stride());
+                             restored_stride);
     if (takes_part && p > 0) chroma.give_back(p, orientation);
     return ok;
   };
@@ -210,6 +216,12 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
                        memory.context(p, band_index(level, o)).busy);
     for (int p = 0; p < job.planes; ++p)
       for (int o = 0; o < 3; ++o) ok = ok && code_to(group, p, band_index(level, o));
+    masking.finish_level(job, level, [&](int o) {
+      const Rect r = TileMemory::rect(job, band_index(level, o));
+      const bool shared = job.predicts_chroma;
+      return LumaBand<T>{shared ? chroma.kept(0, o) : masking.kept(level, o), shared ? chroma.stride() : masking.stride(),
+                         r.h, r.w};
+    });
     if (job.predicts_chroma) chroma.finish_level();
   }
   for (int g = 0; g < kMaxGroups; ++g)
@@ -223,7 +235,8 @@ template <class T>
 DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* planes, int* failed) {
   TileMemory memory(job);
   ChromaPrediction<T> chroma(job, false);
-  if (!memory || !chroma) return kOutOfMemory;
+  Masking<T> masking(job, false);
+  if (!memory || !chroma || !masking) return kOutOfMemory;
   const auto place = [&](int p, const Rect& r) {
     return planes + ptrdiff_t(p) * job.plane_stride + ptrdiff_t(r.y) * job.row_stride + r.x;
   };
@@ -245,8 +258,9 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
                         : trellis ? mixes ? decode_band<T, false, true, true> : decode_band<T, false, true, false>
                         : mixes   ? decode_band<T, false, false, true>
                                   : decode_band<T, false, false, false>;
+    const Mask mask = j == 0 ? Mask{} : masking.of(coding, kLevels - (j - 1) / 3);
     const DecodeStatus status =
-        decode(reader, m, pred, own, src, memory.sums(), memory.lowest(), to, job.row_stride, coding.step[j]);
+        decode(reader, m, pred, own, src, memory.sums(), memory.lowest(), to, job.row_stride, coding.step[j], mask);
     if (status == kDecoded && foretold) chroma.give_back(p, (j - 1) % 3, to, job.row_stride, coding.step[j], shares);
     return status;
   };
@@ -270,7 +284,12 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
         }
       for (int p = 0; p < job.planes && !empty; ++p)
         for (int o = 0; o < 3 && status == kDecoded; ++o) status = code(reader, p, band_index(level, o));
-      if (job.predicts_chroma && status == kDecoded) chroma.finish_level();
+      if (status != kDecoded) continue;
+      if (job.predicts_chroma) chroma.finish_level();
+      masking.finish_level(job, level, [&](int o) {
+        const Rect r = TileMemory::rect(job, band_index(level, o));
+        return LumaBand<T>{place(0, r), job.row_stride, r.h, r.w};
+      });
     }
     if (status != kDecoded) return status;
     if (!reader.finished()) return reader.overran() ? kOverran : kNotFinished;

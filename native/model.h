@@ -97,11 +97,21 @@ struct BandModel {
 
 constexpr int kMaxPlanes = 4;
 
+// Masking (masking.h): by how much steps grow at each contrast, level 1 first.
+constexpr int kMaskedLevels = kLevels - 1, kContrasts = 96;
+constexpr uint16_t kNoMask = 256, kStrongestMask = 16 * 256;
+struct MaskTable {
+  uint16_t factor[kContrasts];   // 1/256
+  uint32_t inverse[kContrasts];  // 2^24 / factor
+};
+
 struct ParameterSet {
   int planes;
   bool trellis;  // whether symbols take turns between two quantizers (dependent.h)
   bool mixes;    // whether probabilities are mixed (mixing.h)
+  bool masks;    // whether steps follow the contrast (masking.h)
   int16_t ll_pred[kMaxPlanes][4];
+  MaskTable mask[kMaxPlanes][kMaskedLevels];
   BandModel bands[kMaxPlanes * kBands];
 };
 
@@ -131,6 +141,7 @@ struct ParameterArrays {  // all C-contiguous, shapes as in spec/entropy.md
   const int16_t* ll_pred;
   const uint16_t* part_freq;  // null in a set that does not mix, and so the next
   const int16_t* mix_weights;
+  const uint16_t* mask;  // null in a set that does not mask
 };
 
 // The tables of a band's decisions before it begins: the share of each letter among those still possible.
@@ -159,6 +170,8 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
   set->planes = planes;
   set->trellis = a.quantizers == kQuantizers;
   set->mixes = a.part_freq != nullptr;
+  set->masks = a.mask != nullptr;
+  if (set->masks && !set->trellis) throw std::invalid_argument("masking without a trellis");
   const size_t rows = size_t(a.quantizers) * kRowsEach;
   for (size_t k = 0; k < size_t(planes) * kBands; ++k) {
     BandModel& b = set->bands[k];
@@ -226,6 +239,12 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
     }
   }
   for (int p = 0; p < planes; ++p) {
+    for (int i = 0; i < kMaskedLevels * kContrasts && set->masks; ++i) {
+      const uint16_t factor = a.mask[p * kMaskedLevels * kContrasts + i];
+      if (factor < kNoMask || factor > kStrongestMask) refuse("a masking factor out of range", size_t(p) * kBands);
+      MaskTable& table = set->mask[p][i / kContrasts];
+      table.factor[i % kContrasts] = factor, table.inverse[i % kContrasts] = (1u << 24) / factor;
+    }
     for (int i = 0; i < 4; ++i) {
       const int16_t w = set->ll_pred[p][i] = a.ll_pred[p * 4 + i];
       if (w < -512 || w > 512) refuse("a predictor weight out of range", size_t(p) * kBands);

@@ -81,7 +81,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Random random{99};
     std::vector<std::unique_ptr<ParameterSet>> sets;
     for (int flavor = 0; flavor < 6; ++flavor)
-      for (int kind = 0; kind < 4; ++kind) sets.push_back(sample_model(random, 4, flavor, kind & 1, kind > 1));
+      for (int kind = 0; kind < 6; ++kind)
+        sets.push_back(sample_model(random, 4, flavor, kind & 1 || kind > 3, kind == 2 || kind == 3 || kind == 5, kind > 3));
     return sets;
   }();
   const ParameterSet& set = *models[data[6] % models.size()];

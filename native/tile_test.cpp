@@ -153,9 +153,9 @@ void damage_ends_alike_everywhere(Random& random, const ParameterSet& set) {
 
 int main() {
   Random random{5};
-  for (int model = 0; model < 24; ++model) {
-    const bool trellis = model / 6 % 2 != 0, mixes = model >= 12;
-    const auto set = sample_model(random, 4, model % 6, trellis, mixes);
+  for (int model = 0; model < 30; ++model) {
+    const bool masks = model >= 24, trellis = masks || model / 6 % 2 != 0, mixes = model >= 12;
+    const auto set = sample_model(random, 4, model % 6, trellis, mixes, masks);
     for (int round = 0; round < 40; ++round) {
       Case c;
       c.height = 1 + int(random.below(150)), c.width = 1 + int(random.below(150));

@@ -77,7 +77,7 @@ def configure(parser: options.CommandParser) -> None:
         "--tune",
         choices=["psnr", "ssim"],
         help="what errors are weighed by: psnr, or ssim for MS-SSIM, where coarse structure counts more than the "
-        "finest detail (default: psnr)",
+        "finest detail, and errors less where there is contrast (default: psnr)",
     )
     output = options.add_output_options(parser)
     output.add_argument("--input-format", metavar="NAME", help="refuse inputs of another format (png, jpeg, tiff, ...)")

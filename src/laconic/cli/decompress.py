@@ -51,8 +51,8 @@ def configure(parser: options.CommandParser) -> None:
         dest="network",
         choices=["off", "fast", "best", "ssim"],
         help="restore through this network of the file's model; default: the one the file names. The file stays as it "
-        "is, only the picture changes: it comes nearer to the original at about 1.6 (fast, and ssim, which "
-        "serves MS-SSIM) or 3.4 (best) times the computing time of off",
+        "is, only the picture changes: it comes nearer to the original at about 1.6 (fast) or 3.4 (best, and "
+        "ssim, which serves MS-SSIM) times the computing time of off",
     )
     output.add_argument(
         "--region", metavar="X,Y,W,H", type=_region, help="only this part, in pixels of the full size from the top left"

@@ -100,7 +100,8 @@ class ImageCodec:
         another one; up to effort 6 the coefficients are the same for all of them.
     tune : str
         What errors are weighed by: "psnr", or "ssim" for MS-SSIM, where coarse structure counts more and the finest
-        detail less. It chooses the steps of the bands, and always takes the trellis.
+        detail less. It chooses the steps of the bands, lets them grow where there is contrast, and always takes the
+        trellis.
     tile : int, optional
         Side in pixels of the squares that are coded on their own, a multiple of 64. None is 512, and 1024 for pictures
         of up to a megapixel, where each further stream would cost bytes that count.

@@ -22,6 +22,7 @@ from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.errors import CorruptStream
 from laconic.models import find_model
 from laconic.quantize.chroma_reference import add_foretold
+from laconic.quantize.masking_reference import apply_masks
 from laconic.quantize.steps import band_steps, base_step_units
 from laconic.quantize.uniform import dequantize
 from laconic.transform import color_reference, lifting_reference, network_reference
@@ -89,11 +90,15 @@ def decode(data: bytes) -> Decoded:
         values = [
             [
                 # "The lowest band has no offsets."
-                np.clip(dequantize(of, int(steps[plane][band]), found.offsets[plane][band] if band else 0), low, high)
+                dequantize(of, int(steps[plane][band]), found.offsets[plane][band] if band else 0)
                 for band, of in enumerate(bands)
             ]
             for plane, bands in enumerate(found.symbols)
         ]
+        # "Files that name such a set are masked: every plane but alpha"
+        masks = [plane.parameters.mask[plane.index] for plane in models if plane.parameters.mask is not None]
+        values[: len(masks)] = apply_masks(values[: len(masks)], masks, (low, high))
+        values = [[np.clip(band, low, high) for band in plane] for plane in values]
         if foretells:
             values[:3] = add_foretold(values[:3], found.shares, steps, wide=header.depth == 16)
         for plane in range(header.channels):

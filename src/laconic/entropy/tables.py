@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BANDS", "BUCKETS", "DECISIONS", "KINDS", "PARTS", "SIGNS", "TAPS", "TOKENS", "ParameterSet"]
+__all__ = ["BANDS", "BUCKETS", "CONTRASTS", "DECISIONS", "KINDS", "PARTS", "SIGNS", "TAPS", "TOKENS", "ParameterSet"]
 
 BANDS, TAPS, KINDS, BUCKETS, TOKENS, SIGNS = 19, 57, 2, 48, 16, 27
 QUANTIZERS = 2
 PARTS, DECISIONS = 4, 3
+MASKED_LEVELS, CONTRASTS = 5, 96
 MIXING = ("part_freq", "mix_weights")
+OPTIONAL = (*MIXING, "mask")
 MAX_RATIO = 1 << 14  # at the largest step code of a 16-bit picture the step is then just below 2^32
 
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -41,6 +43,7 @@ _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "ratio": ("uint16", (BANDS,)),
     "part_freq": ("uint16", (BANDS, PARTS, BUCKETS, DECISIONS)),
     "mix_weights": ("int16", (BANDS, KINDS, DECISIONS, PARTS + 1)),
+    "mask": ("uint16", (MASKED_LEVELS, CONTRASTS)),
 }
 
 
@@ -76,6 +79,9 @@ class ParameterSet:
         mix. With a trellis 96 buckets: those of the second quantizer follow.
     mix_weights : (P, 19, 2, 3, 5) int16 or None
         Weights of the whole activity and the four parts by kind and decision, 4096 is 1.0.
+    mask : (P, 5, 96) uint16 or None
+        By how much steps of levels 1 .. 5 grow at each contrast (`spec/masking.md`), 256 is 1.0, at most 4096; None in a
+        set whose steps are the same everywhere. Only with a trellis. Axis 1 is the level.
     """
 
     weights: NDArray[np.uint8]
@@ -90,6 +96,7 @@ class ParameterSet:
     ratio: NDArray[np.uint16]
     part_freq: NDArray[np.uint16] | None = None
     mix_weights: NDArray[np.int16] | None = None
+    mask: NDArray[np.uint16] | None = None
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> ParameterSet:
@@ -107,7 +114,8 @@ class ParameterSet:
             array = arrays.get(prefix + field.name)
             if array is None and field.name == "ratio":
                 array = np.zeros((planes, BANDS), np.uint16)
-            if array is None and field.name in MIXING and all(prefix + name not in arrays for name in MIXING):
+            together = MIXING if field.name in MIXING else (field.name,)
+            if array is None and field.name in OPTIONAL and all(prefix + name not in arrays for name in together):
                 continue
             if array is None:
                 raise ModelError(f"the model has no array {prefix + field.name}")
@@ -138,6 +146,11 @@ class ParameterSet:
     def mixes(self) -> bool:
         """Whether probabilities are mixed."""
         return self.part_freq is not None
+
+    @property
+    def masks(self) -> bool:
+        """Whether steps follow the contrast."""
+        return self.mask is not None
 
     @cached_property
     def native(self) -> _native.ParameterSet:

@@ -41,6 +41,8 @@ class Rdo:
 
 
 PLAIN, SCALAR, TRELLIS = Rdo(0.0), Rdo(0.09), Rdo(0.078, trellis=True)
+SSIM = Rdo(0.065, trellis=True)
+"""With steps that serve MS-SSIM."""
 SEARCHED_WEIGHT = 0.9
 """Of a bit, times that of the first attempt, where the encoder has moved the targets toward less error."""
 

@@ -68,7 +68,7 @@ class Plan:
     seed: int = 0
     limit: float = 16.0
     shipped: bool = False
-    """Start from the network of this size in the shipped model, "ssim" from "fast" where it has none."""
+    """Start from the network of this size in the shipped model, "ssim" from "best" where it has none as wide."""
     limit_from: float = 0.85
     """Share of the time after which activations are clamped as the integer runtime will clamp them."""
 
@@ -229,7 +229,8 @@ class Run:
             network, DECAYED, MATRICES if plan.muon_rate else (), rate=plan.rate, muon_rate=plan.muon_rate
         )
         networks = default_model().networks
-        like = "fast" if plan.size == "ssim" and "ssim" not in networks else plan.size
+        same = plan.size in networks and len(networks[plan.size].input_weight) == network.shape.channels
+        like = plan.size if same or plan.size != "ssim" else "best"
         self.theta = network.resumed(from_integers(networks[like])) if plan.shipped else network.start(plan.seed)
         self.average = self.theta.clone()
         self.step, self.seconds, self.recent = 0, 0.0, np.zeros((2, plan.batch))

@@ -48,8 +48,8 @@ class Shape:
         return (2 * SAMPLES * c + self.blocks * ((2 + 2 * EXPANSION) * c * c + 9 * c)) / 16
 
 
-SIZES = {"best": Shape(64, 12), "fast": Shape(32, 8), "ssim": Shape(32, 8)}
-"""Those of the model. "ssim" is as large as "fast", and trained for MS-SSIM on files with ``tune="ssim"``."""
+SIZES = {"best": Shape(64, 12), "fast": Shape(32, 8), "ssim": Shape(64, 12)}
+"""Those of the model. "ssim" is as large as "best", and trained for MS-SSIM on files with ``tune="ssim"``."""
 
 
 def layout(shape: Shape) -> dict[str, tuple[int, ...]]:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from laconic.container.layout import band_place
-from laconic.entropy.tables import BANDS, MAX_RATIO, ParameterSet
+from laconic.entropy.tables import BANDS, CONTRASTS, MAX_RATIO, ParameterSet
 from laconic.models import SETS
 from laconic.quantize import rdo
 from laconic.quantize.steps import CODES, ideal_ratio
@@ -102,7 +102,9 @@ class Plan:
         trellises = [f"trellis{s}" for s in range(len(self.set_codes))]
         out += [(0, name, "counts") for name in trellises]
         out += [(1, name, stage) for name in trellises for stage in ("weights", "counts")]
-        out += [(0, f"ssim{s}", "counts") for s in range(len(self.set_codes))]
+        ssims = [f"ssim{s}" for s in range(len(self.set_codes))]
+        out += [(0, name, "counts") for name in ssims]
+        out += [(1, name, stage) for name in ssims for stage in ("weights", "counts")]
         return out + [(0, f"{kind}{s}", "mixing") for kind in SETS for s in range(len(self.set_codes))]
 
 
@@ -136,11 +138,16 @@ class State:
 TRELLIS_RATIO = 1.2
 """Steps with a trellis over those without at equal quality, so that a step code and a network fit both."""
 
-SSIM_RATIO = {0: 0.74, 6: 0.77, 5: 0.66, 4: 0.57, 3: 0.65, 2: 0.95, 1: 1.96}
-SSIM_DIAGONAL = {3: 0.78, 2: 1.27, 1: 3.18}
-"""Steps of HL and LH, and of HH where it differs, over those that serve PSNR, by level; 0 is the lowest band. What
-noise in each band costs of MS-SSIM over what it costs of the squared error was measured on held-out photos, at three
-rates; the square roots of these ratios, to the power of 1.3, did best (bench/results/training.json)."""
+SSIM_RATIO = {0: 0.59, 6: 0.79, 5: 0.40, 4: 0.385, 3: 0.39, 2: 0.495, 1: 1.15}
+SSIM_DIAGONAL = {3: 0.46, 2: 0.695, 1: 1.84}
+SSIM_CHROMA = 1.24
+"""Steps of HL and LH, of HH where it differs, and of chroma, over those that serve PSNR where there is no contrast, by
+level; 0 is the lowest band."""
+SSIM_MASK = {1: (15.6, 0.5), 2: (31.6, 0.79), 3: (25.8, 0.63), 4: (20.6, 0.5), 5: (32.0, 0.57)}
+"""By level (c, g): where the coarser levels have the energy E, in squared levels of 8 bits, steps are larger by
+((E + c) / c)^(g / 2). If these levels foretold the variance that MS-SSIM divides by, g would be 1. Found together with
+the ratios by a random search for BD-rate on held-out photos (bench/results/training.json)."""
+ENERGY_UNIT = 0.41 / 256  # of a squared coefficient: its share in a pixel's variance, 16 units being a level
 
 
 def ssim_ratio(ratio: np.ndarray) -> np.ndarray:
@@ -151,8 +158,17 @@ def ssim_ratio(ratio: np.ndarray) -> np.ndarray:
         diagonal = orientation == 2 and level in SSIM_DIAGONAL
         return SSIM_DIAGONAL[level] if diagonal else SSIM_RATIO[level if orientation >= 0 else 0]
 
-    factors = [factor(band) for band in range(BANDS)]
-    return np.minimum(np.rint(ratio * np.array(factors)), MAX_RATIO).astype(np.uint16)
+    factors = np.tile([factor(band) for band in range(BANDS)], (len(ratio), 1))
+    factors[1:, 1:] *= SSIM_CHROMA
+    return np.clip(np.rint(ratio * factors), 1, MAX_RATIO).astype(np.uint16)
+
+
+def ssim_mask(planes: int) -> np.ndarray:
+    """(planes, 5, 96) uint16 factors of the steps by level and contrast, in 1/256."""
+    energy = ENERGY_UNIT * 2 ** ((np.arange(CONTRASTS) + 0.5) / 4)
+    energy[0] = 0.0
+    levels = [((energy + c) / c) ** (g / 2) for _, (c, g) in sorted(SSIM_MASK.items())]
+    return np.tile(np.rint(256 * np.minimum(levels, 16)).astype(np.uint16), (planes, 1, 1))
 
 
 def number_of(name: str) -> int:
@@ -181,7 +197,8 @@ def for_ssim(arrays: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray
     """Return the first arrays of a set for MS-SSIM: those of the trellis set of its rates, but for the steps."""
     prefix = f"trellis{number}."
     new = {k.replace("trellis", "ssim"): v.copy() for k, v in arrays.items() if k.startswith(prefix)}
-    return new | {f"ssim{number}.ratio": ssim_ratio(arrays[f"{prefix}ratio"])}
+    ratio = arrays[f"{prefix}ratio"]
+    return new | {f"ssim{number}.ratio": ssim_ratio(ratio), f"ssim{number}.mask": ssim_mask(len(ratio))}
 
 
 def step_ratio() -> np.ndarray:
@@ -272,7 +289,8 @@ class Trainer:
         low, high = self._codes(number_of(name))
         first = f"{name}.freq" not in self.state.arrays and not trellis
         parameters = self._current(name)
-        decisions = rdo.PLAIN if first else rdo.TRELLIS if trellis else rdo.SCALAR
+        best = rdo.SSIM if name.startswith("ssim") else rdo.TRELLIS
+        decisions = rdo.PLAIN if first else best if trellis else rdo.SCALAR
         symbols = code(analyze(pixels, lossless=False), parameters, int(rng.integers(low, high)), decisions)
         return symbols, picture_weight(symbols), rng
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from laconic.codecs.tiles import ALPHA, wavelets
+from laconic.coder import rans
 from laconic.container.layout import BANDS, band_place, band_shape, low_size
 from laconic.entropy import causal
 from laconic.entropy.tables import BUCKETS, KINDS, SIGNS, TAPS, TOKENS, ParameterSet
 from laconic.quantize import rdo
+from laconic.quantize.masking_reference import LEVELS, add_contrast, factors
 from laconic.quantize.steps import band_steps
 from laconic.transform import color, lifting
 from laconic.transform.workers import Workers
@@ -109,9 +111,10 @@ def code(
         predicts_chroma=step_code is not None and count >= 3,
     )
     chosen, targets = np.zeros(planes.shape, np.int32), planes.copy()
-    bits = 0.0
-    for operations in causal.tables(planes, (0, 0, height, width), coding, chosen, targets):
-        bits -= float(np.log2((operations >> 16) / 2.0**14).sum())
+    tile = (0, 0, height, width)
+    every = causal.tables(planes, tile, coding, chosen, targets)
+    bits = -sum(float(np.log2((operations >> 16) / 2.0**14).sum()) for operations in every)
+    masks = None if step_code is None else factors_of(planes, parameters, tile, coding, every[0])
     q, values = [], []
     for p in range(count):
         bands = split_bands(chosen[p])
@@ -120,9 +123,34 @@ def code(
         before: list[np.ndarray | None] = [None] * BANDS
         if step_code is not None:
             for j, band in enumerate(split_bands(targets[p])):
-                before[j] = np.abs(band) * np.float32(256.0 / steps[p, j]) if j else None
+                step = steps[p, j] / np.float32(256.0)
+                before[j] = np.abs(band) / (step if masks is None else step * masks[p][j]) if j else None
         values.append(before)
     return Symbols(q, values, height * width, bits)
+
+
+def factors_of(
+    planes: np.ndarray,
+    parameters: ParameterSet,
+    tile: tuple[int, int, int, int],
+    coding: causal.TileCoding,
+    operations: np.ndarray,
+) -> list[list[np.ndarray]] | None:
+    """By how much the steps of each coefficient are larger, [P][19] of (h, w) float32; None where nothing masks."""
+    if parameters.mask is None:
+        return None
+    decoded = np.zeros_like(planes)
+    causal.pop_tile(decoded, tile, coding, [rans.push(operations)])
+    luma = split_bands(decoded[0])
+    found = [[np.ones(band.shape, np.float32) for band in luma] for _ in planes]
+    energy = contrast = None
+    for level in range(LEVELS, 0, -1):
+        first = 1 + 3 * (LEVELS - level)
+        for p, mask in enumerate(parameters.mask[: len(planes)]):
+            for j in range(first, first + 3):
+                found[p][j] = (factors(contrast, mask, level, luma[j].shape) / 256).astype(np.float32)
+        energy, contrast = add_contrast(energy, luma[first : first + 3], wide=planes.dtype != np.int16)
+    return found
 
 
 def neighbors_lowest(q: np.ndarray) -> np.ndarray:
