@@ -80,8 +80,8 @@ class ParameterSet:
     mix_weights : (P, 19, 2, 3, 5) int16 or None
         Weights of the whole activity and the four parts by kind and decision, 4096 is 1.0.
     mask : (P, 5, 96) uint16 or None
-        By how much steps of levels 1 .. 5 grow at each contrast (`spec/masking.md`), 256 is 1.0, at most 4096; None in a
-        set whose steps are the same everywhere. Only with a trellis. Axis 1 is the level.
+        By how much steps of levels 1 .. 5 (axis 1) grow at each contrast (`spec/masking.md`), 256 is 1.0, at most 4096;
+        None in a set whose steps are the same everywhere. Only with a trellis.
     """
 
     weights: NDArray[np.uint8]

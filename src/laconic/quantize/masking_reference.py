@@ -34,7 +34,7 @@ def energy(bands: Sequence[NDArray[Any]], *, wide: bool) -> NDArray[np.int64]:
 
 
 def smooth(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return values averaged with those beside them, first down, then across; at an edge a value is its own neighbor."""
+    """Return values averaged with those beside them, down, then across; at an edge a value is its own neighbor."""
     for axis in (0, 1):
         around = np.pad(values, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
         before, after = (np.take(around, range(k, k + values.shape[axis]), axis) for k in (0, 2))

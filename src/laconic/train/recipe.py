@@ -102,9 +102,7 @@ class Plan:
         trellises = [f"trellis{s}" for s in range(len(self.set_codes))]
         out += [(0, name, "counts") for name in trellises]
         out += [(1, name, stage) for name in trellises for stage in ("weights", "counts")]
-        ssims = [f"ssim{s}" for s in range(len(self.set_codes))]
-        out += [(0, name, "counts") for name in ssims]
-        out += [(1, name, stage) for name in ssims for stage in ("weights", "counts")]
+        out += [(0, f"ssim{s}", "counts") for s in range(len(self.set_codes))]
         return out + [(0, f"{kind}{s}", "mixing") for kind in SETS for s in range(len(self.set_codes))]
 
 
