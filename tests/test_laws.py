@@ -23,6 +23,7 @@ from laconic.container import read
 from laconic.entropy import causal
 from laconic.quantize.uniform import dequantize
 from laconic.signals.image import load
+from laconic.transform.color_choice import choose
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ KINDS = list(product((1, 2, 3, 4), (8, 16)))
 def ideal_bits(codec: lac.ImageCodec, pixels: NDArray[Any]) -> tuple[float, int]:
     """Return the code length of all operations in bits, and the number of streams that are not empty."""
     with Workers(1) as workers:
-        colors = codec.colors_for([pixels])
+        colors = choose([pixels]) if codec.lossless else 0
         analysis = image.Analysis.of(pixels, lossless=codec.lossless, workers=workers, colors=colors)
         code = 0 if codec.lossless else int(analysis.model.quality_codes[codec.quality])
         header = codec.header_at(analysis, code)

@@ -9,16 +9,13 @@ import pytest
 
 import laconic as lac
 from laconic.transform.color import COLORS
-from laconic.transform.color_choice import ColorChoice
+from laconic.transform.color_choice import choose
 
-YCOCG, GREEN_FIRST = 0, range(18, 20)  # way 3 with green as `a`
+YCOCG = 0
 
 
 def chosen(pixels: Any, rows: int = 1000) -> int:
-    choice = ColorChoice()
-    for top in range(0, len(pixels), rows):
-        choice.add(pixels[top : top + rows])
-    return choice.best()
+    return choose(pixels[top : top + rows] for top in range(0, len(pixels), rows))
 
 
 def smooth(rng: np.random.Generator, shape: tuple[int, ...], size: float) -> Any:

@@ -36,12 +36,12 @@ from laconic.quantize import rdo
 from laconic.quantize.steps import base_step_units
 from laconic.signals.locations import read_bytes
 from laconic.transform import color, lifting
-from laconic.transform.color_choice import ColorChoice
+from laconic.transform.color_choice import choose
 from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from os import PathLike
 
     from numpy.typing import NDArray
@@ -179,7 +179,7 @@ class ImageCodec:
         pixels = as_pixels(picture)
         metadata = Metadata(icc=icc, exif=exif, xmp=xmp)
         with Workers(self.jobs) as workers:
-            colors = self.colors_for([pixels])
+            colors = choose([pixels]) if self.lossless else 0
             analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers, colors=colors)
 
             def attempt(code: int, decisions: rdo.Rdo) -> bytes:
@@ -237,16 +237,6 @@ class ImageCodec:
         """Return the header of a file of this picture at a step code."""
         depth = 8 if analysis.planes.dtype == np.int16 else 16
         return self.header_for(analysis.model, analysis.planes.shape, depth, code, analysis.colors)
-
-    def colors_for(self, strips: Iterable[NDArray[Any]]) -> int:
-        """Return which reversible colors serve a picture that passes by in rows (h, W, C); 0 unless it is lossless."""
-        choice = ColorChoice()
-        if self.lossless:
-            for rows in strips:
-                if rows.shape[2] < 3:
-                    break
-                choice.add(rows)
-        return choice.best()
 
     def header_for(self, model: ImageModel, shape: tuple[int, ...], depth: int, code: int, colors: int = 0) -> Header:
         """Return the header of a file of a picture (C, H, W) with `depth` bits a sample at a step code or in colors."""

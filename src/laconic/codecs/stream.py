@@ -25,6 +25,7 @@ from laconic.errors import CorruptStream, LimitExceeded
 from laconic.models import default_model, find_model
 from laconic.quantize.steps import base_step_units
 from laconic.transform import color
+from laconic.transform.color_choice import choose
 from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.rolling import Passage, RollingAnalysis, RollingSynthesis
 from laconic.transform.workers import Workers
@@ -86,9 +87,8 @@ def encode_rows(
 ) -> Generator[Spool]:
     """Compress a picture row by row.
 
-    A quality reads it once, lossless twice (to choose its colors); the other targets read it for every trial, and for a
-    PSNR once more. Efforts
-    that search hold a picture of up to 32 megapixels whole.
+    A quality reads it once, lossless color twice (once to choose the colors); the other targets read it for every
+    trial, and for a PSNR once more. Efforts that search hold a picture of up to 32 megapixels whole.
 
     Parameters
     ----------
@@ -109,7 +109,8 @@ def encode_rows(
     depth = 8 * np.dtype(source.dtype).itemsize
     shape = (source.channels, source.height, source.width)
     with contextlib.ExitStack() as kept, Workers(codec.jobs) as workers:
-        colors = codec.colors_for(workers.ahead(_strips(source))) if codec.lossless else 0
+        chosen = codec.lossless and source.channels >= 3
+        colors = choose(workers.ahead(_strips(source))) if chosen else 0
         latest: tuple[int, Rdo, Spool] | None = None
 
         def coded(code: int, decisions: Rdo) -> Spool:

@@ -1,4 +1,4 @@
-"""Which reversible colors serve a picture: those whose planes are quietest at half its size.
+"""Which reversible colors serve a picture: those whose planes are quietest, at its size and at half of it.
 
 In most photos luma and two differences are best, but the best three planes differ: where the sky has burned out in red
 and green, nothing is left to code of them in the channels themselves, and YCoCg-R spreads what blue does over all its
@@ -16,16 +16,27 @@ import numpy as np
 from laconic.transform.color import ORDERS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-__all__ = ["ColorChoice"]
+__all__ = ["ColorChoice", "choose"]
 
 PERIOD = 8
 """Of eight rows the first two are looked at, wherever in the picture a strip begins."""
 STRETCH = 32
 DOUBT = 16
+"""Added to the sum of a stretch: half a level for each of its samples."""
 
 Plane = tuple[str, int, int]
+
+
+def choose(strips: Iterable[NDArray[Any]]) -> int:
+    """Return the number of the colors that serve a picture whose rows (h, W, C) pass by; 0 for gray."""
+    choice = ColorChoice()
+    for rows in strips:
+        choice.add(rows)
+    return choice.best()
 
 
 class ColorChoice:
@@ -37,9 +48,9 @@ class ColorChoice:
         self._costs: dict[Plane, int] = dict.fromkeys(_planes(), 0)
 
     def add(self, pixels: NDArray[Any]) -> None:
-        """Look at the next rows (h, W, C) uint8 or uint16, C of 3 or 4."""
+        """Look at the next rows (h, W, C) uint8 or uint16."""
         width = pixels.shape[1] & ~1
-        if (width - 4) // 2 < STRETCH:
+        if pixels.shape[2] < 3 or (width - 4) // 2 < STRETCH:
             return
         first, self._row = self._row, self._row + len(pixels)
         above = [] if self._above is None else [self._above[None]]
@@ -48,18 +59,21 @@ class ColorChoice:
         upper = np.concatenate([*above, upper])
         self._above = upper[-1] if len(upper) > len(lower) else None
         if len(lower):
-            rows = upper[: len(lower)] + lower
-            self._measure(rows[:, 0::2] + rows[:, 1::2])
+            upper = upper[: len(lower)]
+            self._measure(upper, DOUBT, 1)
+            rows = upper + lower
+            # Sums of four samples have twice the noise of one, and rows of them half the stretches.
+            self._measure(rows[:, 0::2] + rows[:, 1::2], 2 * DOUBT, 2)
 
-    def _measure(self, quads: NDArray[np.int32]) -> None:
-        """Add the costs of rows (h, W / 2, 3) of sums of four pixels."""
-        channels = np.ascontiguousarray(np.moveaxis(quads, 2, 0))
+    def _measure(self, rows: NDArray[np.int32], doubt: int, weight: int) -> None:
+        """Add the costs of rows (h, w, 3), `weight` times."""
+        channels = np.ascontiguousarray(np.moveaxis(rows, 2, 0))
         for plane in self._costs:
             samples = _samples(channels, plane)
             curve = np.abs(2 * samples[:, 1:-1] - samples[:, :-2] - samples[:, 2:])
             usable = curve.shape[1] // STRETCH * STRETCH
             sums = curve[:, :usable].reshape(len(curve), -1, STRETCH).sum(2, dtype=np.int64)
-            self._costs[plane] += int(_logarithm(sums + DOUBT).sum())
+            self._costs[plane] += weight * int(_logarithm(sums + doubt).sum())
 
     def best(self) -> int:
         """Return the number of the colors; 0, YCoCg-R, for pictures too small to tell."""
