@@ -157,12 +157,14 @@ const SampleKernels<S, T>& table() {
 
 template <class S, class T, bool kInverse>
 void color(const Array<std::conditional_t<kInverse, S, const S>, nb::ndim<3>>& pixels,
-           const Array<std::conditional_t<kInverse, const T, T>, nb::ndim<3>>& planes, bool lossless, int from, int to) {
+           const Array<std::conditional_t<kInverse, const T, T>, nb::ndim<3>>& planes, bool lossless, int from, int to,
+           int colors) {
   const size_t h = pixels.shape(0), w = pixels.shape(1), c = pixels.shape(2);
   require(c >= 1 && c <= 4, "1 to 4 channels are expected");
   require(planes.shape(0) == c && planes.shape(1) == h && planes.shape(2) == w, "planes and pixels differ in shape");
   require(from >= 0 && from <= to && size_t(to) <= h, "rows outside the picture");
-  const ColorJob job{int(c), lossless, ptrdiff_t(w * c), ptrdiff_t(w), ptrdiff_t(w * h), int(w), from, to};
+  require(colors >= 0 && colors < kReversibleColors, "unknown colors");
+  const ColorJob job{int(c), lossless, ptrdiff_t(w * c), ptrdiff_t(w), ptrdiff_t(w * h), int(w), from, to, colors};
   nb::gil_scoped_release release;
   if constexpr (kInverse)
     table<S, T>().synthesize_color(planes.data(), pixels.data(), job);
@@ -408,9 +410,9 @@ void png_filter(const Array<const uint8_t, nb::ndim<2>>& rows, const Array<const
 template <class S, class T>
 void bind_samples(nb::module_& m) {
   m.def("analyze_color", &color<S, T, false>, "pixels"_a.noconvert(), "planes"_a.noconvert(), "lossless"_a, "from_row"_a,
-        "to_row"_a);
+        "to_row"_a, "colors"_a);
   m.def("synthesize_color", &color<S, T, true>, "pixels"_a.noconvert(), "planes"_a.noconvert(), "lossless"_a,
-        "from_row"_a, "to_row"_a);
+        "from_row"_a, "to_row"_a, "colors"_a);
   m.def("lift", &lift<S, T>, "plane"_a.noconvert(), "columns"_a, "extent"_a, "from_line"_a, "to_line"_a, "wavelet"_a,
         "inverse"_a);
   m.def("enhance_tile", &enhance<S, T>, "planes"_a.noconvert(), "pixels"_a.noconvert(), "network"_a, "step"_a, "tile"_a);

@@ -1,7 +1,7 @@
 // color.h - pixels <-> planes, row by row.
 //
-// Lossy: BT.601 full range Y, Cb, Cr around zero in 1/16 pixel units. Lossless: YCoCg-R (Malvar & Sullivan 2003), exact
-// in integers. Gray is the Y plane alone; alpha is a plane of its own, kept as it is (minus the middle of its range).
+// Lossy: BT.601 full range Y, Cb, Cr around zero in 1/16 pixel units. Lossless: exact in integers, in one of the ways
+// of reversible_color.h. Gray is the Y plane alone; alpha is a plane of its own, kept as it is (minus the middle of its range).
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "lifting.h"
+#include "reversible_color.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -36,6 +37,7 @@ struct ColorRow {
   int channels;   // of the pixels: 1 gray, 2 gray + alpha, 3 RGB, 4 RGB + alpha
   bool lossless;
   ptrdiff_t plane_stride;  // samples from one plane to the next
+  int colors = 0;          // which of the reversible ways, if lossless and of three channels or more
 };
 
 template <class S, class T>
@@ -54,11 +56,14 @@ inline void analyze_color(const S* px, T* out, int w, const ColorRow& c) {
       d[x] = T((16384 * r - 13720 * g - 2664 * l + kHalf) >> kShift);
     }
   } else if (n >= 3) {
-    for (int x = 0; x < w; ++x) {
-      const int r = px[n * x], g = px[n * x + 1], l = px[n * x + 2];
-      const int co = r - l, t = l + (co >> 1), cg = g - t;
-      a[x] = T(t + (cg >> 1) - kMiddle), b[x] = T(co), d[x] = T(cg);
-    }
+    const uint8_t* order = kColorOrder[c.colors % kColorOrders];
+    const S *first = px + order[0], *second = px + order[1], *third = px + order[2];
+    with_way(c.colors, [&]<ColorWay kWay>() {
+      for (int x = 0; x < w; ++x) {
+        const Three of = colors_of<kWay>(first[n * x], second[n * x], third[n * x]);
+        a[x] = T(of.first - kMiddle), b[x] = T(of.second), d[x] = T(of.third);
+      }
+    });
   } else {
     const int shift = c.lossless ? 0 : kPixelBits;
     for (int x = 0; x < w; ++x) a[x] = T((int(px[n * x]) - kMiddle) * (1 << shift));
@@ -85,10 +90,14 @@ inline void synthesize_color(const T* in, S* px, int w, const ColorRow& c) {
       px[n * x + 2] = clip<S, P>((y + 29032 * cb) >> kShift);
     }
   } else if (n >= 3) {
-    for (int x = 0; x < w; ++x) {
-      const int co = b[x], cg = d[x], t = a[x] + kMiddle - (cg >> 1), g = cg + t, l = t - (co >> 1);
-      px[n * x] = clip<S, int>(l + co), px[n * x + 1] = clip<S, int>(g), px[n * x + 2] = clip<S, int>(l);
-    }
+    const uint8_t* order = kColorOrder[c.colors % kColorOrders];
+    S *first = px + order[0], *second = px + order[1], *third = px + order[2];
+    with_way(c.colors, [&]<ColorWay kWay>() {
+      for (int x = 0; x < w; ++x) {
+        const Three of = channels_of<kWay>(a[x] + kMiddle, b[x], d[x]);
+        first[n * x] = clip<S, int>(of.first), second[n * x] = clip<S, int>(of.second), third[n * x] = clip<S, int>(of.third);
+      }
+    });
   } else {
     const int shift = c.lossless ? 0 : kPixelBits, half = shift ? 1 << (shift - 1) : 0;
     for (int x = 0; x < w; ++x) px[n * x] = clip<S, int>(((int(a[x]) + half) >> shift) + kMiddle);

@@ -16,14 +16,14 @@ namespace {
 
 template <class S, class T>
 void analyze_color_rows(const S* pixels, T* planes, const ColorJob& job) {
-  const ColorRow row{job.channels, job.lossless, job.plane_stride};
+  const ColorRow row{job.channels, job.lossless, job.plane_stride, job.colors};
   for (int y = job.from; y < job.to; ++y)
     analyze_color<S, T>(pixels + y * job.pixel_row, planes + y * job.plane_row, job.width, row);
 }
 
 template <class S, class T>
 void synthesize_color_rows(const T* planes, S* pixels, const ColorJob& job) {
-  const ColorRow row{job.channels, job.lossless, job.plane_stride};
+  const ColorRow row{job.channels, job.lossless, job.plane_stride, job.colors};
   for (int y = job.from; y < job.to; ++y)
     synthesize_color<S, T>(planes + y * job.plane_row, pixels + y * job.pixel_row, job.width, row);
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "color_ways.h"
 #include "network_job.h"
 #include "tile.h"
 #include "trellis_feedback.h"
@@ -18,6 +19,7 @@ struct ColorJob {
   bool lossless;
   ptrdiff_t pixel_row, plane_row, plane_stride;  // in samples
   int width, from, to;                           // rows from .. to
+  int colors;                                    // color_ways.h, below kReversibleColors
 };
 
 struct LiftJob {

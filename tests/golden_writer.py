@@ -74,6 +74,15 @@ def with_cuts(pixels: NDArray[Any], cuts: int, **settings: Any) -> bytes:
         return write(header, codec.code_tiles(analysis, header, workers)[0])
 
 
+def in_colors(pixels: NDArray[Any], colors: int) -> bytes:
+    """Encode without loss in colors of one's own choice."""
+    codec = lac.ImageCodec(lossless=True)
+    with Workers(1) as workers:
+        analysis = image.Analysis.of(pixels, lossless=True, workers=workers, colors=colors)
+        header = codec.header_at(analysis, 0)
+        return write(header, codec.code_tiles(analysis, header, workers)[0])
+
+
 def steps(pixels: NDArray[Any], code: int) -> bytes:
     """Encode at a step code that no quality may name."""
     codec = lac.ImageCodec(quality=50, network="off")
@@ -158,6 +167,12 @@ VALID: dict[str, Callable[[], bytes]] = {
     "chroma_noise": lambda: encode(noise(30, 24, np.uint8), quality=95),
     "chroma_tuned_for_ssim": lambda: encode(photo(70, 50), quality=60, tune="ssim", network="auto"),
     "mixed_gray": lambda: encode(photo(70, 50, 1), quality=20),
+    "colors_chosen": lambda: encode(photo(50, 100), lossless=True),
+    "colors_rgba_16_bit": lambda: in_colors(photo(33, 35, 4, 16), 28),
+    **{
+        f"colors_{colors}": (lambda colors=colors: in_colors(photo(33, 35), colors))
+        for colors in (1, 6, 9, 14, 17, 20, 21, 24, 29)
+    },
     **golden_arrays.VALID,
 }
 
@@ -177,7 +192,12 @@ def stream_of(change: Callable[[bytes], bytes]) -> bytes:
 
 def header_with(**changes: Any) -> bytes:
     """Change the header and keep the streams."""
-    container = read(base())
+    return with_header(base(), **changes)
+
+
+def with_header(data: bytes, **changes: Any) -> bytes:
+    """The same with another file."""
+    container = read(data)
     streams = [[bytes(part or b"") for part in group] for group in container.segments]
     return write(replace(container.header, **changes), streams)
 
@@ -214,6 +234,8 @@ INVALID: dict[str, Callable[[], bytes]] = {
     + base()[chunk_start(1) : chunk_start(2)] + base()[chunk_start(3) :],
     "unknown_model": lambda: header_with(fingerprint=b"unknown!"),
     "unknown_parameter_set": lambda: header_with(parameter_set=255),
+    "unknown_colors": lambda: with_header(in_colors(photo(33, 35), 29), parameter_set=30),
+    "colors_of_gray": lambda: with_header(encode(photo(33, 35, 1), lossless=True), parameter_set=1),
     "stream_of_odd_length": lambda: stream_of(lambda stream: stream + b"\0"),
     "stream_too_short_for_states": lambda: stream_of(lambda _: b"\0\0\x01\0"),
     "stream_with_low_state": lambda: stream_of(lambda stream: b"\0\0\0\0" + stream[4:]),

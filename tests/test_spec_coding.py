@@ -179,12 +179,13 @@ def test_colors_of_pixels():
     [lines] = blocks(ENTROPY, "color")
     for line in lines:
         name, pixel, planes = line.split(":")
-        lossless = name.strip() == "lossless"
+        kind, *number = name.split()
+        how = {"lossless": kind == "lossless", "colors": int(number[0]) if number else 0}
         given = np.array([[numbers(pixel)]], np.uint8)
-        found = color.analyze(given, lossless=lossless, workers=Workers(1))
+        found = color.analyze(given, workers=Workers(1), **how)
         assert found.ravel().tolist() == numbers(planes)
-        assert np.array_equal(color_reference.analyze(given, lossless=lossless), found)
-        assert np.array_equal(color.synthesize(found, lossless=lossless, workers=Workers(1)), given)
+        assert np.array_equal(color_reference.analyze(given, **how), found)
+        assert np.array_equal(color.synthesize(found, workers=Workers(1), **how), given)
 
 
 def test_the_example_of_a_tile():

@@ -42,7 +42,7 @@ def headers(draw: st.DrawFn, max_tiles: int = 12) -> Header:
         lossless=lossless,
         quality=draw(st.integers(0, 100) | st.just(255)),
         step_code=0 if lossless else draw(st.integers(0, 767)),
-        parameter_set=0 if lossless else draw(st.integers(0, 255)),
+        parameter_set=draw(st.integers(0, 255)),
         tile=tile,
         cuts=draw(st.integers(0, 63)),
     )

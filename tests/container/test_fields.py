@@ -74,7 +74,7 @@ def test_every_limit_is_enforced_on_both_sides(name: str):
     [
         ({"width": 65535, "height": 65535}, "pixels"),
         ({"lossless": True, "step_code": 1}, "lossless"),
-        ({"lossless": True, "parameter_set": 1}, "lossless"),
+        ({"lossless": True, "network": 1}, "lossless"),
     ],
 )
 def test_contradictions_are_refused(changes: dict[str, int], word: str):

@@ -29,22 +29,23 @@ def test_the_reference_gives_the_same_integers(dtype: Any, channels: int, name: 
     before = _native.instruction_set()
     _native.use_instruction_set(name)
     pixels = pixels_of(dtype, channels)
-    for lossless in (False, True):
-        planes = color.analyze(pixels, lossless=lossless, workers=ONE)
-        assert np.array_equal(planes, color_reference.analyze(pixels, lossless=lossless))
+    for lossless, colors in ((False, 0), *((True, number) for number in range(color.COLORS))):
+        planes = color.analyze(pixels, lossless=lossless, workers=ONE, colors=colors)
+        assert np.array_equal(planes, color_reference.analyze(pixels, lossless=lossless, colors=colors))
         limit = 32768 if dtype == np.uint8 else 1 << 24
         wild = np.random.default_rng(9).integers(-limit, limit, planes.shape).astype(planes.dtype)
         for given in (planes, wild):
-            back = color.synthesize(given, lossless=lossless, workers=ONE)
-            assert np.array_equal(back, color_reference.synthesize(given, lossless=lossless))
+            back = color.synthesize(given, lossless=lossless, workers=ONE, colors=colors)
+            assert np.array_equal(back, color_reference.synthesize(given, lossless=lossless, colors=colors))
     _native.use_instruction_set(before)
 
 
 @pytest.mark.parametrize(("dtype", "channels"), CASES)
 def test_lossless_colors_come_back_exactly(dtype: Any, channels: int):
     pixels = pixels_of(dtype, channels)
-    planes = color.analyze(pixels, lossless=True, workers=ONE)
-    assert np.array_equal(color.synthesize(planes, lossless=True, workers=ONE), pixels)
+    for colors in range(color.COLORS):
+        planes = color.analyze(pixels, lossless=True, workers=ONE, colors=colors)
+        assert np.array_equal(color.synthesize(planes, lossless=True, workers=ONE, colors=colors), pixels)
 
 
 @pytest.mark.parametrize(("dtype", "channels"), CASES)
@@ -57,6 +58,13 @@ def test_lossy_colors_come_back_after_rounding_and_alpha_exactly(dtype: Any, cha
     assert np.abs(back.astype(int) - pixels).max() <= (0 if dtype == np.uint8 else 2)
     if channels in (2, 4):
         assert np.array_equal(back[..., -1], pixels[..., -1])
+
+
+def test_unknown_colors_are_refused():
+    pixels, planes = np.zeros((2, 2, 3), np.uint8), np.zeros((3, 2, 2), np.int16)
+    for colors in (-1, color.COLORS):
+        with pytest.raises(ValueError, match="colors"):
+            _native.analyze_color(pixels, planes, True, 0, 2, colors)
 
 
 def test_gray_has_no_color():

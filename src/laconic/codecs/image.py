@@ -16,7 +16,16 @@ from laconic.codecs.inspection import in_words
 from laconic.codecs.pixels import Restored, as_pixels, from_pixels
 from laconic.codecs.search import search
 from laconic.codecs.targets import Target, find_code, psnr
-from laconic.codecs.tiles import NETWORKS, blank_tile, code_tile, network_of, pixel_window, tile_coding, wavelets
+from laconic.codecs.tiles import (
+    NETWORKS,
+    blank_tile,
+    code_tile,
+    colors_of,
+    network_of,
+    pixel_window,
+    tile_coding,
+    wavelets,
+)
 from laconic.codecs.view import View
 from laconic.container import Header, Metadata, read, write
 from laconic.container.layout import TileGrid
@@ -27,6 +36,7 @@ from laconic.quantize import rdo
 from laconic.quantize.steps import base_step_units
 from laconic.signals.locations import read_bytes
 from laconic.transform import color, lifting
+from laconic.transform.color_choice import choose
 from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.workers import Workers
 
@@ -170,7 +180,8 @@ class ImageCodec:
         pixels = as_pixels(picture)
         metadata = Metadata(icc=icc, exif=exif, xmp=xmp)
         with Workers(self.jobs) as workers:
-            analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers)
+            colors = choose([pixels]) if self.lossless else 0
+            analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers, colors=colors)
 
             def attempt(code: int, decisions: rdo.Rdo) -> bytes:
                 header = self.header_at(analysis, code)
@@ -226,10 +237,10 @@ class ImageCodec:
     def header_at(self, analysis: Analysis, code: int) -> Header:
         """Return the header of a file of this picture at a step code."""
         depth = 8 if analysis.planes.dtype == np.int16 else 16
-        return self.header_for(analysis.model, analysis.planes.shape, depth, code)
+        return self.header_for(analysis.model, analysis.planes.shape, depth, code, analysis.colors)
 
-    def header_for(self, model: ImageModel, shape: tuple[int, ...], depth: int, code: int) -> Header:
-        """Return the header of a file of a picture (C, H, W) with `depth` bits a sample at a step code."""
+    def header_for(self, model: ImageModel, shape: tuple[int, ...], depth: int, code: int, colors: int = 0) -> Header:
+        """Return the header of a file of a picture (C, H, W) with `depth` bits a sample at a step code or in colors."""
         channels, height, width = shape
         small = height * width <= SMALL_PICTURE
         if height * width > FREE_PIXELS and (self.tile or LARGE_TILE) > LARGEST_TILE:
@@ -243,7 +254,7 @@ class ImageCodec:
             lossless=self.lossless,
             quality=self.target.header_quality,
             step_code=code,
-            parameter_set=0 if self.lossless else model.set_for(code, self._kind_of(model)),
+            parameter_set=colors if self.lossless else model.set_for(code, self._kind_of(model)),
             tile=self.tile or (SMALL_TILE if small else LARGE_TILE),
             cuts=SMALL_CUTS if small else LARGE_CUTS,
             network=0 if self.lossless else NETWORKS.index(self._network_of(model)),
@@ -277,7 +288,8 @@ class ImageCodec:
         """Return the quantized coefficients of a picture: what a model can learn on.
 
         They are chosen as for a file of effort 3 at most: beyond it, what a symbol stands for depends on those before
-        it. Chroma is that of the picture itself, not what is left of it when luma has foretold its part.
+        it. Chroma is that of the picture itself, not what is left of it when luma has foretold its part, and without
+        loss that of YCoCg-R, whatever colors a file would have.
 
         Raises
         ------
@@ -304,13 +316,14 @@ class Analysis:
 
     planes: NDArray[Any]
     model: ImageModel
+    colors: int = 0
 
     @classmethod
-    def of(cls, pixels: NDArray[Any], *, lossless: bool, workers: Workers) -> Analysis:
+    def of(cls, pixels: NDArray[Any], *, lossless: bool, workers: Workers, colors: int = 0) -> Analysis:
         """Analyze pixels (H, W, C)."""
-        planes = color.analyze(pixels, lossless=lossless, workers=workers)
+        planes = color.analyze(pixels, lossless=lossless, workers=workers, colors=colors)
         lifting.analyze(planes, wavelets(len(planes), lossless=lossless), workers=workers)
-        return cls(planes, default_model())
+        return cls(planes, default_model(), colors)
 
 
 def compress(
@@ -495,6 +508,7 @@ def _decode(
     else:
         planes = lifting.synthesize_window(planes, kinds, view.windows, scale=view.scale, workers=workers)
     if network is None:
-        return color.synthesize(planes, lossless=header.lossless, workers=workers), damaged
+        colors = colors_of(header)
+        return color.synthesize(planes, lossless=header.lossless, workers=workers, colors=colors), damaged
     step = base_step_units(header.step_code, depth=header.depth)
     return synthesize_through(planes, network, code=header.step_code, step=step, workers=workers), damaged

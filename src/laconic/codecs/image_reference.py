@@ -118,7 +118,9 @@ def decode(data: bytes) -> Decoded:
     if network is not None:
         step = base_step_units(header.step_code, depth=header.depth)
         planes = network_reference.correct(planes, model.networks[network], code=header.step_code, step=step)
-    return Decoded(symbols, coefficients, color_reference.synthesize(planes, lossless=header.lossless))
+    colors = header.parameter_set if header.lossless else 0
+    pixels = color_reference.synthesize(planes, lossless=header.lossless, colors=colors)
+    return Decoded(symbols, coefficients, pixels)
 
 
 def is_alpha(header: Header, plane: int) -> bool:
@@ -134,8 +136,10 @@ def plane_models(header: Header, model: ImageModel) -> tuple[list[PlaneModel], N
     CorruptStream
         The model has no parameter set of this number.
     """
-    if header.parameter_set >= len(model.lossy):
-        raise CorruptStream("parameter_set", None, f"less than {len(model.lossy)}", header.parameter_set)
+    # In a lossless file "... parameter_set is the number of its colors ...".
+    sets = len(model.lossy) if not header.lossless else 30 if header.channels >= 3 else 1
+    if header.parameter_set >= sets:
+        raise CorruptStream("parameter_set", None, f"less than {sets}", header.parameter_set)
     parameters = model.lossless if header.lossless else model.lossy[header.parameter_set]
     models: list[PlaneModel] = []
     steps = np.zeros((header.channels, BANDS), np.int64)

@@ -42,9 +42,10 @@ class Info:
     network : str
         The decoder-side network the file names: "off", "fast", "best" or "ssim".
     parameter_set, tile, tiles : int
+        Number of the model's parameter set (of a lossless file: of its colors), side of a tile in pixels, number of
+        tiles.
     tune : str or None
         What the steps of the bands serve, "psnr" or "ssim"; None in a lossless file, and where the model is missing.
-        Number of the model's parameter set, side of a tile in pixels, number of tiles.
     bytes_total : int
     bpp : float
         Bits per pixel of the whole file.

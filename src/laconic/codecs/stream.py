@@ -16,7 +16,7 @@ import numpy as np
 from laconic.codecs.image import FREE_PIXELS, MAX_PIXELS_PER_BYTE, Analysis
 from laconic.codecs.inspection import in_words
 from laconic.codecs.targets import SquaredError, find_code
-from laconic.codecs.tiles import blank_tile, code_tile, network_of, pixel_window, tile_coding, wavelets
+from laconic.codecs.tiles import blank_tile, code_tile, colors_of, network_of, pixel_window, tile_coding, wavelets
 from laconic.container import Metadata, Spool
 from laconic.container.layout import TileGrid
 from laconic.container.mapped import forget
@@ -25,6 +25,7 @@ from laconic.errors import CorruptStream, LimitExceeded
 from laconic.models import default_model, find_model
 from laconic.quantize.steps import base_step_units
 from laconic.transform import color
+from laconic.transform.color_choice import choose
 from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.rolling import Passage, RollingAnalysis, RollingSynthesis
 from laconic.transform.workers import Workers
@@ -86,8 +87,8 @@ def encode_rows(
 ) -> Generator[Spool]:
     """Compress a picture row by row.
 
-    A quality or lossless reads it once; the other targets read it for every trial, and for a PSNR once more. Efforts
-    that search hold a picture of up to 32 megapixels whole.
+    A quality reads it once, lossless color twice (once to choose the colors); the other targets read it for every
+    trial, and for a PSNR once more. Efforts that search hold a picture of up to 32 megapixels whole.
 
     Parameters
     ----------
@@ -108,13 +109,16 @@ def encode_rows(
     depth = 8 * np.dtype(source.dtype).itemsize
     shape = (source.channels, source.height, source.width)
     with contextlib.ExitStack() as kept, Workers(codec.jobs) as workers:
+        chosen = codec.lossless and source.channels >= 3
+        colors = choose(workers.ahead(_strips(source))) if chosen else 0
         latest: tuple[int, Rdo, Spool] | None = None
 
         def coded(code: int, decisions: Rdo) -> Spool:
             nonlocal latest
             if latest is None or latest[:2] != (code, decisions):
                 kept.close()  # the trial before, which has taken its place on disk long enough
-                spool = kept.enter_context(Spool(codec.header_for(model, shape, depth, code), metadata, folder=folder))
+                header = codec.header_for(model, shape, depth, code, colors)
+                spool = kept.enter_context(Spool(header, metadata, folder=folder))
                 if codec.searches(spool.header):
                     _code_whole(codec, source, spool, workers, decisions)
                 else:
@@ -148,20 +152,22 @@ def _strip_rows(width: int) -> int:
     return max(8, STRIP // width)
 
 
+def _strips(source: RowSource) -> Iterator[NDArray[Any]]:
+    """Yield the rows of a picture from the first, some at a time."""
+    count = _strip_rows(source.width)
+    with source.reader() as reader:
+        for top in range(0, source.height, count):
+            yield reader.read(min(count, source.height - top))
+
+
 def _code(coding: causal.TileCoding, source: RowSource, spool: Spool, workers: Workers) -> None:
     """Code all tiles of a picture into a spool."""
     header = spool.header
     through = passage(header)
     analysis = RollingAnalysis(through, workers)
 
-    def strips() -> Iterator[NDArray[Any]]:
-        count = _strip_rows(source.width)
-        with source.reader() as reader:
-            for top in range(0, source.height, count):
-                yield reader.read(min(count, source.height - top))
-
-    for pixels in workers.ahead(strips()):
-        planes = color.analyze(pixels, lossless=header.lossless, workers=workers)
+    for pixels in workers.ahead(_strips(source)):
+        planes = color.analyze(pixels, lossless=header.lossless, workers=workers, colors=colors_of(header))
         for bands in analysis.analyze(planes):
             grid = TileGrid(bands.shape[1], header.width, header.tile)
 
@@ -268,7 +274,7 @@ class Decoding:
             yield from self._enhanced(planes, self.network, workers)
             return
         for rows in planes:
-            yield color.synthesize(rows, lossless=self.header.lossless, workers=workers)
+            yield color.synthesize(rows, lossless=self.header.lossless, workers=workers, colors=colors_of(self.header))
 
     def _planes(self, workers: Workers) -> Iterator[NDArray[Any]]:
         """Yield the rows (P, h, W) of the decoded planes."""

@@ -12,6 +12,7 @@ from laconic.entropy import causal
 from laconic.errors import CorruptStream, UsageError
 from laconic.quantize import rdo
 from laconic.quantize.steps import band_steps
+from laconic.transform import color
 from laconic.transform.lifting import Wavelet
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from laconic.models import ImageModel
     from laconic.transform.network import Network
 
-__all__ = ["NETWORKS", "blank_tile", "code_tile", "network_of", "pixel_window", "tile_coding", "wavelets"]
+__all__ = ["NETWORKS", "blank_tile", "code_tile", "colors_of", "network_of", "pixel_window", "tile_coding", "wavelets"]
 
 NETWORKS = ("off", "fast", "best", "ssim")
 """The decoder-side networks by their number in the header."""
@@ -48,11 +49,14 @@ def tile_coding(
     Raises
     ------
     CorruptStream
-        The header names a parameter set the model does not have.
+        The header names a parameter set the model does not have, or colors that do not exist.
     """
     decisions = decisions or rdo.Rdo(0.0)
-    if header.parameter_set >= len(model.lossy):
-        raise CorruptStream("parameter_set", None, f"less than {len(model.lossy)}", header.parameter_set)
+    sets = len(model.lossy)
+    if header.lossless:
+        sets = color.COLORS if header.channels >= 3 else 1
+    if header.parameter_set >= sets:
+        raise CorruptStream("parameter_set", None, f"less than {sets}", header.parameter_set)
     zeros = np.zeros(BANDS, np.uint32)
     color_planes = 3 if header.channels >= 3 else 1
     parameters = model.lossless if header.lossless else model.lossy[header.parameter_set]
@@ -77,6 +81,11 @@ def code_tile(
 ) -> list[bytes]:
     """Quantize and code one tile, see `entropy.causal.tables`: a stream for each resolution group."""
     return [rans.push(ops) for ops in causal.tables(planes, window, coding, symbols)]
+
+
+def colors_of(header: Header) -> int:
+    """Return the number of the reversible colors of a file, see `transform.color`."""
+    return header.parameter_set if header.lossless else 0
 
 
 def pixel_window(grid: TileGrid, tile: int) -> tuple[int, int, int, int]:

@@ -111,7 +111,9 @@ class Header:
         OTHER_TARGET
     )
     step_code: Annotated[int, Field(LEB128, 0, 767, "base step 0.25 * 2^(code / 64); 0 if lossless")] = 0
-    parameter_set: Annotated[int, Field(U8, 0, 255, "which parameters of the model; 0 if lossless")] = 0
+    parameter_set: Annotated[
+        int, Field(U8, 0, 255, "which parameters of the model; of a lossless file which colors")
+    ] = 0
     tile: Annotated[int, Field(U8, 64, 16320, "side of a tile in pixels", scale=64)]
     cuts: Annotated[
         int, Field(BITS, 0, 63, "bit l - 1: a new group starts before level l", byte="structure", bit_count=6)
@@ -138,8 +140,8 @@ class Header:
         if self.width * self.height > MAX_PIXELS:
             msg = f"the picture has {self.width * self.height} pixels, the format allows {MAX_PIXELS}"
             raise UnsupportedInput(msg)
-        if self.lossless and (self.step_code or self.parameter_set or self.network):
-            msg = "a lossless file has step code 0, parameter set 0 and no network"
+        if self.lossless and (self.step_code or self.network):
+            msg = "a lossless file has step code 0 and no network"
             raise UnsupportedInput(msg)
 
 
@@ -218,7 +220,7 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
     if pixels > MAX_PIXELS:
         raise LimitExceeded("pixels", MAX_PIXELS, pixels)
     if values["lossless"]:
-        for name in ("step_code", "parameter_set", "network"):
+        for name in ("step_code", "network"):
             if values[name]:
                 raise CorruptStream(name, places[name], "0 in a lossless file", values[name])
     return Header(**values)

@@ -1,7 +1,8 @@
 """Color: RGB <-> luma and two color differences, each sample by itself.
 
-Lossy: BT.601 full range Y, Cb, Cr around zero, in 1/16 pixel units. Lossless: YCoCg-R (Malvar & Sullivan 2003), exact
-in integers. Gray is the Y plane alone; alpha is always kept exactly, as a plane of its own.
+Lossy: BT.601 full range Y, Cb, Cr around zero, in 1/16 pixel units. Lossless: exact in integers, in one of `COLORS`
+ways, of which the first is YCoCg-R (Malvar & Sullivan 2003); `color_choice` finds the one that serves a picture. Gray
+is the Y plane alone; alpha is always kept exactly, as a plane of its own.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
 
     from laconic.transform.workers import Workers
 
-__all__ = ["analyze", "synthesize"]
+__all__ = ["COLORS", "ORDERS", "analyze", "synthesize"]
 
 ROWS = 64  # enough pixels in one piece of work to pay for handing it to a thread
 
+ORDERS = ((1, 0, 2), (1, 2, 0), (0, 1, 2), (0, 2, 1), (2, 1, 0), (2, 0, 1))
+"""The orders in which R, G and B (0, 1, 2) may be the channels a, b, c of a reversible way."""
+COLORS = 5 * len(ORDERS)
+"""Reversible colors: number ``6 way + order``. The ways are listed in `spec/entropy.md`, section 9."""
 
-def analyze(pixels: NDArray[Any], *, lossless: bool, workers: Workers) -> NDArray[Any]:
+
+def analyze(pixels: NDArray[Any], *, lossless: bool, workers: Workers, colors: int = 0) -> NDArray[Any]:
     """Turn pixels into planes.
 
     Parameters
@@ -31,6 +37,8 @@ def analyze(pixels: NDArray[Any], *, lossless: bool, workers: Workers) -> NDArra
         C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha.
     lossless : bool
         Reversible integers instead of Y, Cb, Cr in 1/16 pixel units. Alpha is reversible in any case.
+    colors : int
+        0 .. `COLORS` - 1, for lossless planes of three or four channels.
 
     Returns
     -------
@@ -38,16 +46,20 @@ def analyze(pixels: NDArray[Any], *, lossless: bool, workers: Workers) -> NDArra
     """
     height, width, channels = pixels.shape
     planes = np.empty((channels, height, width), np.int16 if pixels.dtype == np.uint8 else np.int32)
-    workers.each(lambda rows: _native.analyze_color(pixels, planes, lossless, *rows), list(workers.spans(height, ROWS)))
+    workers.each(
+        lambda rows: _native.analyze_color(pixels, planes, lossless, *rows, colors), list(workers.spans(height, ROWS))
+    )
     return planes
 
 
-def synthesize(planes: NDArray[Any], *, lossless: bool, workers: Workers) -> NDArray[Any]:
+def synthesize(planes: NDArray[Any], *, lossless: bool, workers: Workers, colors: int = 0) -> NDArray[Any]:
     """Turn planes back into pixels, rounded and clipped to the range of their type.
 
     Parameters
     ----------
     planes : ndarray (C, H, W) int16 or int32, C-contiguous
+    lossless, colors
+        As for `analyze`.
 
     Returns
     -------
@@ -56,6 +68,7 @@ def synthesize(planes: NDArray[Any], *, lossless: bool, workers: Workers) -> NDA
     channels, height, width = planes.shape
     pixels = np.empty((height, width, channels), np.uint8 if planes.dtype == np.int16 else np.uint16)
     workers.each(
-        lambda rows: _native.synthesize_color(pixels, planes, lossless, *rows), list(workers.spans(height, ROWS))
+        lambda rows: _native.synthesize_color(pixels, planes, lossless, *rows, colors),
+        list(workers.spans(height, ROWS)),
     )
     return pixels
