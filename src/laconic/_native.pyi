@@ -20,6 +20,7 @@ class ParameterSet:
         ll_pred: NDArray[np.int16],
         part_freq: NDArray[np.uint16] | None = None,
         mix_weights: NDArray[np.int16] | None = None,
+        mask: NDArray[np.uint16] | None = None,
     ) -> None: ...
 
 class Network:
