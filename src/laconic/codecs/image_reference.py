@@ -97,7 +97,8 @@ def decode(data: bytes) -> Decoded:
         ]
         # "Files that name such a set are masked: every plane but alpha"
         masks = [plane.parameters.mask[plane.index] for plane in models if plane.parameters.mask is not None]
-        values[: len(masks)] = apply_masks(values[: len(masks)], masks, (low, high))
+        if masks:
+            values[: len(masks)] = apply_masks(values[: len(masks)], masks, (low, high))
         values = [[np.clip(band, low, high) for band in plane] for plane in values]
         if foretells:
             values[:3] = add_foretold(values[:3], found.shares, steps, wide=header.depth == 16)
