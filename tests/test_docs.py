@@ -280,7 +280,8 @@ def test_figures_stand_only_where_they_are_checked(page: Path):
 
 
 def test_the_limits_in_the_readme_are_the_program():
-    from laconic.codecs.image import DEFAULT_QUALITY, MAX_DECODED_PIXELS
+    from laconic.codecs.image import DEFAULT_QUALITY
+    from laconic.codecs.image_decoder import MAX_DECODED_PIXELS
     from laconic.container.fields import header_fields
     from laconic.signals.row_files import STREAMED_PIXELS
 

@@ -121,11 +121,11 @@ def outcomes(seed: int, count: int) -> Iterator[str]:
     import time
 
     import laconic as lac
-    from laconic.codecs import image
+    from laconic.codecs import image_decoder
     from laconic.container import read
     from laconic.errors import FormatError
 
-    image.MAX_DECODED_PIXELS = PIXELS
+    image_decoder.MAX_DECODED_PIXELS = PIXELS
     rng = random.Random(seed)
     files = samples()
     pictures = [lac.decompress(data) for data in files]
@@ -205,7 +205,7 @@ def test_a_few_bytes_cannot_announce_a_gigapixel():
     import numpy as np
 
     import laconic as lac
-    from laconic.codecs.image import MAX_DECODED_PIXELS
+    from laconic.codecs.image_decoder import MAX_DECODED_PIXELS
     from laconic.container import read, write
     from laconic.errors import LimitExceeded
 

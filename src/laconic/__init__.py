@@ -7,7 +7,7 @@ One path serves every kind of signal::
 
 To see one photo become bytes read, in this order: `cli/compress.py`, `signals/image.py`, `codecs/image.py`,
 `transform/lifting.py`, `quantize/uniform.py`, `entropy/causal.py` and `entropy/tables.py`, `coder/rans.py`,
-`container/writer.py`.
+`container/writer.py`; and back from `codecs/image_decoder.py`.
 
 >>> import laconic as lac
 >>> data = lac.compress(pixels, quality=60)
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from laconic import learn as learn
     from laconic.codecs import weights as weights
     from laconic.codecs.files import compress_file, decompress_file, verify
-    from laconic.codecs.image import ImageCodec, compress, decompress, restore
+    from laconic.codecs.image import ImageCodec, compress
+    from laconic.codecs.image_decoder import decompress, restore
     from laconic.codecs.inspection import Info, inspect
     from laconic.codecs.latents import Latents
     from laconic.codecs.pixels import Restored
@@ -39,10 +40,10 @@ _HOMES = {
     "Restored": "laconic.codecs.pixels",
     "compress": "laconic.codecs.image",
     "compress_file": "laconic.codecs.files",
-    "decompress": "laconic.codecs.image",
+    "decompress": "laconic.codecs.image_decoder",
     "decompress_file": "laconic.codecs.files",
     "inspect": "laconic.codecs.inspection",
-    "restore": "laconic.codecs.image",
+    "restore": "laconic.codecs.image_decoder",
     "verify": "laconic.codecs.files",
 }
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from PIL import Image, ImageFile
 
-from laconic.codecs.image import compress, restore_container
+from laconic.codecs.image import compress
+from laconic.codecs.image_decoder import restore_container
 from laconic.codecs.view import MAX_SCALE
 from laconic.container import read
 from laconic.container.arrays import ARRAY_CODEC, codec_of

@@ -119,7 +119,7 @@ def test_convention_21_info_decodes_nothing(run: Any, lac: Path, monkeypatch: py
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("info must not decode")
 
-    monkeypatch.setattr("laconic.codecs.image.restore", refuse)
+    monkeypatch.setattr("laconic.codecs.image_decoder.restore", refuse)
     page = run("info", lac).text
     assert "96 x 64, RGB, 8 bits" in page
     assert "quality 75" in page

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from laconic.codecs import image, image_reference, stream
+from laconic.codecs import image, image_decoder, image_reference, stream
 from laconic.models import default_model
 from laconic.transform.network import Network
 
@@ -36,7 +36,7 @@ def networked(monkeypatch: pytest.MonkeyPatch) -> ImageModel:
         arrays[f"{name}_bias"] = numbers(np.int32, -2000, 2000, *shape)
     arrays |= {"exponents": np.full(7, 13, np.uint8), "codes": np.array([0, 767], np.uint16)}
     changed = replace(model, networks={"fast": Network.of(arrays, "")})
-    for module in (image, image_reference, stream):
+    for module in (image_decoder, image_reference, stream):
         monkeypatch.setattr(module, "find_model", lambda _: changed)
     for module in (image, stream):
         monkeypatch.setattr(module, "default_model", lambda: changed)

@@ -112,7 +112,7 @@ class _Restoration:
     def perform(self, job: Job) -> Outcome:
         """Restore one file."""
         from laconic.codecs.files import passes_by
-        from laconic.codecs.image import restore_container
+        from laconic.codecs.image_decoder import restore_container
         from laconic.container import read
         from laconic.signals import formats, locations
         from laconic.signals import image as images

@@ -20,7 +20,8 @@ import numpy as np
 
 from laconic.codecs.array import Bound, encode_arrays
 from laconic.codecs.array_reader import Reader
-from laconic.codecs.image import ImageCodec, restore_container
+from laconic.codecs.image import ImageCodec
+from laconic.codecs.image_decoder import restore_container
 from laconic.container import read
 from laconic.container.arrays import FORM_NAMES, read_index
 from laconic.errors import CorruptStream, UnsupportedInput

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from laconic.codecs.image import ImageCodec, compress, restore_container
+from laconic.codecs.image import ImageCodec, compress
+from laconic.codecs.image_decoder import restore_container
 from laconic.codecs.inspection import Info, inspect
 from laconic.codecs.pixels import Restored, from_pixels
 from laconic.codecs.stream import MAX_TILE_ROW, Decoding, encode_rows, tile_row

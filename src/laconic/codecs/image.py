@@ -1,7 +1,7 @@
-"""The image codec: color, wavelet, quantizer, context model, rANS, container, and the same calls mirrored.
+"""The image codec: color, wavelet, quantizer, context model, rANS, container; `codecs.image_decoder` is the mirror.
 
-Encoding is almost all linear and everything is integers, so the same picture gives the same bytes, and the same bytes
-the same pixels, on every machine and with any number of threads.
+Encoding is almost all linear and everything is integers, so the same picture gives the same bytes on every machine and
+with any number of threads.
 """
 
 from __future__ import annotations
@@ -12,54 +12,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.inspection import in_words
-from laconic.codecs.pixels import Restored, as_pixels, from_pixels
+from laconic.codecs.image_decoder import FREE_PIXELS, decompress
+from laconic.codecs.pixels import as_pixels
 from laconic.codecs.search import search
 from laconic.codecs.targets import Target, find_code, psnr
 from laconic.codecs.tiles import (
     NETWORKS,
-    blank_tile,
     code_tile,
-    colors_of,
-    network_of,
     pixel_window,
     tile_coding,
     wavelets,
 )
-from laconic.codecs.view import View
-from laconic.container import Header, Metadata, read, write
+from laconic.container import Header, Metadata, write
 from laconic.container.layout import TileGrid
 from laconic.entropy import causal
-from laconic.errors import CorruptStream, LimitExceeded, UsageError
-from laconic.models import ImageModel, default_model, find_model
+from laconic.errors import UsageError
+from laconic.models import ImageModel, default_model
 from laconic.quantize import rdo
-from laconic.quantize.steps import base_step_units
-from laconic.signals.locations import read_bytes
 from laconic.transform import color, lifting
 from laconic.transform.color_choice import choose
-from laconic.transform.network import synthesize as synthesize_through
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from os import PathLike
 
     from numpy.typing import NDArray
 
     from laconic.codecs.latents import Latents
-    from laconic.container import Container
-    from laconic.transform.network import Network
 
-__all__ = [
-    "DEFAULT_EFFORT",
-    "DEFAULT_QUALITY",
-    "ImageCodec",
-    "Restored",
-    "compress",
-    "decompress",
-    "restore",
-    "restore_container",
-]
+__all__ = ["DEFAULT_EFFORT", "DEFAULT_QUALITY", "ImageCodec", "compress"]
 
 DEFAULT_QUALITY = 75
 DEFAULT_EFFORT = 6
@@ -68,13 +49,6 @@ LATENTS_EFFORT = 3
 SEARCH_PASSES = {7: 1, 8: 2, 9: 4, 10: 10}
 MAX_SEARCHED_PIXELS = 1 << 25
 """Larger pictures pass by in rows, and the search needs the whole."""
-MAX_DECODED_PIXELS = 1 << 29
-"""Pictures above 512 megapixels are not held whole; to a file they may go row by row (`stream`)."""
-FREE_PIXELS, MAX_PIXELS_PER_BYTE = 1 << 24, 1 << 16
-"""A hostile file of a few bytes may announce millions of gray pixels. Above 16 megapixels every byte of a file answers
-for 65,536 pixels at most; a black picture from the encoder here has a byte for some 3,000."""
-
-
 SMALL_PICTURE = 1 << 20
 SMALL_TILE, LARGE_TILE = 1024, 512
 LARGEST_TILE = 1024  # of pictures that a decoder may doubt: an empty tile of six groups takes 30 bytes
@@ -371,144 +345,3 @@ def compress(
         picture = image.pixels
         icc, exif, xmp = icc or image.icc, exif or image.exif, xmp or image.xmp
     return codec.encode(picture, icc=icc, exif=exif, xmp=xmp)
-
-
-def decompress(
-    data: bytes | str | PathLike[str],
-    *,
-    network: str | None = None,
-    region: Sequence[int] | None = None,
-    scale: int = 0,
-    allow_partial: bool = False,
-    jobs: int | None = None,
-) -> NDArray[Any]:
-    """Restore the pixels of a `.lac` file.
-
-    Parameters
-    ----------
-    data, network, region, scale, allow_partial, jobs
-        See `restore`.
-
-    Returns
-    -------
-    ndarray (H, W) uint8 or uint16 for gray, else (H, W, C)
-
-    Raises
-    ------
-    FormatError
-        One of its kinds, see `laconic.errors`; nothing is returned from a damaged file unless `allow_partial`.
-    """
-    return restore(data, network=network, region=region, scale=scale, allow_partial=allow_partial, jobs=jobs).pixels
-
-
-def restore(
-    data: bytes | str | PathLike[str],
-    *,
-    network: str | None = None,
-    region: Sequence[int] | None = None,
-    scale: int = 0,
-    allow_partial: bool = False,
-    jobs: int | None = None,
-) -> Restored:
-    """Restore the pixels and the metadata of a `.lac` file.
-
-    Parameters
-    ----------
-    data : bytes-like, or path
-    network : str, optional
-        The decoder-side network to use in place of the one the file names: "off", "fast", "best" or "ssim".
-    region : (x, y, width, height), optional
-        Only this part, in pixels of the full size; only the tiles it needs are decoded. It equals the same crop of the
-        whole picture exactly.
-    scale : int
-        k for 1 / 2^k of the size, 0 .. 5: the finer levels are not decoded and the network is not used. With a region,
-        the smallest window that holds it.
-    allow_partial : bool
-        Of a damaged or truncated file restore what is intact: tiles whose finer parts are lost come out coarser, tiles
-        that are lost altogether come out gray. `Restored.missing` says what.
-    jobs : int, optional
-
-    Raises
-    ------
-    FormatError
-        As for `decompress`.
-    UsageError
-        A region outside the picture, another scale, or a network the model does not have.
-    """
-    container = read(read_bytes(data), allow_partial=allow_partial)
-    return restore_container(
-        container, network=network, region=region, scale=scale, allow_partial=allow_partial, jobs=jobs
-    )
-
-
-def restore_container(
-    container: Container,
-    *,
-    network: str | None = None,
-    region: Sequence[int] | None = None,
-    scale: int = 0,
-    allow_partial: bool = False,
-    jobs: int | None = None,
-) -> Restored:
-    """Restore the pixels and the metadata of a file that has been read, see `restore`."""
-    header = container.header
-    model = find_model(header.fingerprint)
-    through = network_of(header, model, network) if scale == 0 else None
-    view = View.of(header, region, scale, margin=0 if through is None or region is None else 4 * through.blocks)
-    window = view.windows[scale]
-    pixel_count = (window.bottom - window.top) * (window.right - window.left)
-    most = min(MAX_DECODED_PIXELS, max(FREE_PIXELS, container.size * MAX_PIXELS_PER_BYTE))
-    if pixel_count > most:
-        raise LimitExceeded("number of pixels", most, pixel_count)
-    missing = [in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
-    with Workers(jobs) as workers:
-        pixels, damaged = _decode(container, model, view, through, workers, allow_partial=allow_partial)
-    if region is not None:
-        wanted = View.of(header, region, scale).windows[scale]
-        pixels = pixels[wanted.top - window.top :, wanted.left - window.left :]
-        pixels = np.ascontiguousarray(pixels[: wanted.bottom - wanted.top, : wanted.right - wanted.left])
-    kept = container.metadata
-    return Restored(from_pixels(pixels), kept.icc, kept.exif, kept.xmp, tuple(missing + damaged))
-
-
-def _decode(
-    container: Container,
-    model: ImageModel,
-    view: View,
-    network: Network | None,
-    workers: Workers,
-    *,
-    allow_partial: bool,
-) -> tuple[NDArray[Any], list[str]]:
-    """Undo `ImageCodec.code_tiles` and `Analysis.of`, step by step, as far as a view needs it."""
-    header = container.header
-    coding = tile_coding(header, model)
-    grid = TileGrid.of(header)
-    # Untouched pages of zeros take no memory, so a small view of a large picture is small.
-    planes = np.zeros((header.channels, header.height, header.width), np.int16 if header.depth == 8 else np.int32)
-
-    def decode_tile(tile: int) -> str | None:
-        needed = view.groups_of(header, tile)
-        if needed == 0:
-            return None
-        streams = [streams[tile] if group < needed else None for group, streams in enumerate(container.segments)]
-        try:
-            causal.pop_tile(planes, pixel_window(grid, tile), coding, streams, tile)
-        except CorruptStream as error:
-            if not allow_partial:
-                raise
-            blank_tile(planes, grid, tile)
-            return in_words(header, "coefficients", tile, error)
-        return None
-
-    damaged = [words for words in workers.each(decode_tile, range(grid.count)) if words]
-    kinds = wavelets(header.channels, lossless=header.lossless)
-    if view.is_whole(header):
-        lifting.synthesize(planes, kinds, workers=workers)
-    else:
-        planes = lifting.synthesize_window(planes, kinds, view.windows, scale=view.scale, workers=workers)
-    if network is None:
-        colors = colors_of(header)
-        return color.synthesize(planes, lossless=header.lossless, workers=workers, colors=colors), damaged
-    step = base_step_units(header.step_code, depth=header.depth)
-    return synthesize_through(planes, network, code=header.step_code, step=step, workers=workers), damaged

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.image import FREE_PIXELS, MAX_PIXELS_PER_BYTE, Analysis
+from laconic.codecs.image import Analysis
+from laconic.codecs.image_decoder import FREE_PIXELS, MAX_PIXELS_PER_BYTE
 from laconic.codecs.inspection import in_words
 from laconic.codecs.targets import SquaredError, find_code
 from laconic.codecs.tiles import blank_tile, code_tile, colors_of, network_of, pixel_window, tile_coding, wavelets
@@ -51,7 +52,7 @@ NETWORK_PIXELS = 1 << 23
 the work at the edges."""
 MAX_TILE_ROW = 1 << 26
 """Pixels of one row of tiles: 65,535 columns of the tiles that encoders use for large pictures. A file with larger
-ones is small enough for `image.restore`, or made to exhaust memory."""
+ones is small enough for `image_decoder.restore`, or made to exhaust memory."""
 
 
 def passage(header: Header) -> Passage:
@@ -225,7 +226,7 @@ class Decoding:
 
     @classmethod
     def of(cls, container: Container, *, network: str | None = None, allow_partial: bool = False) -> Decoding:
-        """Begin with a file that has been read; see `image.restore` for what may be raised.
+        """Begin with a file that has been read; see `image_decoder.restore` for what may be raised.
 
         Raises
         ------

@@ -132,7 +132,7 @@ def _rgb(data: bytes, name: str) -> NDArray[np.uint8]:
     from laconic.signals.image import load
 
     if data[: len(MAGIC)] == MAGIC:
-        from laconic.codecs.image import restore
+        from laconic.codecs.image_decoder import restore
 
         pixels = restore(data, network="off", jobs=1).pixels
         pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
