@@ -291,6 +291,31 @@ def weights_choices(result: dict[str, Any]) -> str:
     return table(["bits per weight, beside the trellis of 64 states", *kinds], rows) + made(result)
 
 
+def weights_structure(result: dict[str, Any]) -> str:
+    """What low rank would save in whole networks."""
+    rows: list[list[str]] = []
+    for name, ways in result["networks"].items():
+        for way, one in ways.items():
+            chosen = sorted(
+                ((row["bits_saved"], key) for key, row in one["matrices"].items() if row["rank"]), reverse=True
+            )
+            most = f"{100 * chosen[0][0] / one['bits']:.2f} % in {chosen[0][1]}" if chosen else "-"
+            rows.append(
+                [
+                    f"{name}, {way}",
+                    f"{100 * one['share_saved']:.2f} %",
+                    f"{len(chosen)} of {len(one['matrices'])}",
+                    most,
+                ]
+            )
+    head = ["low rank where lambda chooses it", "of all bits saved", "matrices", "most of it"]
+    cost = result["bits_of_a_zero"]
+    zeros = (
+        f"\nA zero takes {cost['rows']:.3f} bit where whole rows are zero, {cost['columns']:.3f} where columns are.\n"
+    )
+    return table(head, rows) + zeros + made(result)
+
+
 TABLES = {
     "efforts": efforts,
     "targets": targets,
@@ -308,6 +333,7 @@ TABLES = {
     "weights_repairs": weights_repairs,
     "weights_sentences": weights_sentences,
     "weights_series": weights_series,
+    "weights_structure": weights_structure,
     "learning": learning,
 }
 

@@ -108,14 +108,19 @@ def test_the_network_may_come_from_a_package_or_be_there_already():
 
 @pytest.mark.usefixtures("folder")
 def test_noise_takes_the_place_of_inputs(capsys: pytest.CaptureFixture[str]):
-    tensors = tuple(Tensor.of(name, one) for name, one in arrays_of(make_model("net_of_test.py:pictures")).items())
+    state = arrays_of(make_model("net_of_test.py:pictures"))
+    state["1.running_var"] = np.linspace(0.5, 2, 16, dtype=np.float32)
+    tensors = tuple(Tensor.of(name, one) for name, one in state.items())
     array_files.save("p.safetensors", Arrays("safetensors", tensors, {}))
     assert main(["shrink", "p.safetensors", "plain.lac", "--bpw", "3", "--quiet"]) == 0
     words = ["--bpw", "3", "--model", "net_of_test.py:pictures", "--noise", "3,8,8", "--json"]
     assert main(["shrink", "p.safetensors", *words]) == 0
     assert "divergence" not in json.loads(capsys.readouterr().out)
-    plain, weighed = (lac.weights.load(name)["3.weight"] for name in ("plain.lac", "p.lac"))
-    assert not np.array_equal(plain, weighed)
+    assert main(["shrink", "p.safetensors", "folded.lac", *words[:-1], "--fold-norms", "--quiet"]) == 0
+    plain, weighed, folded = (lac.weights.load(name) for name in ("plain.lac", "p.lac", "folded.lac"))
+    assert not np.array_equal(plain["3.weight"], weighed["3.weight"])
+    assert not np.array_equal(weighed["1.running_var"], folded["1.running_var"])
+    assert (folded["1.running_var"] == 1).all()
 
 
 @pytest.mark.usefixtures("folder")
@@ -136,6 +141,12 @@ def test_several_arrays_are_arguments_by_name_or_in_order():
         (["--kl", "0.01"], 2, "--kl needs --model"),
         (["--bpw", "2", "--outputs", "features"], 2, "goes with --model"),
         (["--bpw", "2", "--noise", "3,8,8"], 2, "goes with --model"),
+        (["--bpw", "2", "--fold-norms"], 2, "--fold-norms goes with --model"),
+        (
+            ["--bpw", "2", "--model", "net_of_test.py:build", "--calibration", "x.npy", "--fold-norms"],
+            2,
+            "no batch norm",
+        ),
         (["--bpw", "2", "--model", "net_of_test.py:build"], 2, "needs --calibration"),
         (["--bpw", "2", "--model", "net_of_test.py:build", "--noise", "3,8"], 2, "not a shape"),
         (["--bpw", "2", "--model", "net_of_test.py:build", "--noise", "3,8,24"], 2, "no batch norm"),

@@ -91,6 +91,12 @@ def configure(parser: options.CommandParser) -> None:
         "matched to what its batch norms remember; needs no data",
     )
     group.add_argument(
+        "--fold-norms",
+        action="store_true",
+        help="with --model: what batch norms remember becomes part of their gains and biases; a few percent fewer "
+        "bytes, and the network is for use, no longer for training",
+    )
+    group.add_argument(
         "--outputs",
         choices=["logits", "features"],
         help="what the network returns: logits (default), or features such as embeddings, of which half the squared "
@@ -111,6 +117,8 @@ def run(arguments: argparse.Namespace) -> int:
     network = _network_of(arguments)
     if network is None:
         settings["calibration"] = arguments.calibration
+    else:
+        settings["fold_norms"] = arguments.fold_norms
     base = options.base_of(arguments)
     work = _Shrinking(settings, base, network, arguments.force, arguments.no_clobber, arguments.rm)
     return run_batch(plan, work.perform, options.console_of(arguments))
@@ -173,9 +181,9 @@ def _network_of(arguments: argparse.Namespace) -> Network | None:
     if arguments.model is None:
         if arguments.kl is not None:
             raise UsageError("--kl needs --model and --calibration: a network, and inputs to run it on")
-        for option in ("outputs", "noise"):
-            if getattr(arguments, option) is not None:
-                raise UsageError(f"--{option} goes with --model")
+        for option in ("outputs", "noise", "fold_norms"):
+            if getattr(arguments, option):
+                raise UsageError(f"--{option.replace('_', '-')} goes with --model")
         return None
     if (arguments.calibration is None) == (arguments.noise is None):
         raise UsageError("--model needs --calibration, inputs to run it on, or --noise")

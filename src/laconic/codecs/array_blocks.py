@@ -84,7 +84,7 @@ def blocks_of(
     base_of: Callable[[Tensor], NDArray[Any] | None],
     alike: Callable[[Tensor], Hashable] = lambda _: (),
 ) -> list[Block]:
-    """Put small tensors into groups, everything else into a block of its own.
+    """Put small tensors into groups, those of nothing but 0 or 1 apart, and everything else into a block of its own.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def blocks_of(
         if not is_small(tensor) or len(full) + len(waiting) >= MAX_GROUPS:
             blocks.append(Block((tensor,), base))
             continue
-        key = (tensor.kind.name, base is not None, alike(tensor))
+        key = (tensor.kind.name, base is not None, _constant(tensor) if base is None else None, alike(tensor))
         pairs = waiting.setdefault(key, [])
         if held.get(key, 0) + tensor.count > MOST_OF_GROUP:
             full.append(pairs)
@@ -162,6 +162,18 @@ def written(arrays: Arrays, encoded: Sequence[EncodedBlock], base: bytes = b"") 
         groups=groups,
         base=base if any(block.coding.needs_base for block in encoded) else b"",
     )
+
+
+def _constant(tensor: Tensor) -> int | None:
+    """The word of 0 or 1 where a tensor has nothing else, as of norms that remember nothing.
+
+    All of one such number make a group that takes no more than its head.
+    """
+    words = tensor.words
+    if tensor.kind.group != "float" or not len(words) or (words != words[0]).any():
+        return None
+    value = float(replace(tensor, shape=(1,), words=words[:1]).numbers()[0])
+    return int(words[0]) if value in {0.0, 1.0} else None
 
 
 def is_small(tensor: Tensor) -> bool:

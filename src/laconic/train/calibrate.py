@@ -24,6 +24,7 @@ from torch import nn
 from laconic.errors import UsageError
 from laconic.signals import array as array_files
 from laconic.signals.tensors import Arrays, Tensor
+from laconic.train.layer_inputs import input_means, unfolded
 
 if TYPE_CHECKING:
     from laconic.signals.locations import Target
@@ -55,6 +56,7 @@ def collect(
     target: Target | None = None,
     *,
     outputs: str = "logits",
+    centered: bool = False,
     draws: int = 1,
     seed: int = 0,
     force: bool = False,
@@ -75,6 +77,9 @@ def collect(
     outputs : {"logits", "features"}
         What the model returns, along the last axis: logits, whose divergence counts, or features, whose squared error
         does. Of a tuple or dict the first.
+    centered : bool
+        Whether biases will be repaired (`shrink_model`): then errors that shift the mean of a layer's outputs cost
+        nothing, where a bias can take them up. Not for noise: its means are not those of what comes later.
     draws : int
         Random signs tried for each input.
     seed : int
@@ -95,13 +100,17 @@ def collect(
     """
     if outputs not in OUTPUTS:
         raise UsageError(f"outputs are one of {', '.join(OUTPUTS)}, not {outputs!r}")
+    means: dict[str, torch.Tensor] = {}
+    if centered:
+        inputs = list(batches_of(inputs))
+        means = input_means(model, lambda: _run(model, inputs))
     signs = torch.Generator().manual_seed(seed)
     matrices: dict[str, _Matrix] = {}
     squares: dict[str, torch.Tensor] = {}
     handles = [
         module.register_forward_hook(hook)
         for name, module in model.named_modules()
-        if (hook := _hook_of(f"{name}.weight".removeprefix("."), module, matrices, signs)) is not None
+        if (hook := _hook_of(f"{name}.weight".removeprefix("."), module, matrices, signs, means.get(name))) is not None
     ]
     needed = {name: one.requires_grad for name, one in model.named_parameters()}
     kept = {name: one.grad for name, one in model.named_parameters()}
@@ -188,6 +197,11 @@ def outputs_of(model: nn.Module, batch: Any) -> torch.Tensor:
     return found[0] if isinstance(found, (tuple, list)) else found
 
 
+def _run(model: nn.Module, batches: Iterable[Any]) -> None:
+    for batch in batches:
+        outputs_of(model, batch)
+
+
 def _probe(found: torch.Tensor, outputs: str, signs: torch.Generator) -> torch.Tensor:
     """A number whose gradient has, over random signs, the second moments wanted."""
     sign = _signs(found.shape, signs)
@@ -202,8 +216,14 @@ def _signs(shape: Iterable[int], generator: torch.Generator) -> torch.Tensor:
     return torch.randint(0, 2, tuple(shape), generator=generator).float() * 2 - 1
 
 
-def _hook_of(name: str, module: nn.Module, matrices: dict[str, _Matrix], signs: torch.Generator) -> Any:
-    """A forward hook for modules with a matrix; None for others."""
+def _hook_of(
+    name: str,
+    module: nn.Module,
+    matrices: dict[str, _Matrix],
+    signs: torch.Generator,
+    mean: torch.Tensor | None,
+) -> Any:
+    """A forward hook for modules with a matrix; None for others. `mean` is taken from what comes in."""
     if isinstance(module, nn.MultiheadAttention):
         own = name.removesuffix("weight") + "in_proj_weight"
 
@@ -240,47 +260,24 @@ def _hook_of(name: str, module: nn.Module, matrices: dict[str, _Matrix], signs: 
             if isinstance(module, nn.Embedding):
                 _add_embedding(matrix, seen, gradient.detach(), module.num_embeddings)
             else:
-                _add(matrix, *_columns(module, seen, gradient.detach()), signs)
+                x = unfolded(module, seen)
+                if mean is not None:
+                    x = x - mean[:, :, None].to(x.dtype)
+                _add(matrix, x, _gradients(module, gradient.detach()), signs)
 
         output.register_hook(backward)
 
     return forward
 
 
-def _columns(module: nn.Module, x: torch.Tensor, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What meets at each position: inputs (B, groups, n, T) and gradients (B, groups, m / groups, T)."""
+def _gradients(module: nn.Module, g: torch.Tensor) -> torch.Tensor:
+    """What meets the rows of a matrix, (B, groups, m, positions)."""
     if isinstance(module, nn.Linear):
-        if x.ndim == 1:
-            x, g = x[None], g[None]
-        return (
-            x.reshape(len(x), -1, x.shape[-1]).transpose(1, 2)[:, None],
-            g.reshape(len(g), -1, g.shape[-1]).transpose(1, 2)[:, None],
-        )
+        if g.ndim == 1:
+            g = g[None]
+        return g.reshape(len(g), -1, g.shape[-1]).transpose(1, 2)[:, None]
     assert isinstance(module, (nn.Conv1d, nn.Conv2d))
-    flat = isinstance(module, nn.Conv1d)
-    if module.padding_mode != "zeros" or isinstance(module.padding, str):
-        sides = [side for pair in zip(*_padding(module), strict=True) for side in pair]
-        mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-        x = nn.functional.pad(x, sides, mode=mode)
-        padding: tuple[int, ...] = (0,) * (1 if flat else 2)
-    else:
-        padding = tuple(module.padding)
-    kernel, stride, dilation = module.kernel_size, module.stride, module.dilation
-    if flat:
-        x = x[:, :, None]
-        kernel, stride, dilation, padding = (1, *kernel), (1, *stride), (1, *dilation), (0, *padding)
-    unfolded = nn.functional.unfold(x, kernel, dilation=dilation, padding=padding, stride=stride)
-    batch, groups = len(x), module.groups
-    return (
-        unfolded.reshape(batch, groups, -1, unfolded.shape[-1]),
-        g.reshape(batch, groups, module.out_channels // groups, -1),
-    )
-
-
-def _padding(module: nn.Conv1d | nn.Conv2d) -> tuple[list[int], list[int]]:
-    """What is put before and after each axis, the last axis first."""
-    both = list(module._reversed_padding_repeated_twice)  # the order of nn.functional.pad
-    return both[0::2], both[1::2]
+    return g.reshape(len(g), module.groups, module.out_channels // module.groups, -1)
 
 
 def _add(matrix: _Matrix, x: torch.Tensor, g: torch.Tensor, signs: torch.Generator) -> None:

@@ -35,7 +35,7 @@ def matched(model: nn.Module, inputs: Any) -> nn.Module:
     Parameters
     ----------
     model : nn.Module
-        With batch norms that track statistics; left as it was.
+        With batch norms that track statistics, not yet folded; left as it was.
     inputs : Tensor (N, ...) or iterable of batches
         See `calibrate.noise_images`; a few hundred.
 

@@ -26,6 +26,7 @@ from laconic.codecs.array_reader import MAX_DESCRIBED
 from laconic.errors import UsageError
 from laconic.signals import array as array_files
 from laconic.train.calibrate import BATCH, OUTPUTS, noise_images, outputs_of
+from laconic.train.closed_repairs import CLOSED_REPAIRS
 from laconic.train.data_free import matched
 from laconic.train.shrink_model import divergence, shrink_model
 from laconic.train.state import fill
@@ -62,7 +63,7 @@ class Network:
     """A model, inputs for it, and what it returns: "logits" or "features".
 
     In place of inputs, `noise` may be the shape (C, H, W) of pictures: where there are no data, noise with matched
-    norms (`data_free.py`) says what errors cost, but not how far the outputs diverge.
+    norms (`data_free.py`) says what errors cost, and how far statistics moved, but not how far the outputs diverge.
     """
 
     model: nn.Module
@@ -78,7 +79,8 @@ class Network:
         arrays : Arrays
             The state of the model, which is filled with it.
         settings
-            Of `lac.weights.shrink`: one of `bpw`, `size` and `kl`, the divergence allowed on the inputs held back.
+            Of `lac.weights.shrink`: one of `bpw`, `size` and `kl`, the divergence allowed on the inputs held back; and
+            `fold_norms` of `shrink_model`.
 
         Raises
         ------
@@ -95,9 +97,8 @@ class Network:
                 raise UsageError("a divergence is measured on calibration inputs, not on noise")
             images = noise_images(self.noise)
             _check_outputs(model, images[:2], outputs)
-            data = shrink_model(
-                matched(model, images), images, outputs=outputs, arrays=arrays, repair=False, **settings
-            )
+            settings |= {"repair": CLOSED_REPAIRS, "centered": False}
+            data = shrink_model(matched(model, images), images, outputs=outputs, arrays=arrays, **settings)
             return Shrunk(data, None)
         if inputs is None:
             raise UsageError("a network needs inputs to run on, or the shape of noise")

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from laconic.codecs import weights
 from laconic.errors import UsageError
+from laconic.signals.tensors import Arrays, Tensor, narrowed
 from laconic.train.calibrate import OUTPUTS, batches_of, collect, outputs_of
 from laconic.train.closed_repairs import CLOSED_REPAIRS, merged, repair_statistics
+from laconic.train.folded_norms import fold, folded, is_folded
 from laconic.train.state import fill
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from laconic.signals.tensors import Arrays
 
 __all__ = ["KINDS", "Repairer", "arrays_of", "divergence", "loss_of", "shrink_model"]
 
@@ -43,6 +45,8 @@ def shrink_model(
     outputs: str = "logits",
     curvature: Mapping[str, Any] | None = None,
     repair: bool | Iterable[str] = True,
+    fold_norms: bool = False,
+    centered: bool = True,
     arrays: Arrays | None = None,
     held: Any = None,
     seed: int = 0,
@@ -58,10 +62,14 @@ def shrink_model(
         Calibration inputs, see `calibrate.collect`.
     outputs : {"logits", "features"}
     curvature : mapping of str to ndarray, optional
-        What `collect` returned; None collects now.
+        What `collect` returned for this model; None collects now.
     repair : bool or iterable of str
         Whether vectors (biases, gains and statistics of norms) are set anew on the inputs, to make up for what the
         matrices have lost; or which repairs are tried, of `KINDS`.
+    fold_norms : bool
+        Whether batch norms give up their mean and variance (`folded_norms`): fewer bytes, and for use only.
+    centered : bool
+        Whether errors that a repaired bias takes up count for nothing, see `collect`; False where inputs are noise.
     arrays : Arrays, optional
         The model's state as it is to be encoded, with kinds and metadata; None takes it from the model, as float32.
     held : Tensor or iterable of batches, optional
@@ -69,13 +77,25 @@ def shrink_model(
         fitted, so it is about twice as much on others.
     settings
         Of `lac.weights.shrink`: one of `bpw` and `size`, or `kl`, the divergence that is allowed.
+
+    Raises
+    ------
+    UsageError
+        No norms to fold, or a curvature of what they were before.
     """
+    if fold_norms and curvature is not None:
+        raise UsageError("folding changes the curvature: fold the model first, and collect from that")
+    if fold_norms:
+        model = folded(model)
+        arrays = None if arrays is None else _refilled(arrays, model)
     batches = list(batches_of(inputs))
-    known = collect(model, batches, outputs=outputs, seed=seed) if curvature is None else curvature
+    kinds = KINDS if repair is True else tuple(repair or ())
+    known = curvature
+    if known is None:
+        known = collect(model, batches, outputs=outputs, centered=centered and "biases" in kinds, seed=seed)
     if settings.get("kl") is not None:
         checks = batches if held is None else list(batches_of(held))
         settings["divergence"] = lambda decoded: divergence(model, checks, decoded, outputs=outputs)
-    kinds = KINDS if repair is True else tuple(repair or ())
     repairer = Repairer(model, batches, outputs=outputs, seed=seed, kinds=kinds) if kinds else None
     state = arrays_of(model) if arrays is None else arrays
     return weights.shrink(state, calibration=known, repair=repairer, **settings)
@@ -87,6 +107,23 @@ def arrays_of(model: nn.Module) -> dict[str, NDArray[Any]]:
         name: (one.float() if one.is_floating_point() else one).detach().cpu().numpy().copy()
         for name, one in model.state_dict().items()
     }
+
+
+def _refilled(arrays: Arrays, model: nn.Module) -> Arrays:
+    """The same arrays with the vectors of a folded model."""
+    state = arrays_of(model)
+
+    def tensor(one: Tensor) -> Tensor:
+        changes = one.kind.group == "float" and len(one.shape) == 1 and one.name in state
+        if not changes:
+            return one
+        values = state[one.name]
+        found = replace(one, words=narrowed(values, one.kind))
+        if (np.abs(found.numbers() - values) > 0.01 * np.abs(values).max(initial=0)).any():
+            raise UsageError(f"{one.name!r} is too large for {one.kind.name} once norms are folded")
+        return found
+
+    return replace(arrays, tensors=tuple(tensor(one) for one in arrays.tensors))
 
 
 def divergence(model: nn.Module, inputs: Any, arrays: Mapping[str, Any], *, outputs: str = "logits") -> float:
@@ -162,7 +199,12 @@ class Repairer:
     def _close(self, other: nn.Module, kinds: list[str]) -> bool:
         """In closed form; whether there was anything to do."""
         inputs = merged(self.model, [batch for batch, _ in self.learned])
-        return bool(kinds and repair_statistics(self.model, other, inputs, kinds))
+        if not kinds or not repair_statistics(self.model, other, inputs, kinds):
+            return False
+        for name, one in self.model.named_modules():
+            if is_folded(one):  # nor shall it remember what was repaired: its constants are not coded
+                fold(other.get_submodule(name))
+        return True
 
     def _tune(self, other: nn.Module) -> bool:
         """By gradients; whether there was anything to do."""
