@@ -17,7 +17,8 @@ import torch
 from laconic.__main__ import main
 from laconic.errors import UsageError
 from laconic.learn import form_comparison as comparison
-from laconic.learn.arms import ARMS, Batches, Source
+from laconic.learn.arm import Batches, Source
+from laconic.learn.arms import ARMS
 from laconic.learn.form_comparison import ComparisonPlan, compare, result_table, train_one
 from laconic.signals.image import Image, save
 

@@ -14,7 +14,8 @@ import pytest
 
 import laconic as lac
 from laconic.learn import packing
-from laconic.learn.packing import make_plan, pack
+from laconic.learn.pack_plan import make_plan
+from laconic.learn.packing import pack
 
 SPEC = (Path(__file__).parents[2] / "spec" / "latents.md").read_text("utf-8")
 BESIDE = [

@@ -24,8 +24,10 @@ from laconic.__main__ import main
 from laconic.errors import CorruptStream, MissingModel, NewerVersion, UnsupportedInput, UsageError
 from laconic.learn import packing
 from laconic.learn.manifest import Manifest, load_manifest
-from laconic.learn.packing import PackPlan, ShardRecord, finish, make_plan, pack, pack_shard
+from laconic.learn.pack_plan import PackPlan, make_plan
+from laconic.learn.packing import finish, pack
 from laconic.learn.preparation import view_names
+from laconic.learn.shard_packing import ShardRecord, pack_shard
 
 from .conftest import tree
 

@@ -1,9 +1,9 @@
 # pyright: basic
 """The comparison that says whether latents are worth it: the same pictures in every form of `arms.py`, end to end.
 
-Each arm is prepared once, its loading is measured, and it is trained with every seed, in a process of its own with one
-thread. Whatever is finished lies in the work folder at once, so a run can be stopped and goes on. Processor time is
-what is compared: it hardly depends on what else a machine does. Validation pictures are only ever tested on.
+Each arm is prepared once, what loading and training cost is measured for all of them in turn (`arm_speed.py`), and
+each is trained with every seed, in a process of its own with one thread. Whatever is finished lies in the work folder
+at once, so a run can be stopped and goes on. Validation pictures are only ever tested on.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ import numpy as np
 import torch
 
 from laconic.errors import UsageError
-from laconic.learn.arms import ARMS, SPLITS, Arm, Source
+from laconic.learn.arm import SPLITS, Source
+from laconic.learn.arm_speed import SPEEDS, arm_speeds
+from laconic.learn.arms import ARMS
 from laconic.learn.classify import Schedule, Training, accuracy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-__all__ = ["ARMS", "QUICK", "ComparisonPlan", "Source", "compare", "result_table", "rows"]
+__all__ = ["ARMS", "QUICK", "ComparisonPlan", "Source", "compare", "measure_speeds", "result_table", "rows"]
 
 RATE = 3e-3
-LOADED = 1000  # samples of which loading is measured
-ROUNDS = 3
-COST_EPOCHS = 3  # of an arm whose accuracy another one tells
 QUICK = ("pictures", "pixels", "pixels-grid", "latents", "latents-small")
 SETUP = "comparison.json"
 
@@ -100,18 +99,31 @@ def compare(plan: ComparisonPlan, report: Callable[[str], None] = lambda _: None
         keep(work / SETUP, setup)
     for name in plan.arms:
         prepare(plan.source, name, report)
-    missing = [name for name in plan.arms if ARMS[name].train is None and not (work / f"{name}-load.json").exists()]
-    for name, figures in measure_loading(plan, missing).items():
-        keep(work / f"{name}-load.json", figures)
-        report(f"{name}: {statistics.median(figures['cpu']):.0f} samples/s of loading by processor time")
+    measure_speeds(plan, report)
     for seed in plan.seeds:
         for name in plan.arms:
+            if ARMS[name].same_as and seed != plan.seeds[0]:
+                continue
             if not result_place(work, name, seed).exists():
                 _train_elsewhere(plan, name, seed)
                 result = json.loads(result_place(work, name, seed).read_text())
                 right = "" if result["accuracy"] is None else f", {100 * result['accuracy']:.1f} % right"
                 report(f"{name}, seed {seed}: {result['epochs'][-1]['cpu_seconds']:.1f} s of an epoch{right}")
     return {"setup": setup, "arms": rows(plan)}
+
+
+def measure_speeds(plan: ComparisonPlan, report: Callable[[str], None] = lambda _: None, *, anew: bool = False) -> None:
+    """Measure what loading and training cost, of the arms of which it is not known yet, or of all of them anew.
+
+    The arms must have been prepared. Takes a few minutes.
+    """
+    work = plan.source.work
+    wanted = [name for name in plan.arms if ARMS[name].train is None]
+    missing = [name for name in wanted if anew or not speed_place(work, name).exists()]
+    for name, figures in arm_speeds({name: ARMS[name] for name in missing}, plan.source, plan.batch).items():
+        keep(speed_place(work, name), figures)
+        loading, training = max(figures["load_per_cpu_s"]), max(figures["train_per_cpu_s"])
+        report(f"{name}: of a core, {loading:.0f} samples/s of loading, {training:.0f} samples/s of training")
 
 
 def keep(place: Path, result: dict[str, Any]) -> None:
@@ -124,6 +136,11 @@ def keep(place: Path, result: dict[str, Any]) -> None:
 def result_place(work: Path, name: str, seed: int) -> Path:
     """Where the result of an arm with one seed is kept."""
     return work / f"{name}-{seed}.json"
+
+
+def speed_place(work: Path, name: str) -> Path:
+    """Where the speeds of an arm are kept."""
+    return work / f"{name}-speed.json"
 
 
 def prepare(source: Source, name: str, report: Callable[[str], None]) -> dict[str, Any]:
@@ -147,7 +164,10 @@ def _train_elsewhere(plan: ComparisonPlan, name: str, seed: int) -> None:
 
 
 def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> None:
-    """Train one arm with one seed and keep what it cost and what it reached."""
+    """Train one arm with one seed and keep what it cost and what it reached.
+
+    An arm whose accuracy another one tells is trained for one epoch, for its memory.
+    """
     torch.set_num_threads(1)
     arm, place = ARMS[name], result_place(source.work, name, seed)
     if arm.train is not None:
@@ -160,7 +180,7 @@ def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> 
     batches = arm.batches(source, "train", batch, seed)
     training = Training(model, Schedule(epochs, len(batches), rate=RATE))
     history: list[dict[str, Any]] = []
-    for number in range(min(epochs, COST_EPOCHS) if arm.same_as else epochs):
+    for number in range(1 if arm.same_as else epochs):
         epoch = training.epoch(batches)
         is_last = number == epochs - 1 and not arm.same_as
         right = accuracy(model, arm.batches(source, "val", 100, None)) if is_last else None
@@ -180,41 +200,6 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def forget(arm: Arm, source: Source) -> None:
-    """Ask the system to drop the files of an arm from memory."""
-    for path in arm.paths(source, "train"):
-        descriptor = os.open(path, os.O_RDONLY)
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(descriptor)
-
-
-def measure_loading(plan: ComparisonPlan, names: Sequence[str]) -> dict[str, Any]:
-    """Samples a second of reading alone, all arms in turn, round after round, in this process with one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    kinds = ("cold", "warm", "cold_cpu", "cpu")
-    figures: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in kinds} for name in names}
-    for round_ in range(ROUNDS):
-        for name in names:
-            arm = ARMS[name]
-            batches = arm.batches(plan.source, "train", plan.batch, round_)
-            # Cold: files are opened, read from disk and checked for the first time. Warm: the same again.
-            os.sync()
-            forget(arm, plan.source)
-            for wall, processor in (("cold", "cold_cpu"), ("warm", "cpu")):
-                batches.epoch = batches.samples = 0
-                seen, started, cpu = 0, time.perf_counter(), time.process_time()
-                for inputs, *_ in batches:
-                    seen += len(inputs)
-                    if seen >= LOADED:
-                        break
-                figures[name][wall].append(seen / (time.perf_counter() - started))
-                figures[name][processor].append(seen / (time.process_time() - cpu))
-    torch.set_num_threads(threads)
-    return figures
-
-
 def rows(plan: ComparisonPlan) -> dict[str, dict[str, Any]]:
     """One row for each arm that has results."""
     work, table = plan.source.work, {}
@@ -225,23 +210,19 @@ def rows(plan: ComparisonPlan) -> dict[str, dict[str, Any]]:
         if not runs or not judged:
             continue
         made = json.loads((work / f"{name}.json").read_text())
-        loading: dict[str, Any] = {}
-        if (work / f"{name}-load.json").exists():
-            loading = json.loads((work / f"{name}-load.json").read_text())
-        best = {kind: max(values) for kind, values in loading.items()}
-        measured = [epoch for run in runs for epoch in (run["epochs"][1:] or run["epochs"])]
-        cpu = statistics.median(epoch["cpu_seconds"] for epoch in measured)
+        speeds = json.loads(speed_place(work, name).read_text()) if arm.train is None else {}
+        best = {kind: max(values) for kind, values in speeds.items()}  # what disturbs a round only ever slows it
+        samples = runs[0]["epochs"][0]["samples"]
+        if "train_per_cpu_s" not in best:
+            cpu = statistics.median(epoch["cpu_seconds"] for run in runs for epoch in run["epochs"])
+            best["train_per_cpu_s"] = samples / cpu
         scores = [run["accuracy"] for run in judged]
         table[name] = {
             "description": arm.description,
             "bytes_per_sample": round(float(np.mean([run.get("bytes", made["bytes"]) for run in runs])), 1),
             "values_per_sample": made["values"],
-            "load_cold_per_s": best.get("cold"),
-            "load_cold_per_cpu_s": best.get("cold_cpu"),
-            "load_warm_per_s": best.get("warm"),
-            "load_per_cpu_s": best.get("cpu"),
-            "train_per_cpu_s": runs[0]["epochs"][0]["samples"] / cpu,
-            "cpu_s_per_epoch": cpu,
+            **{kind: best.get(kind) for kind in SPEEDS},
+            "cpu_s_per_epoch": samples / best["train_per_cpu_s"],
             "peak_bytes": int(max(run["peak_bytes"] for run in runs)),
             "parameters": runs[0]["parameters"],
             "accuracy_mean": float(np.mean(scores)),

@@ -131,31 +131,35 @@ class PartialSynthesis(nn.Module):
         if not self.is_whole:
             latents = functional.pad(latents, (0, 0, 0, 0, 0, 1))
         with torch.autocast("cpu", enabled=False):
-            low = self._values(latents, self.low) - self.offsets
-            low *= self.factor
+            low = self._placed(latents, self.low) - self.offsets * self.factor
             for numbers in self.details:
-                hl, lh, hh = (self._values(latents, numbers) * self.factor).split(PLANES, 1)
+                hl, lh, hh = self._placed(latents, numbers).split(PLANES, 1)
                 whole = torch.cat([torch.cat([low, hl], -1), torch.cat([lh, hh], -1)], -2)
                 rows, columns = whole.shape[2:]
-                low = synthesis_matrix(rows).to(whole) @ whole @ synthesis_matrix(columns).to(whole).T
+                across = whole.flatten(0, 2) @ synthesis_matrix(columns).to(whole).T
+                low = (synthesis_matrix(rows).to(whole) @ across.view(-1, rows, columns)).view_as(whole)
             if not self.last:
                 return low
             maps = low.new_empty((len(low), self.maps, *low.shape[2:]))
             maps[:, :PLANES] = low
-            torch.mul(self._values(latents, self.last), self.factor, out=maps[:, PLANES:])
+            self._placed(latents, self.last, maps[:, PLANES:])
             return maps
 
-    def _values(self, latents: torch.Tensor, numbers: list[int]) -> torch.Tensor:
-        """Some bands of three planes in pixel values, each coefficient at its place: (B, K, m h, m w).
+    def _placed(self, latents: torch.Tensor, numbers: list[int], out: torch.Tensor | None = None) -> torch.Tensor:
+        """Some bands of three planes, normalized, each coefficient at its place: (B, K, m h, m w) float32.
 
-        The places within a cell are those of one band and have one step.
+        The places within a cell are those of one band and have one step. One pass over the data scales and places them.
         """
+        count, (rows, columns) = len(latents), latents.shape[2:]
         m = 1 if numbers is self.low else round((len(numbers) // (len(BANDS) * PLANES)) ** 0.5)
-        bands = functional.pixel_shuffle(latents[:, numbers], m)
-        if latents.dtype != torch.int8:
-            return bands
-        scales = self.scales[numbers].view(-1, m * m).amax(1).view(-1, 1, 1)
-        return bands * scales
+        bands = latents[:, numbers].view(count, -1, m, m, rows, columns).permute(0, 1, 4, 2, 5, 3)
+        scales = self.factor
+        if latents.dtype == torch.int8:
+            scales = (self.scales[numbers].view(-1, m * m).amax(1) * self.factor).view(-1, 1, 1, 1, 1)
+        if out is None:
+            out = self.factor.new_empty((count, bands.shape[1], m * rows, m * columns))
+        torch.mul(bands, scales, out=out.unflatten(2, (rows, m)).unflatten(4, (columns, m)))
+        return out
 
 
 def random_prefixes(values: torch.Tensor) -> torch.Tensor:
