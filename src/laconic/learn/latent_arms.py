@@ -19,7 +19,7 @@ from laconic.learn.batches import Loader
 from laconic.learn.dataset import open_dataset
 from laconic.learn.grid import PLANES
 from laconic.learn.manifest import MANIFEST, load_manifest
-from laconic.learn.models import GridInput, GridResNet, build
+from laconic.learn.models import GridInput, GridResNet, build, grid_stem
 from laconic.learn.pack_plan import make_plan
 from laconic.learn.packing import pack
 from laconic.learn.pixel_arms import grid_model
@@ -81,7 +81,7 @@ def latent_arm(
 def cells_model(source: Source) -> nn.Module:
     """The network of latents whose places within a cell stay channels."""
     dataset = open_dataset(str(packed(source, "train", "fast")))
-    return GridResNet(GridInput.of(dataset), dataset.channels, len(dataset.classes), width=WIDTH, halvings=1)
+    return GridResNet(grid_stem(GridInput.of(dataset), dataset.channels, WIDTH), len(dataset.classes), width=WIDTH)
 
 
 def project(source: Source, split: str, out: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from torch import nn
 
 from laconic.learn.arm import AUGMENT, CHANNELS, STRIDE, WIDTH, Arm, Batches, Source, array_arm, array_place, decode
 from laconic.learn.grid import PLANES
-from laconic.learn.models import GridInput, GridResNet, Trunk, convolution
+from laconic.learn.models import GridInput, GridResNet, convolution, grid_stem
 from laconic.learn.samples import read_sample
 
-__all__ = ["COSINES", "PICTURES", "grid_model", "pixel_arms"]
+__all__ = ["COSINES", "FULL", "PICTURES", "grid_model", "halving_stem", "level_stem", "pixel_arms"]
 
 
 class PixelInput(nn.Module):
@@ -31,29 +32,24 @@ class PixelInput(nn.Module):
         return values
 
 
-class PixelNet(nn.Module):
-    """Convolutions of stride 2 down to the trunk's resolution, then the trunk."""
-
-    def __init__(self, classes: int, widths: tuple[int, ...]) -> None:
-        super().__init__()
-        self.entry = PixelInput()
-        self.stem = nn.Sequential(
-            *(convolution(a, b, 2) for a, b in zip((PLANES, *widths[:-1]), widths, strict=True)),
-        )
-        self.trunk = Trunk(classes, WIDTH)
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Logits."""
-        return self.trunk(self.stem(self.entry(pixels)))
+def halving_stem(*widths: int) -> nn.Sequential:
+    """Convolutions of stride 2 from pixels down to the trunk's resolution."""
+    pairs = zip((PLANES, *widths[:-1]), widths, strict=True)
+    return nn.Sequential(PixelInput(), *(convolution(a, b, 2) for a, b in pairs))
 
 
-def pixel_arms(name: str, description: str, divisor: int, widths: tuple[int, ...]) -> dict[str, Arm]:
+def level_stem() -> nn.Sequential:
+    """As deep a stem for pixels that lie on the grid already."""
+    return grid_stem(PixelInput(), PLANES, WIDTH)
+
+
+def pixel_arms(name: str, description: str, divisor: int, stem: Callable[[], nn.Module]) -> dict[str, Arm]:
     """Pixels at a fraction of the size, without and with augmentation."""
     made = {}
     for ending, words, most in (("", "", 0), ("-augmented", ", mirrored and shifted", AUGMENT.shift * STRIDE)):
         made[name + ending] = array_arm(
             name, description + words, partial(_pixel_shape, divisor), "u1", partial(_pixels, divisor),
-            lambda source: PixelNet(len(source.classes), widths), lambda _, most=most: most // divisor,
+            lambda source: GridResNet(stem(), len(source.classes), width=WIDTH), lambda _, most=most: most // divisor,
         )  # fmt: skip
     return made
 
@@ -100,7 +96,7 @@ def grid_model(name: str, source: Source) -> nn.Module:
     sample = np.load(array_place(source, name, "train"), mmap_mode="r")[::7].astype(np.float32)
     means, deviations = sample.mean((0, 2, 3)), sample.std((0, 2, 3)).clip(1e-2)
     entry = GridInput(torch.ones(len(means)), torch.from_numpy(means), torch.from_numpy(deviations))
-    return GridResNet(entry, len(means), len(source.classes), width=WIDTH, halvings=1)
+    return GridResNet(grid_stem(entry, len(means), WIDTH), len(source.classes), width=WIDTH)
 
 
 def picture_batches(source: Source, split: str, batch: int, seed: int | None) -> Batches:
@@ -126,9 +122,10 @@ def picture_paths(source: Source, split: str) -> list[Path]:
     return [Path(sample.location) for sample in source.samples(split)[0]]
 
 
+FULL = partial(halving_stem, 16, 32, 64, WIDTH)
 PICTURES = Arm(
     "full pixels, the files decoded in the loader", picture_prepare, picture_batches,
-    lambda source: PixelNet(len(source.classes), (16, 32, 64, WIDTH)), picture_paths, same_as="pixels",
+    lambda source: GridResNet(FULL(), len(source.classes), width=WIDTH), picture_paths, same_as="pixels",
 )  # fmt: skip
 COSINES = array_arm(
     "dct", f"8 x 8 cosine coefficients, {CHANNELS} channels",

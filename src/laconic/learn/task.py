@@ -24,7 +24,7 @@ from laconic.learn.batches import Loader
 from laconic.learn.classifier import check_alike
 from laconic.learn.classify import Schedule, Training, accuracy
 from laconic.learn.model_file import NetworkKind, fill, load_network, save_network
-from laconic.learn.models import Trunk, convolution, stem
+from laconic.learn.models import Trunk, convolution, synthesis_stem
 from laconic.learn.synthesis import PartialSynthesis
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ class TaskCodec(nn.Module):
 
     def __init__(self, entry: PartialSynthesis, classes: int, *, width: int = 64, kept: int = 16) -> None:
         super().__init__()
-        self.entry = entry
-        self.encoder = nn.Sequential(stem(entry.maps, width, 2), nn.Conv2d(width, kept, 1))
+        self.encoder = nn.Sequential(synthesis_stem(entry, width, 2), nn.Conv2d(width, kept, 1))
         nn.init.normal_(self.encoder[1].weight, std=2.0 / width**0.5)  # type: ignore[union-attr]
         # Of a logistic distribution, in steps; only the estimate of the bits uses it.
         self.log_spread = nn.Parameter(torch.zeros(kept))
@@ -71,7 +70,7 @@ class TaskCodec(nn.Module):
 
     def values(self, latents: torch.Tensor) -> torch.Tensor:
         """What will be rounded."""
-        return self.encoder(self.entry(latents)).to(torch.float32).clamp(-LIMIT, LIMIT)
+        return self.encoder(latents).to(torch.float32).clamp(-LIMIT, LIMIT)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Logits (B, classes); in training `bits` holds the estimated bits of a sample."""
