@@ -118,7 +118,7 @@ def test_a_shard_that_was_lost_or_damaged_is_made_again(pictures: Path, packed: 
 def test_a_destination_in_use_is_refused(pictures: Path, packed: Path):
     with pytest.raises(UsageError, match="--resume"):
         pack(plan_of(pictures), str(packed))
-    with pytest.raises(UsageError, match="other options: grid"):
+    with pytest.raises(UsageError, match="other options: quality"):
         pack(plan_of(pictures, quality=50), str(packed), resume=True)
 
 

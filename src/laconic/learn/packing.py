@@ -9,7 +9,7 @@ shard is there.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -132,6 +132,13 @@ def pack(
 
 
 def _difference(found: dict[str, Any], plan: PackPlan) -> str:
+    """Which options differ; the key of a store follows from the others."""
     ours = json.loads(json.dumps(plan.to_json()))
-    names = [name for name in ours if found.get(name) != ours[name]]
-    return ", ".join(names) or "version"
+    names: list[str] = []
+    for name, value in ours.items():
+        theirs: Any = found.get(name)
+        if name in ("grid", "preparation") and isinstance(theirs, dict):
+            names += [inner for inner in value if cast("dict[str, Any]", theirs).get(inner) != value[inner]]
+        elif theirs != value:
+            names.append(name)
+    return ", ".join([name for name in names if name != "key"] or names) or "version"
