@@ -126,7 +126,7 @@ class PartialSynthesis(nn.Module):
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """The maps."""
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(latents.device.type, enabled=False):
             latents = self._whole(latents)
             low = self._low(latents)
             return torch.cat([low, self._placed(latents, self.last)], 1) if self.last else low
@@ -142,13 +142,14 @@ class PartialSynthesis(nn.Module):
         Tensor (B, 4 M, 2^(k-1) h + 1, 2^(k-1) w + 1), of the type of autocast
             Channels by map, row and column; a border of zeros stands above and to the left.
         """
-        is_mixed = torch.is_autocast_enabled("cpu")
-        kind = torch.get_autocast_dtype("cpu") if is_mixed else torch.float32
-        with torch.autocast("cpu", enabled=False):
+        device = latents.device
+        is_mixed = torch.is_autocast_enabled(device.type)
+        kind = torch.get_autocast_dtype(device.type) if is_mixed else torch.float32
+        with torch.autocast(device.type, enabled=False):
             latents = self._whole(latents)
             low = self._low(latents)
             rows, columns = low.shape[2] // 2, low.shape[3] // 2
-            squares = torch.empty((len(low), rows + 1, columns + 1, 4 * self.maps), dtype=kind)
+            squares = torch.empty((len(low), rows + 1, columns + 1, 4 * self.maps), dtype=kind, device=device)
             squares[:, 0] = 0
             squares[:, :, 0] = 0
             inner = squares[:, 1:, 1:]
@@ -156,7 +157,7 @@ class PartialSynthesis(nn.Module):
             inner[..., : 4 * PLANES] = places.flatten(3)
             if self.last:
                 m, (h, w) = self._phases(self.last), latents.shape[2:]
-                bands = latents.index_select(1, torch.tensor(self.last))
+                bands = _chosen(latents, self.last)
                 bands = bands.view(len(low), -1, m // 2, 2, m // 2, 2, h, w).permute(0, 6, 2, 7, 4, 1, 3, 5)
                 scales = self._scales(self.last, latents).expand(len(BANDS) * PLANES).repeat_interleave(4)
                 torch.mul(bands.reshape(len(low), rows, columns, -1), scales, out=inner[..., 4 * PLANES :])
@@ -192,12 +193,12 @@ class PartialSynthesis(nn.Module):
     def _placed(self, latents: torch.Tensor, numbers: list[int]) -> torch.Tensor:
         """Some bands of three planes, normalized, each coefficient at its place: (B, K, m h, m w) float32."""
         m = self._phases(numbers)
-        bands = latents.index_select(1, torch.tensor(numbers)).to(torch.float32)
+        bands = _chosen(latents, numbers).to(torch.float32)
         return functional.pixel_shuffle(bands, m) * self._scales(numbers, latents).view(-1, 1, 1)
 
 
 class SynthesisConvolution(nn.Module):
-    """`PartialSynthesis` and a 3 x 3 convolution of stride 2 behind it, without bias, at half the work.
+    """`PartialSynthesis` and a 3 x 3 convolution of stride 2 behind it, without bias, with less work.
 
     Such a convolution reads the maps in squares of 2 x 2, so it is one of 2 x 2 cells with the places of a square as
     channels. The maps need not be put together, and what the grid holds already is passed on as it lies.
@@ -222,6 +223,11 @@ class SynthesisConvolution(nn.Module):
         return functional.conv2d(self.synthesis.squares(latents), square.permute(0, 1, 3, 5, 2, 4).flatten(1, 3))
 
 
+def _chosen(latents: torch.Tensor, numbers: list[int]) -> torch.Tensor:
+    """Some channels."""
+    return latents.index_select(1, torch.tensor(numbers, device=latents.device))
+
+
 def random_prefixes(values: torch.Tensor) -> torch.Tensor:
     """Give each sample of (B, C, h, w) a random prefix of its channels and zeros for the rest.
 
@@ -231,4 +237,4 @@ def random_prefixes(values: torch.Tensor) -> torch.Tensor:
     channels = values.shape[1]
     ends = torch.tensor([*(end for end in PREFIXES if end < channels), channels])
     kept = ends[torch.randint(len(ends), (len(values), 1))] > torch.arange(channels)
-    return values * kept[:, :, None, None].to(values.dtype)
+    return values * kept[:, :, None, None].to(values)
