@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["ARMS", "QUICK", "ComparisonPlan", "Source", "compare", "measure_speeds", "result_table", "rows"]
 
 RATE = 3e-3
+MEMORY_STEPS = 20
 QUICK = ("pictures", "pixels", "pixels-grid", "latents", "latents-small")
 SETUP = "comparison.json"
 
@@ -105,7 +107,7 @@ def compare(plan: ComparisonPlan, report: Callable[[str], None] = lambda _: None
             if ARMS[name].same_as and seed != plan.seeds[0]:
                 continue
             if not result_place(work, name, seed).exists():
-                _train_elsewhere(plan, name, seed)
+                _train_elsewhere(plan, name, seed, plan.epochs)
                 result = json.loads(result_place(work, name, seed).read_text())
                 right = "" if result["accuracy"] is None else f", {100 * result['accuracy']:.1f} % right"
                 report(f"{name}, seed {seed}: {result['epochs'][-1]['cpu_seconds']:.1f} s of an epoch{right}")
@@ -121,7 +123,9 @@ def measure_speeds(plan: ComparisonPlan, report: Callable[[str], None] = lambda 
     wanted = [name for name in plan.arms if ARMS[name].train is None]
     missing = [name for name in wanted if anew or not speed_place(work, name).exists()]
     for name, figures in arm_speeds({name: ARMS[name] for name in missing}, plan.source, plan.batch).items():
-        keep(speed_place(work, name), figures)
+        _train_elsewhere(plan, name, plan.seeds[0], 0)
+        memory = json.loads(memory_place(work, name).read_text())
+        keep(speed_place(work, name), {**figures, **memory})
         loading, training = max(figures["load_per_cpu_s"]), max(figures["train_per_cpu_s"])
         report(f"{name}: of a core, {loading:.0f} samples/s of loading, {training:.0f} samples/s of training")
 
@@ -143,6 +147,11 @@ def speed_place(work: Path, name: str) -> Path:
     return work / f"{name}-speed.json"
 
 
+def memory_place(work: Path, name: str) -> Path:
+    """Where the process that trains an arm for its memory says what it took."""
+    return work / f"{name}-memory.json"
+
+
 def prepare(source: Source, name: str, report: Callable[[str], None]) -> dict[str, Any]:
     """Make the data of an arm unless they are there."""
     place = source.place(f"{name}.json")
@@ -153,10 +162,10 @@ def prepare(source: Source, name: str, report: Callable[[str], None]) -> dict[st
     return json.loads(place.read_text())
 
 
-def _train_elsewhere(plan: ComparisonPlan, name: str, seed: int) -> None:
+def _train_elsewhere(plan: ComparisonPlan, name: str, seed: int, epochs: int) -> None:
     """Train one arm with one seed in a process of its own, so that its peak of memory is its own."""
     fields = {**asdict(plan.source), "work": str(plan.source.work)}
-    words = [json.dumps(fields), name, str(seed), str(plan.epochs), str(plan.batch)]
+    words = [json.dumps(fields), name, str(seed), str(epochs), str(plan.batch)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-m", "laconic.learn.form_comparison", *words], env=environment, check=False)
     if done.returncode:
@@ -166,7 +175,8 @@ def _train_elsewhere(plan: ComparisonPlan, name: str, seed: int) -> None:
 def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> None:
     """Train one arm with one seed and keep what it cost and what it reached.
 
-    An arm whose accuracy another one tells is trained for one epoch, for its memory.
+    An arm whose accuracy another one tells is trained for one epoch. Without epochs some steps are made, for the memory
+    that they take.
     """
     torch.set_num_threads(1)
     arm, place = ARMS[name], result_place(source.work, name, seed)
@@ -178,7 +188,11 @@ def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> 
     model = arm.model(source)
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     batches = arm.batches(source, "train", batch, seed)
-    training = Training(model, Schedule(epochs, len(batches), rate=RATE))
+    training = Training(model, Schedule(max(1, epochs), len(batches), rate=RATE))
+    if not epochs:
+        training.epoch(islice(batches, MEMORY_STEPS))
+        keep(memory_place(source.work, name), {"peak_bytes": _peak()})
+        return
     history: list[dict[str, Any]] = []
     for number in range(1 if arm.same_as else epochs):
         epoch = training.epoch(batches)
@@ -197,7 +211,12 @@ def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> 
 
 
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Most memory of this process in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what the system counts for a child begins with what its parent had
+        return next(int(line.split()[1]) << 10 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most << 10
 
 
 def rows(plan: ComparisonPlan) -> dict[str, dict[str, Any]]:
@@ -211,7 +230,9 @@ def rows(plan: ComparisonPlan) -> dict[str, dict[str, Any]]:
             continue
         made = json.loads((work / f"{name}.json").read_text())
         speeds = json.loads(speed_place(work, name).read_text()) if arm.train is None else {}
-        best = {kind: max(values) for kind, values in speeds.items()}  # what disturbs a round only ever slows it
+        best = {
+            kind: max(speeds[kind]) for kind in SPEEDS if kind in speeds
+        }  # what disturbs a round only ever slows it
         samples = runs[0]["epochs"][0]["samples"]
         if "train_per_cpu_s" not in best:
             cpu = statistics.median(epoch["cpu_seconds"] for run in runs for epoch in run["epochs"])
@@ -223,7 +244,7 @@ def rows(plan: ComparisonPlan) -> dict[str, dict[str, Any]]:
             "values_per_sample": made["values"],
             **{kind: best.get(kind) for kind in SPEEDS},
             "cpu_s_per_epoch": samples / best["train_per_cpu_s"],
-            "peak_bytes": int(max(run["peak_bytes"] for run in runs)),
+            "peak_bytes": speeds["peak_bytes"] if speeds else int(max(run["peak_bytes"] for run in runs)),
             "parameters": runs[0]["parameters"],
             "accuracy_mean": float(np.mean(scores)),
             "accuracy_deviation": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,
