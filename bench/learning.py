@@ -1,9 +1,11 @@
 """Claim: models train on packed latents with fewer bytes and less work than on pixels, and lose little by it.
 
-LACONIC_DATA=... python bench/learning.py [--work DIR] [--arms A,B] [--seeds 0,1,2] [--epochs N] [--table]
+LACONIC_DATA=... python bench/learning.py [--work DIR] [--arms A,B] [--seeds 0,1,2] [--epochs N]
+                                      [--speeds | --table]
 
 LACONIC_DATA holds classify/imagenette224/{train,val}/CLASS/*.jpg. The work is that of `laconic train classify
---compare`; whatever is finished in DIR is kept, so the bench can be stopped and goes on.
+--compare`; whatever is finished in DIR is kept, so the bench can be stopped and goes on. With --speeds the speeds of a
+finished run are measured anew, which takes a few minutes of a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +16,15 @@ from typing import Any
 
 import record
 
-from laconic.learn.form_comparison import ARMS, ComparisonPlan, Source, compare, result_table, rows
+from laconic.learn.form_comparison import (
+    ARMS,
+    ComparisonPlan,
+    Source,
+    compare,
+    measure_speeds,
+    result_table,
+    rows,
+)
 
 
 def main() -> None:
@@ -24,7 +34,9 @@ def main() -> None:
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--table", action="store_true", help="train nothing: the table of the runs that are there")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--speeds", action="store_true", help="train nothing: measure the speeds of a finished run anew")
+    only.add_argument("--table", action="store_true", help="train nothing: the table of the runs that are there")
     options = parser.parse_args()
     pictures = record.data("classify", "imagenette224")
     plan = ComparisonPlan(
@@ -33,7 +45,10 @@ def main() -> None:
         tuple(int(seed) for seed in options.seeds.split(",")),
         options.epochs,
     )
-    result = {"setup": plan.setup(), "arms": rows(plan)} if options.table else compare(plan, print)
+    if options.speeds:
+        measure_speeds(plan, print, anew=True)
+    is_finished = options.speeds or options.table
+    result = {"setup": plan.setup(), "arms": rows(plan)} if is_finished else compare(plan, print)
     del result["setup"]["source"]  # where it lay on one machine
     print("\n".join(result_table(result["arms"])))
     record.write("learning", {"setup": result["setup"], "claims": claims(result["arms"]), "arms": result["arms"]})

@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "weights.md", ROOT / "docs" / "effort.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("weights", "effort", "learning")))
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -142,6 +142,37 @@ def learning(result: dict[str, Any]) -> str:
         "speeds are per second of one core.\n"
     )
     return table(head, rows) + words + made(result)
+
+
+def learning_costs(result: dict[str, Any]) -> str:
+    """Everything that was measured of each form of a data set."""
+
+    def figure(row: dict[str, Any], key: str, scale: float = 1, digits: int = 0) -> str:
+        return "-" if row[key] is None else f"{row[key] / scale:,.{digits}f}"
+
+    rows = [
+        [
+            f"`{name}`",
+            figure(row, "values_per_sample"),
+            *(figure(row, key) for key in ("load_cold_per_s", "load_warm_per_s")),
+            *(figure(row, key) for key in ("load_cold_per_cpu_s", "load_per_cpu_s", "train_per_cpu_s")),
+            figure(row, "cpu_s_per_epoch", digits=2),
+            figure(row, "peak_bytes", 1e6),
+            figure(row, "pack_cpu_s", digits=1),
+        ]
+        for name, row in result["arms"].items()
+    ]
+    head = ["arm", "values", "cold, 1/s", "warm, 1/s", "cold, of a core", "warm, of a core", "training, of a core"]
+    claims = [
+        [
+            claim["claim"],
+            *(f"{claim[key]:.4g}" if key in claim else "" for key in ("value", "at_least", "at_most")),
+            "holds" if claim["holds"] else "falls short",
+        ]
+        for claim in result["claims"]
+    ]
+    costs = table([*head, "s of an epoch", "peak, MB", "packing, s"], rows)
+    return costs + "\n" + table(["asked", "found", "at least", "at most", ""], claims) + made(result)
 
 
 def percent(delta: dict[str, Any], which: str = "of_averaged_curves_percent") -> str:
@@ -335,7 +366,10 @@ TABLES = {
     "weights_series": weights_series,
     "weights_structure": weights_structure,
     "learning": learning,
+    "learning_costs": learning_costs,
 }
+FILES = {"learning_costs": "learning"}
+"""Whose results lie under another name."""
 
 
 def names(text: str) -> list[str]:
@@ -347,7 +381,7 @@ def filled(text: str, results: Path = RESULTS) -> str:
     """Return the text with every block filled anew."""
 
     def block(match: re.Match[str]) -> str:
-        path = results / f"{match[2]}.json"
+        path = results / f"{FILES.get(match[2], match[2])}.json"
         content = "Not measured yet.\n"
         if path.exists():
             content = TABLES[match[2]](json.loads(path.read_text("utf-8")))

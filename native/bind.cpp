@@ -428,6 +428,8 @@ void bind_samples(nb::module_& m) {
 const Kernels& laconic::kernels() { return *active.load(std::memory_order_relaxed); }
 
 NB_MODULE(_native, m) {
+  // Caches of modules live as long as the interpreter, and workers of a data loader end without taking them down.
+  nb::set_leak_warnings(false);
   for (int i = 0; i < kKernelTables; ++i)
     if (const Kernels* k = supported_kernels(i)) active = k;
   m.def("instruction_sets", &instruction_sets, "Those this processor and build can run, slowest first.");

@@ -17,7 +17,8 @@ import torch
 from laconic.__main__ import main
 from laconic.errors import UsageError
 from laconic.learn import form_comparison as comparison
-from laconic.learn.arms import ARMS, Batches, Source
+from laconic.learn.arm import Batches, Source
+from laconic.learn.arms import ARMS
 from laconic.learn.form_comparison import ComparisonPlan, compare, result_table, train_one
 from laconic.signals.image import Image, save
 
@@ -38,9 +39,10 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Train in this process; return what was trained."""
     trained: list[tuple[str, int]] = []
 
-    def train(plan: ComparisonPlan, name: str, seed: int) -> None:
-        trained.append((name, seed))
-        train_one(plan.source, name, seed, plan.epochs, plan.batch)
+    def train(plan: ComparisonPlan, name: str, seed: int, epochs: int) -> None:
+        if epochs:  # otherwise it is for the memory
+            trained.append((name, seed))
+        train_one(plan.source, name, seed, epochs, plan.batch)
 
     monkeypatch.setattr(comparison, "_train_elsewhere", train)
     return trained

@@ -22,10 +22,12 @@ import pytest
 import laconic as lac
 from laconic.__main__ import main
 from laconic.errors import CorruptStream, MissingModel, NewerVersion, UnsupportedInput, UsageError
-from laconic.learn import packing
+from laconic.learn import pack_plan, packing
 from laconic.learn.manifest import Manifest, load_manifest
-from laconic.learn.packing import PackPlan, ShardRecord, finish, make_plan, pack, pack_shard
+from laconic.learn.pack_plan import PackPlan, make_plan
+from laconic.learn.packing import finish, pack
 from laconic.learn.preparation import view_names
+from laconic.learn.shard_packing import ShardRecord, pack_shard
 
 from .conftest import tree
 
@@ -116,7 +118,7 @@ def test_a_shard_that_was_lost_or_damaged_is_made_again(pictures: Path, packed: 
 def test_a_destination_in_use_is_refused(pictures: Path, packed: Path):
     with pytest.raises(UsageError, match="--resume"):
         pack(plan_of(pictures), str(packed))
-    with pytest.raises(UsageError, match="other options: grid"):
+    with pytest.raises(UsageError, match="other options: quality"):
         pack(plan_of(pictures, quality=50), str(packed), resume=True)
 
 
@@ -140,7 +142,7 @@ def test_a_key_is_fitted_to_few_pictures_and_holds_for_all(
 ):
     """What the tables or fields do not hold is written at greater length, never lost."""
     wanted = lac.learn.open(packed).symbols(range(23))
-    monkeypatch.setattr(packing, "MOST_FITTED", 2)
+    monkeypatch.setattr(pack_plan, "MOST_FITTED", 2)
     for store in ("small", "bits"):
         folder = str(tmp_path / store)
         plan = plan_of(pictures, store=store)

@@ -13,7 +13,7 @@ import torch
 
 import laconic as lac
 from laconic.learn.grid import Channel, Grid
-from laconic.learn.synthesis import PartialSynthesis, synthesis_matrix
+from laconic.learn.synthesis import PartialSynthesis, SynthesisConvolution, synthesis_matrix
 
 
 def entry(grid: Grid, channels: int, levels: int) -> PartialSynthesis:
@@ -82,3 +82,25 @@ def test_prefixes_are_drawn_in_training_only():
     assert any(same)
     assert not all(same)
     assert torch.equal(synthesis.eval()(symbols), whole)
+
+
+@pytest.mark.parametrize(
+    ("stride", "channels", "levels"), [(8, 48, 1), (8, 12, 1), (8, 17, 1), (8, 192, 2), (16, 48, 1)]
+)
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_a_convolution_of_the_maps_is_one_of_squares(stride: int, channels: int, levels: int, kind: str):
+    grid = Grid(8 * stride, 10 * stride, 60, stride, channels)
+    symbols = torch.from_numpy(np.random.default_rng(0).integers(-9, 10, (3, *grid.shape)).astype(np.int8))
+    latents = symbols if kind == "int8" else symbols * torch.from_numpy(grid.scales)[:, None, None]
+    torch.manual_seed(0)
+    folded = SynthesisConvolution(entry(grid, channels, levels), 5)
+    plain = torch.nn.Conv2d(folded.synthesis.maps, 5, 3, 2, 1, bias=False)
+    plain.weight = folded.weight
+    wanted = plain(folded.synthesis(latents))
+    found = folded(latents)
+    assert found.shape == wanted.shape
+    assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-3 * float(wanted.detach().abs().max()))
+    gradients = [torch.autograd.grad((out**2).sum(), folded.weight)[0] for out in (found, wanted)]
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-3 * float(gradients[1].abs().max()))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert folded.synthesis.squares(latents).dtype == torch.bfloat16

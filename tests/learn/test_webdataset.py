@@ -17,7 +17,8 @@ import pytest
 from laconic.__main__ import main
 from laconic.errors import CorruptStream, OutputExists
 from laconic.learn.dataset import LatentDataset, open_dataset
-from laconic.learn.packing import make_plan, pack
+from laconic.learn.pack_plan import make_plan
+from laconic.learn.packing import pack
 from laconic.learn.webdataset import export_webdataset
 
 from .conftest import tree

@@ -12,7 +12,8 @@ from laconic.errors import UsageError
 
 if TYPE_CHECKING:
     from laconic.cli.console import Console
-    from laconic.learn.packing import PackPlan, ShardRecord
+    from laconic.learn.pack_plan import PackPlan
+    from laconic.learn.shard_packing import ShardRecord
 
 __all__ = ["configure", "run"]
 
@@ -166,7 +167,7 @@ def _engine(arguments: argparse.Namespace) -> Any:
 def plan_of(arguments: argparse.Namespace) -> PackPlan:
     """The plan that the options ask for."""
     from laconic.learn.manifest import load_manifest
-    from laconic.learn.packing import make_plan
+    from laconic.learn.pack_plan import make_plan
     from laconic.learn.preparation import view_names
 
     return make_plan(

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from laconic.learn.dataset import open_dataset as open  # noqa: A004
     from laconic.learn.grid import Grid
     from laconic.learn.manifest import Manifest
-    from laconic.learn.packing import PackPlan, ShardRecord, finish, make_plan, pack, pack_shard
+    from laconic.learn.pack_plan import PackPlan, make_plan
+    from laconic.learn.packing import finish, pack
+    from laconic.learn.shard_packing import ShardRecord, pack_shard
 
 # Where each public name lives, and what it is called there.
 _HOMES = {
@@ -29,14 +31,14 @@ _HOMES = {
     "LatentDataset": ("dataset", "LatentDataset"),
     "Loader": ("batches", "Loader"),
     "Manifest": ("manifest", "Manifest"),
-    "PackPlan": ("packing", "PackPlan"),
-    "ShardRecord": ("packing", "ShardRecord"),
+    "PackPlan": ("pack_plan", "PackPlan"),
+    "ShardRecord": ("shard_packing", "ShardRecord"),
     "finish": ("packing", "finish"),
     "loader": ("batches", "Loader"),
-    "make_plan": ("packing", "make_plan"),
+    "make_plan": ("pack_plan", "make_plan"),
     "open": ("dataset", "open_dataset"),
     "pack": ("packing", "pack"),
-    "pack_shard": ("packing", "pack_shard"),
+    "pack_shard": ("shard_packing", "pack_shard"),
 }
 _NEEDING_TORCH = {"augment", "batches", "models"}
 

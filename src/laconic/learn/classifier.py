@@ -9,18 +9,16 @@ another kind are refused rather than misread.
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from laconic.errors import ModelError, UsageError
 from laconic.learn.batches import Loader
 from laconic.learn.classify import Schedule, Training, accuracy
+from laconic.learn.model_file import NetworkKind, fill, load_network, save_network
 from laconic.learn.models import build
 from laconic.signals.atomic import replacing
 
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "load_classifier", "save_classifier", "train_classifier"]
 
-KIND, VERSION = "laconic.classifier", 2
+KIND = NetworkKind("laconic.classifier", 3, "classifier of latents")
 SAVE_EVERY = 100  # steps
 
 
@@ -166,19 +164,7 @@ def save_classifier(place: Path, model: nn.Module, name: str, data: LatentDatase
     OutputExists
         The file exists and `force` is not set.
     """
-    about = {
-        "kind": KIND,
-        "version": VERSION,
-        "model": name,
-        "codec": data.manifest.fingerprint,
-        "grid": data.manifest.grid.describe(),
-        "channels": data.channels,
-        "classes": list(data.classes),
-    }
-    tensors = {key: value.contiguous() for key, value in model.state_dict().items()}
-    content = save(tensors, {"laconic": json.dumps(about)})
-    with replacing(place, force=force) as stream:
-        stream.write(content)
+    save_network(place, KIND, model, data, {"model": name}, force=force)
 
 
 def load_classifier(place: str | Path, data: LatentDataset) -> nn.Module:
@@ -191,27 +177,10 @@ def load_classifier(place: str | Path, data: LatentDataset) -> nn.Module:
     UsageError
         It was trained on latents of another model, grid or other classes.
     """
+    header, state = load_network(place, KIND, data)
     try:
-        with safe_open(str(place), framework="pt") as file:
-            about = json.loads((file.metadata() or {})["laconic"])
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
-    except (SafetensorError, KeyError, ValueError) as error:
+        model = build(header["model"], data)
+    except (KeyError, TypeError, UsageError) as error:
         raise ModelError(f"{place}: no classifier of latents: {error}") from error
-    if about.get("kind") != KIND or about.get("version") != VERSION:
-        raise ModelError(f"{place}: {about.get('kind')} version {about.get('version')}, expected {KIND} {VERSION}")
-    wanted = {
-        "model of the codec": (about["codec"], data.manifest.fingerprint),
-        "grid": (about["grid"], data.manifest.grid.describe()),
-        "number of channels": (about["channels"], data.channels),
-        "classes": (about["classes"], list(data.classes)),
-    }
-    for what, (theirs, ours) in wanted.items():
-        if theirs != ours:
-            shown = f": {theirs} against {ours}" if not isinstance(theirs, (dict, list)) else ""
-            raise UsageError(f"{place} was trained on latents of another {what} than {data.location}{shown}")
-    model = build(about["model"], data)
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise ModelError(f"{place}: {error}") from error
-    return model.eval()
+    fill(place, model, state)
+    return model

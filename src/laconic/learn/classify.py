@@ -83,7 +83,7 @@ class Training:
         weights = [p for p in self.model.parameters() if p.ndim > 1]
         others = [p for p in self.model.parameters() if p.ndim <= 1]
         groups = [{"params": weights, "weight_decay": self.schedule.decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=self.schedule.rate, betas=(0.9, 0.99))
+        self.optimizer = torch.optim.AdamW(groups, lr=self.schedule.rate, betas=(0.9, 0.99), fused=True)
 
     def epoch(self, batches: Iterable[Any], after_step: Callable[[], None] | None = None) -> Epoch:
         """Train on batches whose first two fields are inputs and labels, (B,) int64 or (B, classes) float."""

@@ -7,6 +7,7 @@ manifest, so damage is an error that names the file and the sample.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import zlib
 from functools import cached_property
@@ -217,7 +218,12 @@ class LatentDataset:
     def _shard(self, number: int) -> _Shard:
         shard = self._opened.get(number)
         if shard is None:
-            shard = _Shard(join(self.location, self.manifest.shards[number].file), self.manifest.shards[number], self)
+            place = join(self.location, self.manifest.shards[number].file)
+            try:
+                shard = _Shard(place, self.manifest.shards[number], self)
+            except FileNotFoundError as error:
+                held = f"samples {self._starts[number]} to {self._starts[number + 1] - 1}"
+                raise FileNotFoundError(errno.ENOENT, f"a shard is missing, with {held}", place) from error
             self._opened[number] = shard
         return shard
 

@@ -1,9 +1,9 @@
 # pyright: basic
 """The comparison that says whether latents are worth it: the same pictures in every form of `arms.py`, end to end.
 
-Each arm is prepared once, its loading is measured, and it is trained with every seed, in a process of its own with one
-thread. Whatever is finished lies in the work folder at once, so a run can be stopped and goes on. Processor time is
-what is compared: it hardly depends on what else a machine does. Validation pictures are only ever tested on.
+Each arm is prepared once, what loading and training cost is measured for all of them in turn (`arm_speed.py`), and
+each is trained with every seed, in a process of its own with one thread. Whatever is finished lies in the work folder
+at once, so a run can be stopped and goes on. Validation pictures are only ever tested on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +24,18 @@ import numpy as np
 import torch
 
 from laconic.errors import UsageError
-from laconic.learn.arms import ARMS, SPLITS, Arm, Source
+from laconic.learn.arm import SPLITS, Source
+from laconic.learn.arm_speed import SPEEDS, arm_speeds
+from laconic.learn.arms import ARMS
 from laconic.learn.classify import Schedule, Training, accuracy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-__all__ = ["ARMS", "QUICK", "ComparisonPlan", "Source", "compare", "result_table", "rows"]
+__all__ = ["ARMS", "QUICK", "ComparisonPlan", "Source", "compare", "measure_speeds", "result_table", "rows"]
 
 RATE = 3e-3
-LOADED = 1000  # samples of which loading is measured
-ROUNDS = 3
-COST_EPOCHS = 3  # of an arm whose accuracy another one tells
+MEMORY_STEPS = 20
 QUICK = ("pictures", "pixels", "pixels-grid", "latents", "latents-small")
 SETUP = "comparison.json"
 
@@ -100,18 +101,33 @@ def compare(plan: ComparisonPlan, report: Callable[[str], None] = lambda _: None
         keep(work / SETUP, setup)
     for name in plan.arms:
         prepare(plan.source, name, report)
-    missing = [name for name in plan.arms if ARMS[name].train is None and not (work / f"{name}-load.json").exists()]
-    for name, figures in measure_loading(plan, missing).items():
-        keep(work / f"{name}-load.json", figures)
-        report(f"{name}: {statistics.median(figures['cpu']):.0f} samples/s of loading by processor time")
+    measure_speeds(plan, report)
     for seed in plan.seeds:
         for name in plan.arms:
+            if ARMS[name].same_as and seed != plan.seeds[0]:
+                continue
             if not result_place(work, name, seed).exists():
-                _train_elsewhere(plan, name, seed)
+                _train_elsewhere(plan, name, seed, plan.epochs)
                 result = json.loads(result_place(work, name, seed).read_text())
                 right = "" if result["accuracy"] is None else f", {100 * result['accuracy']:.1f} % right"
                 report(f"{name}, seed {seed}: {result['epochs'][-1]['cpu_seconds']:.1f} s of an epoch{right}")
     return {"setup": setup, "arms": rows(plan)}
+
+
+def measure_speeds(plan: ComparisonPlan, report: Callable[[str], None] = lambda _: None, *, anew: bool = False) -> None:
+    """Measure what loading and training cost, of the arms of which it is not known yet, or of all of them anew.
+
+    The arms must have been prepared. Takes a few minutes.
+    """
+    work = plan.source.work
+    wanted = [name for name in plan.arms if ARMS[name].train is None]
+    missing = [name for name in wanted if anew or not speed_place(work, name).exists()]
+    for name, figures in arm_speeds({name: ARMS[name] for name in missing}, plan.source, plan.batch).items():
+        _train_elsewhere(plan, name, plan.seeds[0], 0)
+        memory = json.loads(memory_place(work, name).read_text())
+        keep(speed_place(work, name), {**figures, **memory})
+        loading, training = max(figures["load_per_cpu_s"]), max(figures["train_per_cpu_s"])
+        report(f"{name}: of a core, {loading:.0f} samples/s of loading, {training:.0f} samples/s of training")
 
 
 def keep(place: Path, result: dict[str, Any]) -> None:
@@ -126,6 +142,16 @@ def result_place(work: Path, name: str, seed: int) -> Path:
     return work / f"{name}-{seed}.json"
 
 
+def speed_place(work: Path, name: str) -> Path:
+    """Where the speeds of an arm are kept."""
+    return work / f"{name}-speed.json"
+
+
+def memory_place(work: Path, name: str) -> Path:
+    """Where the process that trains an arm for its memory says what it took."""
+    return work / f"{name}-memory.json"
+
+
 def prepare(source: Source, name: str, report: Callable[[str], None]) -> dict[str, Any]:
     """Make the data of an arm unless they are there."""
     place = source.place(f"{name}.json")
@@ -136,10 +162,10 @@ def prepare(source: Source, name: str, report: Callable[[str], None]) -> dict[st
     return json.loads(place.read_text())
 
 
-def _train_elsewhere(plan: ComparisonPlan, name: str, seed: int) -> None:
+def _train_elsewhere(plan: ComparisonPlan, name: str, seed: int, epochs: int) -> None:
     """Train one arm with one seed in a process of its own, so that its peak of memory is its own."""
     fields = {**asdict(plan.source), "work": str(plan.source.work)}
-    words = [json.dumps(fields), name, str(seed), str(plan.epochs), str(plan.batch)]
+    words = [json.dumps(fields), name, str(seed), str(epochs), str(plan.batch)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-m", "laconic.learn.form_comparison", *words], env=environment, check=False)
     if done.returncode:
@@ -147,7 +173,11 @@ def _train_elsewhere(plan: ComparisonPlan, name: str, seed: int) -> None:
 
 
 def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> None:
-    """Train one arm with one seed and keep what it cost and what it reached."""
+    """Train one arm with one seed and keep what it cost and what it reached.
+
+    An arm whose accuracy another one tells is trained for one epoch. Without epochs some steps are made, for the memory
+    that they take.
+    """
     torch.set_num_threads(1)
     arm, place = ARMS[name], result_place(source.work, name, seed)
     if arm.train is not None:
@@ -158,9 +188,13 @@ def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> 
     model = arm.model(source)
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     batches = arm.batches(source, "train", batch, seed)
-    training = Training(model, Schedule(epochs, len(batches), rate=RATE))
+    training = Training(model, Schedule(max(1, epochs), len(batches), rate=RATE))
+    if not epochs:
+        training.epoch(islice(batches, MEMORY_STEPS))
+        keep(memory_place(source.work, name), {"peak_bytes": _peak()})
+        return
     history: list[dict[str, Any]] = []
-    for number in range(min(epochs, COST_EPOCHS) if arm.same_as else epochs):
+    for number in range(1 if arm.same_as else epochs):
         epoch = training.epoch(batches)
         is_last = number == epochs - 1 and not arm.same_as
         right = accuracy(model, arm.batches(source, "val", 100, None)) if is_last else None
@@ -177,42 +211,12 @@ def train_one(source: Source, name: str, seed: int, epochs: int, batch: int) -> 
 
 
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def forget(arm: Arm, source: Source) -> None:
-    """Ask the system to drop the files of an arm from memory."""
-    for path in arm.paths(source, "train"):
-        descriptor = os.open(path, os.O_RDONLY)
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        os.close(descriptor)
-
-
-def measure_loading(plan: ComparisonPlan, names: Sequence[str]) -> dict[str, Any]:
-    """Samples a second of reading alone, all arms in turn, round after round, in this process with one thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    kinds = ("cold", "warm", "cold_cpu", "cpu")
-    figures: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in kinds} for name in names}
-    for round_ in range(ROUNDS):
-        for name in names:
-            arm = ARMS[name]
-            batches = arm.batches(plan.source, "train", plan.batch, round_)
-            # Cold: files are opened, read from disk and checked for the first time. Warm: the same again.
-            os.sync()
-            forget(arm, plan.source)
-            for wall, processor in (("cold", "cold_cpu"), ("warm", "cpu")):
-                batches.epoch = batches.samples = 0
-                seen, started, cpu = 0, time.perf_counter(), time.process_time()
-                for inputs, *_ in batches:
-                    seen += len(inputs)
-                    if seen >= LOADED:
-                        break
-                figures[name][wall].append(seen / (time.perf_counter() - started))
-                figures[name][processor].append(seen / (time.process_time() - cpu))
-    torch.set_num_threads(threads)
-    return figures
+    """Most memory of this process in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what the system counts for a child begins with what its parent had
+        return next(int(line.split()[1]) << 10 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most << 10
 
 
 def rows(plan: ComparisonPlan) -> dict[str, dict[str, Any]]:
@@ -225,24 +229,22 @@ def rows(plan: ComparisonPlan) -> dict[str, dict[str, Any]]:
         if not runs or not judged:
             continue
         made = json.loads((work / f"{name}.json").read_text())
-        loading: dict[str, Any] = {}
-        if (work / f"{name}-load.json").exists():
-            loading = json.loads((work / f"{name}-load.json").read_text())
-        best = {kind: max(values) for kind, values in loading.items()}
-        measured = [epoch for run in runs for epoch in (run["epochs"][1:] or run["epochs"])]
-        cpu = statistics.median(epoch["cpu_seconds"] for epoch in measured)
+        speeds = json.loads(speed_place(work, name).read_text()) if arm.train is None else {}
+        best = {
+            kind: max(speeds[kind]) for kind in SPEEDS if kind in speeds
+        }  # what disturbs a round only ever slows it
+        samples = runs[0]["epochs"][0]["samples"]
+        if "train_per_cpu_s" not in best:
+            cpu = statistics.median(epoch["cpu_seconds"] for run in runs for epoch in run["epochs"])
+            best["train_per_cpu_s"] = samples / cpu
         scores = [run["accuracy"] for run in judged]
         table[name] = {
             "description": arm.description,
             "bytes_per_sample": round(float(np.mean([run.get("bytes", made["bytes"]) for run in runs])), 1),
             "values_per_sample": made["values"],
-            "load_cold_per_s": best.get("cold"),
-            "load_cold_per_cpu_s": best.get("cold_cpu"),
-            "load_warm_per_s": best.get("warm"),
-            "load_per_cpu_s": best.get("cpu"),
-            "train_per_cpu_s": runs[0]["epochs"][0]["samples"] / cpu,
-            "cpu_s_per_epoch": cpu,
-            "peak_bytes": int(max(run["peak_bytes"] for run in runs)),
+            **{kind: best.get(kind) for kind in SPEEDS},
+            "cpu_s_per_epoch": samples / best["train_per_cpu_s"],
+            "peak_bytes": speeds["peak_bytes"] if speeds else int(max(run["peak_bytes"] for run in runs)),
             "parameters": runs[0]["parameters"],
             "accuracy_mean": float(np.mean(scores)),
             "accuracy_deviation": float(np.std(scores, ddof=1)) if len(scores) > 1 else None,

@@ -16,12 +16,12 @@ from torch import nn
 from torch.nn import functional
 
 from laconic.errors import UsageError
-from laconic.learn.synthesis import PartialSynthesis, random_prefixes
+from laconic.learn.synthesis import PartialSynthesis, SynthesisConvolution, random_prefixes
 
 if TYPE_CHECKING:
     from laconic.learn.dataset import LatentDataset
 
-__all__ = ["MODELS", "GridInput", "GridResNet", "GridViT", "build"]
+__all__ = ["MODELS", "GridInput", "GridResNet", "GridViT", "Trunk", "build", "grid_stem", "synthesis_stem"]
 
 
 class GridInput(nn.Module):
@@ -106,13 +106,32 @@ class Trunk(nn.Module):
         return self.head(self.layers(x).mean((2, 3)).to(torch.float32))
 
 
-def stem(inputs: int, width: int, halvings: int) -> nn.Sequential:
-    """Convolutions of stride 2, each with twice the channels of the one before; another one stands before the last."""
-    widths = [inputs, *(max(16, width >> k) for k in reversed(range(halvings)))]
+def synthesis_stem(synthesis: PartialSynthesis, width: int, halvings: int) -> nn.Sequential:
+    """Convolutions of stride 2, each with twice the channels of the one before; another one stands before the last.
+
+    Parameters
+    ----------
+    synthesis : PartialSynthesis
+        Part of the first convolution.
+    width : int
+        Channels that go out.
+    halvings : int
+        Of the resolution of its maps, at least 1.
+    """
+    widths = [synthesis.maps, *(max(16, width >> k) for k in reversed(range(halvings)))]
     layers = [convolution(a, b, 2) for a, b in pairwise(widths)]
+    layers[0][0] = SynthesisConvolution(synthesis, widths[1])
     if halvings > 1:
         layers.insert(-1, convolution(widths[-2], widths[-2]))
     return nn.Sequential(*layers)
+
+
+def grid_stem(entry: nn.Module, channels: int, width: int) -> nn.Sequential:
+    """What `synthesis_stem` is for a grid of cells of 8 pixels, where nothing is undone: as deep, the grid as it is."""
+    narrow = width // 2
+    return nn.Sequential(
+        entry, convolution(channels, narrow), convolution(narrow, narrow), convolution(narrow, width, 2)
+    )
 
 
 class GridResNet(nn.Module):
@@ -120,24 +139,21 @@ class GridResNet(nn.Module):
 
     Parameters
     ----------
-    entry : PartialSynthesis or GridInput
-    maps, classes : int
-        `maps` is what the entry gives.
+    stem : Module
+        Latents -> features (B, width, h / 2, w / 2), of cells of 16 pixels (B, width, h, w).
+    classes : int
     width : int
         Channels of the first stage; the second has twice as many.
-    halvings : int
-        Of the resolution, between the entry and the first stage.
     """
 
-    def __init__(self, entry: nn.Module, maps: int, classes: int, *, width: int = 64, halvings: int = 2) -> None:
+    def __init__(self, stem: nn.Module, classes: int, *, width: int = 64) -> None:
         super().__init__()
-        self.entry = entry
-        self.stem = stem(maps, width, halvings)
+        self.stem = stem
         self.trunk = Trunk(classes, width)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Logits (B, classes) of latents (B, C, h, w)."""
-        return self.trunk(self.stem(self.entry(latents)))
+        return self.trunk(self.stem(latents))
 
 
 class GridViT(nn.Module):
@@ -201,7 +217,7 @@ def build(name: str, dataset: LatentDataset, *, prefixes: bool = False, levels: 
     classes, fine = len(dataset.classes), dataset.manifest.grid.stride == 8
     if name == "resnet":
         synthesis = PartialSynthesis.of(dataset, levels=levels, prefixes=prefixes)
-        return GridResNet(synthesis, synthesis.maps, classes, halvings=levels + fine)
+        return GridResNet(synthesis_stem(synthesis, 64, levels + fine), classes)
     if name == "vit":
         entry, patch = GridInput.of(dataset, prefixes=prefixes), 2 if fine else 1
         return GridViT(entry, dataset.channels, classes, dataset.shape[1:], patch=patch)

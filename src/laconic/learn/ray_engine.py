@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from laconic.errors import LaconicError, UsageError
 from laconic.learn.manifest import join, read_json
-from laconic.learn.packing import PLAN, PackPlan, ShardRecord, load_record, pack_shard
+from laconic.learn.pack_plan import PLAN, PackPlan
+from laconic.learn.shard_packing import ShardRecord, load_record, pack_shard
 from laconic.signals import locations
 
 if TYPE_CHECKING:

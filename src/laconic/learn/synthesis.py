@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from laconic.learn.dataset import LatentDataset
 
-__all__ = ["PartialSynthesis", "random_prefixes", "synthesis_matrix"]
+__all__ = ["PartialSynthesis", "SynthesisConvolution", "random_prefixes", "synthesis_matrix"]
 
 PREFIXES = (3, 12, 24, 48, 96, 192, 384)
 """Low channels, the coarsest level, and of each finer one luma and all of it."""
@@ -126,36 +126,106 @@ class PartialSynthesis(nn.Module):
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """The maps."""
+        with torch.autocast(latents.device.type, enabled=False):
+            latents = self._whole(latents)
+            low = self._low(latents)
+            return torch.cat([low, self._placed(latents, self.last)], 1) if self.last else low
+
+    @torch.no_grad()
+    def squares(self, latents: torch.Tensor) -> torch.Tensor:
+        """The maps as a convolution of stride 2 wants them: each place of a square of 2 x 2 is a channel of its own.
+
+        Latents are not differentiated through. Needs k of at least 1.
+
+        Returns
+        -------
+        Tensor (B, 4 M, 2^(k-1) h + 1, 2^(k-1) w + 1), of the type of autocast
+            Channels by map, row and column; a border of zeros stands above and to the left.
+        """
+        device = latents.device
+        is_mixed = torch.is_autocast_enabled(device.type)
+        kind = torch.get_autocast_dtype(device.type) if is_mixed else torch.float32
+        with torch.autocast(device.type, enabled=False):
+            latents = self._whole(latents)
+            low = self._low(latents)
+            rows, columns = low.shape[2] // 2, low.shape[3] // 2
+            squares = torch.empty((len(low), rows + 1, columns + 1, 4 * self.maps), dtype=kind, device=device)
+            squares[:, 0] = 0
+            squares[:, :, 0] = 0
+            inner = squares[:, 1:, 1:]
+            places = low.unflatten(3, (columns, 2)).unflatten(2, (rows, 2)).permute(0, 2, 4, 1, 3, 5)
+            inner[..., : 4 * PLANES] = places.flatten(3)
+            if self.last:
+                m, (h, w) = self._phases(self.last), latents.shape[2:]
+                bands = _chosen(latents, self.last)
+                bands = bands.view(len(low), -1, m // 2, 2, m // 2, 2, h, w).permute(0, 6, 2, 7, 4, 1, 3, 5)
+                scales = self._scales(self.last, latents).expand(len(BANDS) * PLANES).repeat_interleave(4)
+                torch.mul(bands.reshape(len(low), rows, columns, -1), scales, out=inner[..., 4 * PLANES :])
+            return squares.permute(0, 3, 1, 2)
+
+    def _whole(self, latents: torch.Tensor) -> torch.Tensor:
+        """With channels that are zero where some are missing."""
         if self.training and self.prefixes:
             latents = random_prefixes(latents)
-        if not self.is_whole:
-            latents = functional.pad(latents, (0, 0, 0, 0, 0, 1))
-        with torch.autocast("cpu", enabled=False):
-            low = self._values(latents, self.low) - self.offsets
-            low *= self.factor
-            for numbers in self.details:
-                hl, lh, hh = (self._values(latents, numbers) * self.factor).split(PLANES, 1)
-                whole = torch.cat([torch.cat([low, hl], -1), torch.cat([lh, hh], -1)], -2)
-                rows, columns = whole.shape[2:]
-                low = synthesis_matrix(rows).to(whole) @ whole @ synthesis_matrix(columns).to(whole).T
-            if not self.last:
-                return low
-            maps = low.new_empty((len(low), self.maps, *low.shape[2:]))
-            maps[:, :PLANES] = low
-            torch.mul(self._values(latents, self.last), self.factor, out=maps[:, PLANES:])
-            return maps
+        return latents if self.is_whole else functional.pad(latents, (0, 0, 0, 0, 0, 1))
 
-    def _values(self, latents: torch.Tensor, numbers: list[int]) -> torch.Tensor:
-        """Some bands of three planes in pixel values, each coefficient at its place: (B, K, m h, m w).
+    def _low(self, latents: torch.Tensor) -> torch.Tensor:
+        """The low band of three planes, all levels undone."""
+        low = self._placed(latents, self.low) - self.offsets * self.factor
+        for numbers in self.details:
+            hl, lh, hh = self._placed(latents, numbers).split(PLANES, 1)
+            whole = torch.cat([torch.cat([low, hl], -1), torch.cat([lh, hh], -1)], -2)
+            rows, columns = whole.shape[2:]
+            across = whole.flatten(0, 2) @ synthesis_matrix(columns).to(whole).T
+            low = (synthesis_matrix(rows).to(whole) @ across.view(-1, rows, columns)).view_as(whole)
+        return low
 
-        The places within a cell are those of one band and have one step.
-        """
-        m = 1 if numbers is self.low else round((len(numbers) // (len(BANDS) * PLANES)) ** 0.5)
-        bands = functional.pixel_shuffle(latents[:, numbers], m)
+    def _phases(self, numbers: list[int]) -> int:
+        """To a side of a cell."""
+        return 1 if numbers is self.low else round((len(numbers) // (len(BANDS) * PLANES)) ** 0.5)
+
+    def _scales(self, numbers: list[int], latents: torch.Tensor) -> torch.Tensor:
+        """What normalizes each of some bands, or all: the places within a cell are those of one band, of one step."""
         if latents.dtype != torch.int8:
-            return bands
-        scales = self.scales[numbers].view(-1, m * m).amax(1).view(-1, 1, 1)
-        return bands * scales
+            return self.factor
+        return self.scales[numbers].view(-1, self._phases(numbers) ** 2).amax(1) * self.factor
+
+    def _placed(self, latents: torch.Tensor, numbers: list[int]) -> torch.Tensor:
+        """Some bands of three planes, normalized, each coefficient at its place: (B, K, m h, m w) float32."""
+        m = self._phases(numbers)
+        bands = _chosen(latents, numbers).to(torch.float32)
+        return functional.pixel_shuffle(bands, m) * self._scales(numbers, latents).view(-1, 1, 1)
+
+
+class SynthesisConvolution(nn.Module):
+    """`PartialSynthesis` and a 3 x 3 convolution of stride 2 behind it, without bias, with less work.
+
+    Such a convolution reads the maps in squares of 2 x 2, so it is one of 2 x 2 cells with the places of a square as
+    channels. The maps need not be put together, and what the grid holds already is passed on as it lies.
+
+    Parameters
+    ----------
+    synthesis : PartialSynthesis
+        Of at least one level.
+    outputs : int
+        Channels.
+    """
+
+    def __init__(self, synthesis: PartialSynthesis, outputs: int) -> None:
+        super().__init__()
+        self.synthesis = synthesis
+        self.weight = nn.Conv2d(synthesis.maps, outputs, 3, 2, 1, bias=False).weight
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (B, C, h, w) -> (B, outputs, 2^(k-1) h, 2^(k-1) w)."""
+        # Rows and columns 2 y - 2 .. 2 y + 1, of which the first has no weight: (cell, place) twice.
+        square = functional.pad(self.weight, (1, 0, 1, 0)).unflatten(3, (2, 2)).unflatten(2, (2, 2))
+        return functional.conv2d(self.synthesis.squares(latents), square.permute(0, 1, 3, 5, 2, 4).flatten(1, 3))
+
+
+def _chosen(latents: torch.Tensor, numbers: list[int]) -> torch.Tensor:
+    """Some channels."""
+    return latents.index_select(1, torch.tensor(numbers, device=latents.device))
 
 
 def random_prefixes(values: torch.Tensor) -> torch.Tensor:
@@ -167,4 +237,4 @@ def random_prefixes(values: torch.Tensor) -> torch.Tensor:
     channels = values.shape[1]
     ends = torch.tensor([*(end for end in PREFIXES if end < channels), channels])
     kept = ends[torch.randint(len(ends), (len(values), 1))] > torch.arange(channels)
-    return values * kept[:, :, None, None].to(values.dtype)
+    return values * kept[:, :, None, None].to(values)

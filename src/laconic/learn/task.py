@@ -11,28 +11,25 @@ what is counted.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 from torch.nn import functional
 
 from laconic.codecs import weights
-from laconic.errors import CorruptStream, ModelError, UsageError
+from laconic.errors import CorruptStream, ModelError
 from laconic.learn.batches import Loader
 from laconic.learn.classifier import check_alike
 from laconic.learn.classify import Schedule, Training, accuracy
-from laconic.learn.models import Trunk, convolution, stem
+from laconic.learn.model_file import NetworkKind, fill, load_network, save_network
+from laconic.learn.models import Trunk, convolution, synthesis_stem
 from laconic.learn.synthesis import PartialSynthesis
-from laconic.signals.atomic import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -42,7 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskCodec", "TaskPlan", "load_task", "save_task", "train_task"]
 
-KIND, VERSION = "laconic.task", 2
+KIND = NetworkKind("laconic.task", 3, "codec for a task")
+MOST_KEPT = 1024
 TENSOR = "task"
 LIMIT = 127
 
@@ -62,8 +60,7 @@ class TaskCodec(nn.Module):
 
     def __init__(self, entry: PartialSynthesis, classes: int, *, width: int = 64, kept: int = 16) -> None:
         super().__init__()
-        self.entry = entry
-        self.encoder = nn.Sequential(stem(entry.maps, width, 2), nn.Conv2d(width, kept, 1))
+        self.encoder = nn.Sequential(synthesis_stem(entry, width, 2), nn.Conv2d(width, kept, 1))
         nn.init.normal_(self.encoder[1].weight, std=2.0 / width**0.5)  # type: ignore[union-attr]
         # Of a logistic distribution, in steps; only the estimate of the bits uses it.
         self.log_spread = nn.Parameter(torch.zeros(kept))
@@ -73,7 +70,7 @@ class TaskCodec(nn.Module):
 
     def values(self, latents: torch.Tensor) -> torch.Tensor:
         """What will be rounded."""
-        return self.encoder(self.entry(latents)).to(torch.float32).clamp(-LIMIT, LIMIT)
+        return self.encoder(latents).to(torch.float32).clamp(-LIMIT, LIMIT)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """Logits (B, classes); in training `bits` holds the estimated bits of a sample."""
@@ -227,19 +224,7 @@ def save_task(place: Path, codec: TaskCodec, data: LatentDataset, *, force: bool
     OutputExists
         The file exists and `force` is not set.
     """
-    about = {
-        "kind": KIND,
-        "version": VERSION,
-        "codec": data.manifest.fingerprint,
-        "grid": data.manifest.grid.describe(),
-        "channels": data.channels,
-        "classes": list(data.classes),
-        "kept": len(codec.log_spread),
-    }
-    tensors = {key: value.contiguous() for key, value in codec.state_dict().items()}
-    content = save(tensors, {"laconic": json.dumps(about)})
-    with replacing(place, force=force) as stream:
-        stream.write(content)
+    save_network(place, KIND, codec, data, {"kept": len(codec.log_spread)}, force=force)
 
 
 def load_task(place: str | Path, data: LatentDataset) -> TaskCodec:
@@ -252,21 +237,10 @@ def load_task(place: str | Path, data: LatentDataset) -> TaskCodec:
     UsageError
         It was trained on other latents.
     """
-    try:
-        with safe_open(str(place), framework="pt") as file:
-            about = json.loads((file.metadata() or {})["laconic"])
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - it is no dict
-        if about["kind"] != KIND or about["version"] != VERSION:
-            raise ModelError(f"{place}: {about['kind']} version {about['version']}, expected {KIND} {VERSION}")
-        theirs = (about["codec"], about["grid"], about["channels"], about["classes"])
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise ModelError(f"{place}: no codec for a task: {error}") from error
-    ours = (data.manifest.fingerprint, data.manifest.grid.describe(), data.channels, list(data.classes))
-    if theirs != ours:
-        raise UsageError(f"{place} was trained on latents of another model, grid or classes than {data.location}")
-    codec = TaskCodec(PartialSynthesis.of(data), len(data.classes), kept=int(about["kept"]))
-    try:
-        codec.load_state_dict(state)
-    except RuntimeError as error:
-        raise ModelError(f"{place}: {error}") from error
-    return codec.eval()
+    header, state = load_network(place, KIND, data)
+    kept = header.get("kept")
+    if not isinstance(kept, int) or not 1 <= kept <= MOST_KEPT:
+        raise ModelError(f"{place}: no codec for a task: {kept} channels are kept, expected 1 .. {MOST_KEPT}")
+    codec = TaskCodec(PartialSynthesis.of(data), len(data.classes), kept=kept)
+    fill(place, codec, state)
+    return codec
