@@ -186,7 +186,7 @@ def test_the_make_targets_exist(page: Path):
 def test_the_tour_goes_where_the_package_says():
     assert laconic.__doc__ is not None
     steps = re.findall(r"`([a-z]+/\w+\.py)`", laconic.__doc__)
-    assert len(steps) == 9
+    assert len(steps) == 10
     assert [step for step in steps if not (ROOT / "src" / "laconic" / step).exists()] == []
     tour = (ROOT / "docs" / "tour.md").read_text("utf-8")
     titles = "\n".join(re.findall(r"^## .*$", tour, re.MULTILINE))
