@@ -167,6 +167,11 @@ VALID: dict[str, Callable[[], bytes]] = {
     "chroma_noise": lambda: encode(noise(30, 24, np.uint8), quality=95),
     "chroma_tuned_for_ssim": lambda: encode(photo(70, 50), quality=60, tune="ssim", network="auto"),
     "mixed_gray": lambda: encode(photo(70, 50, 1), quality=20),
+    "masked_many_tiles": lambda: encode(photo(130, 100), quality=55, tune="ssim", tile=64),
+    "masked_rgba": lambda: encode(photo(50, 70, 4), quality=35, tune="ssim"),
+    "masked_rgb_16_bit": lambda: encode(photo(70, 50, 3, 16), quality=90, tune="ssim"),
+    "masked_noise": lambda: encode(noise(40, 44, np.uint8), quality=70, tune="ssim"),
+    "masked_one_column": lambda: encode(photo(100, 1), quality=60, tune="ssim"),
     "colors_chosen": lambda: encode(photo(50, 100), lossless=True),
     "colors_rgba_16_bit": lambda: in_colors(photo(33, 35, 4, 16), 28),
     **{
