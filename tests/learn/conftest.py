@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from laconic.learn.pack_plan import make_plan
 from laconic.learn.packing import pack
+from laconic.learn.planning import make_plan
 from laconic.signals.image import Image, load, save
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import laconic as lac
-from laconic.learn import pack_plan
-from laconic.learn.pack_plan import make_plan
+from laconic.learn import planning
 from laconic.learn.packing import pack
+from laconic.learn.planning import make_plan
 
 SPEC = (Path(__file__).parents[2] / "spec" / "latents.md").read_text("utf-8")
 BESIDE = [
@@ -120,7 +120,7 @@ def read_fields(data: bytes, manifest: dict[str, Any]) -> np.ndarray:
 def test_a_second_reader_finds_the_same(
     pictures: Path, tmp_path: Path, stride: int, store: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(pack_plan, "MOST_FITTED", 3)  # so that other pictures have what the key does not hold
+    monkeypatch.setattr(planning, "MOST_FITTED", 3)  # so that other pictures have what the key does not hold
     plan = make_plan(str(pictures), stride=stride, channels=60, shard_size=30, store=store)
     assert pack(plan, str(tmp_path))
     manifest = json.loads((tmp_path / "manifest.json").read_text())

@@ -23,8 +23,8 @@ from laconic.learn.batches import Loader
 from laconic.learn.classifier import Plan, load_classifier, save_classifier, train_classifier
 from laconic.learn.classify import Schedule, accuracy
 from laconic.learn.models import MODELS, GridInput, build
-from laconic.learn.pack_plan import make_plan
 from laconic.learn.packing import pack
+from laconic.learn.planning import make_plan
 from laconic.learn.projection import fit_projection
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -22,10 +22,11 @@ import pytest
 import laconic as lac
 from laconic.__main__ import main
 from laconic.errors import CorruptStream, MissingModel, NewerVersion, UnsupportedInput, UsageError
-from laconic.learn import pack_plan, packing
+from laconic.learn import packing, planning
 from laconic.learn.manifest import Manifest, load_manifest
-from laconic.learn.pack_plan import PackPlan, make_plan
+from laconic.learn.pack_plan import PackPlan
 from laconic.learn.packing import finish, pack
+from laconic.learn.planning import make_plan
 from laconic.learn.preparation import view_names
 from laconic.learn.shard_packing import ShardRecord, pack_shard
 
@@ -142,7 +143,7 @@ def test_a_key_is_fitted_to_few_pictures_and_holds_for_all(
 ):
     """What the tables or fields do not hold is written at greater length, never lost."""
     wanted = lac.learn.open(packed).symbols(range(23))
-    monkeypatch.setattr(pack_plan, "MOST_FITTED", 2)
+    monkeypatch.setattr(planning, "MOST_FITTED", 2)
     for store in ("small", "bits"):
         folder = str(tmp_path / store)
         plan = plan_of(pictures, store=store)

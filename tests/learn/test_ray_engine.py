@@ -18,8 +18,8 @@ pytest.importorskip("ray", reason='needs Ray: pip install "laconic[ray]"')
 
 from laconic.errors import UnsupportedInput, UsageError
 from laconic.learn import ray_engine
-from laconic.learn.pack_plan import make_plan
 from laconic.learn.packing import pack
+from laconic.learn.planning import make_plan
 
 from .conftest import tree
 

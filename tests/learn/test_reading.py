@@ -24,8 +24,8 @@ from laconic.errors import CorruptStream, TruncatedStream, UsageError
 from laconic.learn.augment import Augment, Mirror, add_noise
 from laconic.learn.grid import Grid
 from laconic.learn.order import epoch_order
-from laconic.learn.pack_plan import make_plan
 from laconic.learn.packing import pack
+from laconic.learn.planning import make_plan
 from laconic.learn.preparation import view_names
 from laconic.signals.image import load
 

@@ -14,8 +14,8 @@ import pytest
 
 from laconic import learn
 from laconic.learn.order import epoch_order
-from laconic.learn.pack_plan import make_plan
 from laconic.learn.packing import pack
+from laconic.learn.planning import make_plan
 
 SECONDS = 500
 # What a person would write: read, train in step, save where one stands. Every rank notes what it was given.

@@ -11,7 +11,7 @@ import pytest
 import laconic as lac
 from laconic.errors import CorruptStream, UsageError
 from laconic.learn.manifest import Manifest, load_manifest
-from laconic.learn.pack_plan import make_plan
+from laconic.learn.planning import make_plan
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "latents_1"
 DIGESTS = {

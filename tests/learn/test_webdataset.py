@@ -17,8 +17,8 @@ import pytest
 from laconic.__main__ import main
 from laconic.errors import CorruptStream, OutputExists
 from laconic.learn.dataset import LatentDataset, open_dataset
-from laconic.learn.pack_plan import make_plan
 from laconic.learn.packing import pack
+from laconic.learn.planning import make_plan
 from laconic.learn.webdataset import export_webdataset
 
 from .conftest import tree

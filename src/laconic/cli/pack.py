@@ -167,7 +167,7 @@ def _engine(arguments: argparse.Namespace) -> Any:
 def plan_of(arguments: argparse.Namespace) -> PackPlan:
     """The plan that the options ask for."""
     from laconic.learn.manifest import load_manifest
-    from laconic.learn.pack_plan import make_plan
+    from laconic.learn.planning import make_plan
     from laconic.learn.preparation import view_names
 
     return make_plan(

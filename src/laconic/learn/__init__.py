@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from laconic.learn.dataset import open_dataset as open  # noqa: A004
     from laconic.learn.grid import Grid
     from laconic.learn.manifest import Manifest
-    from laconic.learn.pack_plan import PackPlan, make_plan
+    from laconic.learn.pack_plan import PackPlan
     from laconic.learn.packing import finish, pack
+    from laconic.learn.planning import make_plan
     from laconic.learn.shard_packing import ShardRecord, pack_shard
 
 # Where each public name lives, and what it is called there.
@@ -35,7 +36,7 @@ _HOMES = {
     "ShardRecord": ("shard_packing", "ShardRecord"),
     "finish": ("packing", "finish"),
     "loader": ("batches", "Loader"),
-    "make_plan": ("pack_plan", "make_plan"),
+    "make_plan": ("planning", "make_plan"),
     "open": ("dataset", "open_dataset"),
     "pack": ("packing", "pack"),
     "pack_shard": ("shard_packing", "pack_shard"),

@@ -20,9 +20,9 @@ from laconic.learn.dataset import open_dataset
 from laconic.learn.grid import PLANES
 from laconic.learn.manifest import MANIFEST, load_manifest
 from laconic.learn.models import GridInput, GridResNet, build, grid_stem
-from laconic.learn.pack_plan import make_plan
 from laconic.learn.packing import pack
 from laconic.learn.pixel_arms import grid_model
+from laconic.learn.planning import make_plan
 
 __all__ = ["LATENTS", "PROJECTION", "TASK", "cells_model", "latent_arm"]
 

@@ -1,6 +1,6 @@
 """Packing: pictures -> shards of latents, each shard a pure function of the plan and its number.
 
-A plan (`pack_plan.py`) lists every sample in sorted order and everything that decides a byte. `pack_shard` makes one
+A plan (`planning.py`) lists every sample in sorted order and everything that decides a byte. `pack_shard` makes one
 shard, writes it under a temporary name and renames it; nothing is shared between shards, so threads, processes on many
 machines and runs that were killed and started again all give the same data set. `finish` writes the manifest once every
 shard is there.
