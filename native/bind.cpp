@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "bind.h"
+#include "bound_network.h"
 #include "model.h"
 #include "png_filter.h"
 #include "rans.h"
@@ -27,6 +28,7 @@ namespace {
 
 using TileTuple = std::tuple<int, int, int, int>;
 using CodingTuple = std::tuple<const ParameterSet*, int, int>;
+using DetailTuple = std::tuple<int, const Network*>;
 
 std::atomic<const Kernels*> active{nullptr};
 
@@ -191,13 +193,14 @@ void lift(const Array<T, nb::ndim<2>>& plane, bool columns, int extent, int from
 
 struct TileArguments {
   std::vector<PlaneCoding> coding;
+  std::vector<const NetworkWeights*> details;
   TileJob job;
 };
 
 template <class Planes>
 TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple>& codings,
                              const Array<const uint32_t, nb::ndim<2>>& steps, const TileTuple& tile, unsigned cuts,
-                             bool predicts_chroma) {
+                             bool predicts_chroma, const std::vector<DetailTuple>& details, uint32_t detail_step) {
   const size_t count = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
   require(count >= 1 && count <= kMaxPlanes && codings.size() == count, "one coding for each plane is expected");
   require(h >= 1 && h <= 65535 && w >= 1 && w <= 65535, "a picture of 1 to 65535 samples a side is expected");
@@ -215,9 +218,14 @@ TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple
             "a plane that its parameter set does not have");
     a.coding.push_back({set, index, sources, steps.data() + p * kBands, nullptr});
   }
-  // `coding` is moved with its heap block, so this pointer stays good.
+  if (!details.empty()) a.details.resize(kLevels);
+  for (const auto& [level, net] : details) {
+    require(level >= 1 && level <= kLevels && net != nullptr && steps.data()[0] > 0, "details of a level that is not there");
+    a.details[size_t(level) - 1] = &net->weights;
+  }
+  // `coding` and `details` are moved with their heap blocks, so these pointers stay good.
   a.job = {int(h), int(w), {y, x, th, tw}, int(count), a.coding.data(), cuts, ptrdiff_t(h * w), ptrdiff_t(w),
-           predicts_chroma, 0};
+           predicts_chroma, 0, details.empty() ? nullptr : a.details.data(), detail_step};
   return a;
 }
 
@@ -225,9 +233,10 @@ template <class S, class T>
 nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vector<CodingTuple>& codings,
                      const Array<const uint32_t, nb::ndim<2>>& steps, const Array<const uint32_t, nb::ndim<2>>& lambdas,
                      const TileTuple& tile, unsigned cuts, bool predicts_chroma, unsigned rounding,
+                     const std::vector<DetailTuple>& details, uint32_t detail_step,
                      const std::optional<Array<int32_t, nb::ndim<3>>>& symbols,
                      const std::optional<Array<T, nb::ndim<3>>>& targets) {
-  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma);
+  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma, details, detail_step);
   require(lambdas.shape(0) == planes.shape(0) && lambdas.shape(1) == kBands, "one lambda for each band is expected");
   for (size_t i = 0; i < lambdas.size(); ++i) require(lambdas.data()[i] <= 1u << 20, "a lambda over 2^20");
   require(rounding < 64, "rounding out of range");
@@ -262,8 +271,9 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
 template <class S, class T>
 std::pair<int, int> decode_tile(const Array<T, nb::ndim<3>>& planes, const std::vector<CodingTuple>& codings,
                                 const Array<const uint32_t, nb::ndim<2>>& steps, const TileTuple& tile, unsigned cuts,
-                                bool predicts_chroma, const nb::list& streams) {
-  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma);
+                                bool predicts_chroma, const std::vector<DetailTuple>& details, uint32_t detail_step,
+                                const nb::list& streams) {
+  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma, details, detail_step);
   require(streams.size() == size_t(1 + __builtin_popcount(cuts)), "one stream for each group is expected");
   std::vector<StreamView> views;
   for (nb::handle s : streams) {
@@ -285,70 +295,6 @@ std::pair<int, int> decode_tile(const Array<T, nb::ndim<3>>& planes, const std::
 }
 
 // ------------------------------------------------------------------------------------------------ network
-
-using DenseTuple = std::tuple<Array<const int16_t, nb::ndim<2>>, Array<const int32_t, nb::ndim<1>>, int>;
-
-// Owns the weights of a network, laid out for the kernels.
-struct Network {
-  NetworkWeights weights;
-  std::vector<NetworkBlock> blocks;
-  std::vector<std::vector<int16_t>> packed;
-  std::vector<std::vector<int32_t>> biases;
-
-  // `weight` is (out, in), its sums are bounded here for inputs of any 16 bits.
-  Dense dense(const DenseTuple& layer, int in, int out) {
-    const auto& [weight, bias, shift] = layer;
-    require(weight.shape(0) == size_t(out) && weight.shape(1) == size_t(in) && bias.shape(0) == size_t(out),
-            "a layer of the wrong shape");
-    packed.emplace_back(size_t(in) * size_t(out));
-    for (int o = 0; o < out; ++o)
-      for (int i = 0; i < in; ++i)
-        packed.back()[size_t((i / 2 * out + o) * 2 + i % 2)] = weight.data()[size_t(o) * size_t(in) + size_t(i)];
-    check(weight.data(), bias.data(), size_t(out), size_t(in), shift);
-    biases.emplace_back(bias.data(), bias.data() + out);
-    return {packed.back().data(), biases.back().data(), in, out, shift};
-  }
-
-  static void check(const int16_t* weight, const int32_t* bias, size_t out, size_t in, int shift) {
-    require(shift >= 0 && shift <= 30, "a shift out of range");
-    for (size_t o = 0; o < out; ++o) {
-      int64_t most = std::abs(int64_t(bias[o]));
-      for (size_t i = 0; i < in; ++i) most += std::abs(int64_t(weight[o * in + i])) * 32768;
-      require(most < int64_t{1} << 31, "a layer whose sums could overflow");
-    }
-  }
-};
-
-std::unique_ptr<Network> network(int channels, int expanded, const std::vector<DenseTuple>& dense,
-                                 const std::vector<DenseTuple>& spread) {
-  auto net = std::make_unique<Network>();
-  const size_t blocks = spread.size();
-  require(channels >= 16 && channels <= 256 && channels % 16 == 0 && expanded >= 16 && expanded <= 512 &&
-              expanded % 16 == 0 && blocks >= 1 && blocks <= 32 && dense.size() == 4 * blocks + 2,
-          "a network of another shape");
-  net->weights = {channels, expanded, int(blocks), {}, {}, nullptr};
-  net->weights.input = net->dense(dense.front(), 48, channels);
-  for (size_t k = 0; k < blocks; ++k) {
-    NetworkBlock b;
-    b.mix = net->dense(dense[4 * k + 1], channels, channels);
-    b.merge = net->dense(dense[4 * k + 2], channels, channels);
-    b.expand = net->dense(dense[4 * k + 3], channels, expanded);
-    b.contract = net->dense(dense[4 * k + 4], expanded, channels);
-    const auto& [weight, bias, shift] = spread[k];
-    require(weight.shape(0) == size_t(channels) && weight.shape(1) == 9 && bias.shape(0) == size_t(channels),
-            "a layer of the wrong shape");
-    Network::check(weight.data(), bias.data(), size_t(channels), 9, shift);
-    net->packed.emplace_back(size_t(channels) * 9);
-    for (size_t c = 0; c < size_t(channels); ++c)
-      for (size_t i = 0; i < 9; ++i) net->packed.back()[i * size_t(channels) + c] = weight.data()[c * 9 + i];
-    net->biases.emplace_back(bias.data(), bias.data() + channels);
-    b.spread = net->packed.back().data(), b.spread_bias = net->biases.back().data(), b.spread_shift = shift;
-    net->blocks.push_back(b);
-  }
-  net->weights.output = net->dense(dense.back(), channels, 48);
-  net->weights.block = net->blocks.data();
-  return net;
-}
 
 template <class S, class T>
 void enhance(const Array<const T, nb::ndim<3>>& planes, const Array<S, nb::ndim<3>>& pixels, const Network& net,
@@ -417,10 +363,11 @@ void bind_samples(nb::module_& m) {
         "inverse"_a);
   m.def("enhance_tile", &enhance<S, T>, "planes"_a.noconvert(), "pixels"_a.noconvert(), "network"_a, "step"_a, "tile"_a);
   m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
-        "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "predicts_chroma"_a, "rounding"_a, "symbols"_a.noconvert().none() = nb::none(),
+        "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "predicts_chroma"_a, "rounding"_a,
+        "details"_a, "detail_step"_a, "symbols"_a.noconvert().none() = nb::none(),
         "targets"_a.noconvert().none() = nb::none());
   m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
-        "predicts_chroma"_a, "streams"_a);
+        "predicts_chroma"_a, "details"_a, "detail_step"_a, "streams"_a);
 }
 
 }  // namespace

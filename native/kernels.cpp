@@ -6,6 +6,7 @@
 #include "chroma.h"
 #include "dependent_encoder.h"
 #include "color.h"
+#include "details.h"
 #include "lifting.h"
 #include "masking.h"
 #include "network.h"
@@ -152,8 +153,16 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
   for (int g = 0; g < kMaxGroups; ++g) groups[g] = {};
   TileMemory memory(job);
   ChromaPrediction<T> chroma(job, true);
-  Masking<T> masking(job, !job.predicts_chroma);
-  if (!memory || !chroma || !masking) return false;
+  DetailPrediction<T> details(job, true, !job.predicts_chroma);
+  Masking<T> masking(job, !job.predicts_chroma && !details.active());
+  if (!memory || !chroma || !details || !masking) return false;
+  // Where decoded coefficients of luma lie, for those who go by them; null where nobody does.
+  const auto luma = [&](int level, int o) {
+    const Rect r = TileMemory::rect(job, band_index(level, o));
+    if (job.predicts_chroma) return LumaBand<T>{chroma.kept(0, o), chroma.stride(), r.h, r.w};
+    if (details.active()) return LumaBand<T>{details.kept(o), details.stride(), r.h, r.w};
+    return LumaBand<T>{masking.kept(level, o), masking.stride(), r.h, r.w};
+  };
   const auto code = [&](OpList& ops, int p, int j) {
     const PlaneCoding& coding = job.coding[p];
     const Rect r = TileMemory::rect(job, j);
@@ -178,10 +187,13 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
       if (memory.holds_any(0, j) && !push(ops, raw_op(shares.luma, kShareBits))) return false;
       if (p == 2 && memory.holds_any(1, j) && !push(ops, raw_op(shares.other, kShareBits))) return false;
       in = restored = chroma.target(), in_stride = chroma.stride();
-    } else if (takes_part) {
-      restored = chroma.kept(0, orientation);
     } else if (p == 0) {
-      restored = masking.kept(level, orientation), restored_stride = masking.stride();
+      const LumaBand<T> kept = luma(level, orientation);
+      restored = kept.at, restored_stride = kept.stride;
+      if (details.speaks(level)) {
+        details.take_away(orientation, in, in_stride, r.h, r.w);
+        in = details.target(), in_stride = details.stride();
+      }
     }
     if (targets)
       for (int y = 0; y < r.h; ++y)
@@ -206,7 +218,10 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
   };
   bool ok = true;
   int group = 0;
-  for (int p = 0; p < job.planes; ++p) ok = ok && code_to(0, p, 0);
+  for (int p = 0; p < job.planes; ++p) {
+    ok = ok && code_to(0, p, 0);
+    if (p == 0) details.start(memory.lowest(), job.coding[0].step[0]);
+  }
   for (int level = kLevels; level >= 1; --level) {
     if (starts_group(job, level)) ++group;
     if (job.predicts_chroma)
@@ -214,15 +229,13 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
         for (int o = 0; o < 3; ++o)
           chroma.begin(p, o, TileMemory::rect(job, band_index(level, o)), chroma.kept(p, o), chroma.stride(),
                        memory.context(p, band_index(level, o)).busy);
+    ok = ok && details.foretell(level);
     for (int p = 0; p < job.planes; ++p)
       for (int o = 0; o < 3; ++o) ok = ok && code_to(group, p, band_index(level, o));
-    masking.finish_level(job, level, [&](int o) {
-      const Rect r = TileMemory::rect(job, band_index(level, o));
-      const bool shared = job.predicts_chroma;
-      return LumaBand<T>{shared ? chroma.kept(0, o) : masking.kept(level, o), shared ? chroma.stride() : masking.stride(),
-                         r.h, r.w};
-    });
+    const auto band_of = [&](int o) { return luma(level, o); };
     if (job.predicts_chroma) chroma.finish_level();
+    details.finish_level(level, band_of);
+    masking.finish_level(job, level, band_of);
   }
   for (int g = 0; g < kMaxGroups; ++g)
     if (!any[g]) groups[g].size = 0;
@@ -235,8 +248,9 @@ template <class T>
 DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* planes, int* failed) {
   TileMemory memory(job);
   ChromaPrediction<T> chroma(job, false);
+  DetailPrediction<T> details(job, false, false);
   Masking<T> masking(job, false);
-  if (!memory || !chroma || !masking) return kOutOfMemory;
+  if (!memory || !chroma || !details || !masking) return kOutOfMemory;
   const auto place = [&](int p, const Rect& r) {
     return planes + ptrdiff_t(p) * job.plane_stride + ptrdiff_t(r.y) * job.row_stride + r.x;
   };
@@ -273,8 +287,13 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
     if (!empty && !RansReader::well_formed(stream.data, stream.size)) return kBadStart;
     RansReader reader(empty ? kNoOperations : stream.data, empty ? kStatesBytes : stream.size);
     DecodeStatus status = kDecoded;
-    if (group == 0)
-      for (int p = 0; p < job.planes && status == kDecoded && !empty; ++p) status = code(reader, p, 0);
+    if (group == 0) {
+      for (int p = 0; p < job.planes && status == kDecoded && !empty; ++p) {
+        status = code(reader, p, 0);
+        if (p == 0) details.start(memory.lowest(), job.coding[0].step[0]);
+      }
+      if (empty) details.start(memory.lowest(), job.coding[0].step[0]);
+    }
     for (bool first = group > 0; level >= 1 && (first || !starts_group(job, level)); --level, first = false) {
       for (int p = 0; p < 3 && job.predicts_chroma; ++p)
         for (int o = 0; o < 3; ++o) {
@@ -282,14 +301,17 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
           const Rect r = TileMemory::rect(job, j);
           chroma.begin(p, o, r, place(p, r), job.row_stride, memory.context(p, j).busy);
         }
+      if (status == kDecoded && !details.foretell(level)) return kOutOfMemory;
       for (int p = 0; p < job.planes && !empty; ++p)
         for (int o = 0; o < 3 && status == kDecoded; ++o) status = code(reader, p, band_index(level, o));
       if (status != kDecoded) continue;
-      if (job.predicts_chroma) chroma.finish_level();
-      masking.finish_level(job, level, [&](int o) {
+      const auto band_of = [&](int o) {
         const Rect r = TileMemory::rect(job, band_index(level, o));
         return LumaBand<T>{place(0, r), job.row_stride, r.h, r.w};
-      });
+      };
+      if (job.predicts_chroma) chroma.finish_level();
+      details.finish_level(level, band_of);
+      masking.finish_level(job, level, band_of);
     }
     if (status != kDecoded) return status;
     if (!reader.finished()) return reader.overran() ? kOverran : kNotFinished;

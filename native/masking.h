@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "causal.h"
+#include "details.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -49,19 +49,12 @@ inline void mask_row(uint32_t* v, const Mask& mask, int y, int n) {
 }
 
 template <class T>
-struct LumaBand {
-  const T* at;
-  ptrdiff_t stride;
-  int h, w;
-};
-
-template <class T>
 class Masking {
  public:
   // `keeps`: luma as decoded is kept here (an encoder that does not predict chroma has no other place for it).
   Masking(const TileJob& job, bool keeps) : idle_(!job.coding[0].set->masks) {
     if (idle_) return;
-    const Rect low = grid(job, 2);
+    const Rect low = low_rect(job, 2);
     area_ = size_t(low.h) * size_t(low.w);
     const size_t bytes = area_ * (4 * sizeof(uint32_t) + 1 + (keeps ? 3 * sizeof(T) : 0)) + 64;
     block_ = static_cast<uint8_t*>(std::calloc(1, bytes));
@@ -95,7 +88,7 @@ class Masking {
   void finish_level(const TileJob& job, int level, F&& band_of) {
     if (idle_ || level == 1) return;
     const LumaBand<T> bands[3] = {band_of(0), band_of(1), band_of(2)};
-    const Rect r = grid(job, level);
+    const Rect r = low_rect(job, level);
     for (int y = 0; y < r.h; ++y) {
       uint32_t* to = energy_ + ptrdiff_t(y) * r.w;
       memset(to, 0, size_t(r.w) * sizeof(uint32_t));
@@ -128,14 +121,6 @@ class Masking {
   }
 
  private:
-  // The places of a level: those of its low band.
-  static Rect grid(const TileJob& job, int level) {
-    Rect r;
-    band_span(job.height, job.tile.y, job.tile.y + job.tile.h, level, false, r.y, r.h);
-    band_span(job.width, job.tile.x, job.tile.x + job.tile.w, level, false, r.x, r.w);
-    return r;
-  }
-
   const bool idle_;
   uint8_t *block_ = nullptr, *contrast_ = nullptr;
   size_t area_ = 0;

@@ -45,6 +45,8 @@ struct PlaneCoding {
   const uint32_t* lambda;  // per band, encoder only: rate-distortion weight, see quantize/rdo.py; 0: plain dead zone
 };
 
+struct NetworkWeights;
+
 struct TileJob {
   int height, width;  // of the picture
   Rect tile;          // in pixels
@@ -56,6 +58,9 @@ struct TileJob {
   bool predicts_chroma;  // planes 0 .. 2 are luma and chroma, see chroma.h
   // Encoder only
   uint32_t rounding;   // of the plain quantizer, 1/64 step: 32 rounds to nearest
+  // The networks that foretell details of luma, one for each level or null (details.h), and the unit of their results.
+  const NetworkWeights* const* details = nullptr;
+  uint32_t detail_step = 0;
 };
 
 // A list of operations that grows; plain C so that kernels built for different processors share no inline code.

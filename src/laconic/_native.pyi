@@ -56,6 +56,8 @@ def encode_tile(
     cuts: int,
     predicts_chroma: bool,
     rounding: int,
+    details: list[tuple[int, Network]],
+    detail_step: int,
     symbols: NDArray[np.int32] | None = None,
     targets: NDArray[Any] | None = None,
 ) -> list[NDArray[np.uint32]]: ...
@@ -66,6 +68,8 @@ def decode_tile(
     tile: tuple[int, int, int, int],
     cuts: int,
     predicts_chroma: bool,
+    details: list[tuple[int, Network]],
+    detail_step: int,
     streams: list[bytes | None],
 ) -> tuple[int, int]: ...
 

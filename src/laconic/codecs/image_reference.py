@@ -26,6 +26,7 @@ from laconic.quantize.masking_reference import apply_masks
 from laconic.quantize.steps import band_steps, base_step_units
 from laconic.quantize.uniform import dequantize
 from laconic.transform import color_reference, lifting_reference, network_reference
+from laconic.transform.details_reference import add_details
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,6 +103,11 @@ def decode(data: bytes) -> Decoded:
         values = [[np.clip(band, low, high) for band in plane] for plane in values]
         if foretells:
             values[:3] = add_foretold(values[:3], found.shares, steps, wide=header.depth == 16)
+        # "Files that name such a set" (of detail_sets)
+        if not header.lossless and model.detail_sets[header.parameter_set]:
+            step = base_step_units(header.step_code, depth=header.depth)
+            luma = [band.astype(coefficients.dtype) for band in values[0]]
+            values[0] = add_details(luma, model.details, code=header.step_code, step=step)
         for plane in range(header.channels):
             for band, window in enumerate(places):
                 at = (plane, slice(window.top, window.bottom), slice(window.left, window.right))

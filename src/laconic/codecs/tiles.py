@@ -11,7 +11,7 @@ from laconic.container.layout import BANDS, TileGrid, band_place, low_size
 from laconic.entropy import causal
 from laconic.errors import CorruptStream, UsageError
 from laconic.quantize import rdo
-from laconic.quantize.steps import band_steps
+from laconic.quantize.steps import band_steps, base_step_units
 from laconic.transform import color
 from laconic.transform.lifting import Wavelet
 
@@ -70,7 +70,15 @@ def tile_coding(
     if header.channels in (2, 4):
         planes.append(causal.PlaneCoding(model.lossless, ALPHA, 0, zeros, zeros))
     predicts_chroma = predicts_chroma and model.predicts_chroma and color_planes == 3 and not header.lossless
-    return causal.TileCoding(planes, header.cuts, rounding=decisions.rounding, predicts_chroma=predicts_chroma)
+    foretells = not header.lossless and model.detail_sets[header.parameter_set]
+    return causal.TileCoding(
+        planes,
+        header.cuts,
+        rounding=decisions.rounding,
+        predicts_chroma=predicts_chroma,
+        details={level: of.native(header.step_code) for level, of in model.details.items()} if foretells else None,
+        detail_step=base_step_units(header.step_code, depth=header.depth) if foretells else 0,
+    )
 
 
 def code_tile(

@@ -19,7 +19,7 @@ from laconic import _native
 from laconic.errors import CorruptStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,10 +65,21 @@ class TileCoding:
     predicts_chroma : bool
         The first three planes are luma and chroma, and symbols of chroma stand for what luma does not foretell
         (`spec/chroma.md`).
+    details : mapping of int to _native.Network
+        The networks that foretell details of luma, by level, at the picture's step code (`spec/details.md`).
+    detail_step : int
+        The unit of their results: the base step in 1/4096 of a level of the samples' depth.
     """
 
     def __init__(
-        self, planes: Sequence[PlaneCoding], cuts: int, *, rounding: int = 24, predicts_chroma: bool = False
+        self,
+        planes: Sequence[PlaneCoding],
+        cuts: int,
+        *,
+        rounding: int = 24,
+        predicts_chroma: bool = False,
+        details: Mapping[int, _native.Network] | None = None,
+        detail_step: int = 0,
     ) -> None:
         self.codings = [(plane.parameters.native, plane.index, plane.color_sources) for plane in planes]
         self.steps = np.ascontiguousarray([plane.steps for plane in planes], np.uint32)
@@ -76,6 +87,8 @@ class TileCoding:
         self.cuts = cuts
         self.rounding = rounding
         self.predicts_chroma = predicts_chroma
+        self.details = list((details or {}).items())
+        self.detail_step = detail_step
 
 
 def tables(
@@ -95,7 +108,7 @@ def tables(
     symbols : ndarray (P, H, W) int32 of zeros, optional
         Receives the chosen symbols of this tile.
     targets : ndarray of the shape and type of `planes`, optional
-        Receives what was quantized, lowest band aside: coefficients, of chroma what luma does not foretell of them.
+        Receives what was quantized, lowest band aside: coefficients, less what is foretold of them.
 
     Returns
     -------
@@ -104,7 +117,7 @@ def tables(
     """
     return _native.encode_tile(
         planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts,
-        coding.predicts_chroma, coding.rounding, symbols, targets,
+        coding.predicts_chroma, coding.rounding, coding.details, coding.detail_step, symbols, targets,
     )  # fmt: skip
 
 
@@ -147,6 +160,8 @@ def pop_tile(
         tile,
         coding.cuts,
         coding.predicts_chroma,
+        coding.details,
+        coding.detail_step,
         [None if stream is None else bytes(stream) for stream in streams],
     )
     if status:

@@ -29,6 +29,7 @@ KIND, VERSIONS = "laconic.image", ("1", "2", "3")
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
 NETWORKS = ("fast", "best", "ssim")
+LEVELS = 6
 SETS = ("lossy", "trellis", "ssim")
 """Without a trellis; with one; with one, and steps that serve MS-SSIM."""
 
@@ -51,6 +52,10 @@ class ImageModel:
         The step code of each quality.
     networks : dict of str to Network
         The decoder-side networks it has, of "fast", "best" and "ssim".
+    details : dict of int to Network
+        The networks that foretell details of luma, by level, 1 .. 6.
+    detail_sets : ndarray (n,) bool
+        Of each lossy set, whether its files use them.
     predicts_chroma : bool
         Since version 3: symbols of chroma stand for what luma does not foretell, see `entropy.causal.TileCoding`.
     """
@@ -61,6 +66,8 @@ class ImageModel:
     set_codes: NDArray[np.uint16]
     quality_codes: NDArray[np.uint16]
     networks: dict[str, Network]
+    details: dict[int, Network]
+    detail_sets: NDArray[np.bool_]
     predicts_chroma: bool
 
     def set_for(self, code: int, kind: str = "lossy") -> int:
@@ -128,8 +135,18 @@ def load_model(data: bytes) -> ImageModel:
             for name in NETWORKS
             if any(array.startswith(f"{name}.") for array in arrays)
         },
+        details={
+            level: Network.of(arrays, f"detail{level}.")
+            for level in range(1, LEVELS + 1)
+            if any(array.startswith(f"detail{level}.") for array in arrays)
+        },
+        detail_sets=_detail_sets(arrays, sum(counts)),
         predicts_chroma=version >= 3,
     )
+    if model.detail_sets.any() and (not model.details or version < 3):
+        raise ModelError("sets that use details take networks that foretell them, and version 3")
+    if any(of.mask is not None for of, used in zip(model.lossy, model.detail_sets, strict=True) if used):
+        raise ModelError("a set has masks or uses details, not both")
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:
         raise ModelError("lossy sets have planes Y, Cb, Cr; the lossless set Y, Co, Cg and alpha")
     if model.lossless.trellis or any(
@@ -139,6 +156,15 @@ def load_model(data: bytes) -> ImageModel:
     if any(not parameters.ratio.all() for parameters in model.lossy):
         raise ModelError("a lossy set has a step ratio of 0")
     return model
+
+
+def _detail_sets(arrays: dict[str, NDArray[Any]], count: int) -> NDArray[np.bool_]:
+    used = arrays.get("detail_sets")
+    if used is None:
+        return np.zeros(count, bool)
+    if used.dtype != np.uint8 or used.shape != (count,) or used.max() > 1:
+        raise ModelError(f"detail_sets must hold 0 or 1 for each of {count} lossy sets")
+    return used.astype(bool)
 
 
 def _arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], int]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from laconic.codecs.image import Analysis, ImageCodec
 from laconic.codecs.tiles import tile_coding, wavelets
+from laconic.container.layout import low_size
 from laconic.coder import rans
 from laconic.entropy import causal
 from laconic.models import default_model
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from laconic.models import ImageModel
 
-__all__ = ["BLOCK", "Pair", "Photos", "Pool", "code_range", "codes_to_train", "through_codec", "to_blocks"]
+__all__ = ["BLOCK", "Pair", "Photos", "Pool", "code_range", "codes_to_train", "luma_through_codec", "through_codec", "to_blocks"]
 
 BLOCK = 4
 UNIT = 4096.0
@@ -96,6 +97,33 @@ def through_codec(pixels: np.ndarray, code: int, effort: int = 5, tune: str = "p
     return Pair(decoded, original, code)
 
 
+def luma_through_codec(
+    pixels: np.ndarray, code: int, level: int, effort: int = 5
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Encode and decode the luma of pixels (H, W, 3) uint8 at a step code.
+
+    Returns
+    -------
+    (coefficients, low, ratio)
+        What the wavelet made of luma, (H, W) int16; its low band after `level` levels as decoded, int16; the
+        step ratios of the parameter set, (1, 19) uint16.
+    """
+    shape, kinds = pixels.shape[:2], wavelets(1, lossless=False)
+    codec = ImageCodec(effort=effort, jobs=1, tile=64 * -(-max(shape) // 64))
+    with Workers(1) as workers:
+        planes = color.analyze(pixels, lossless=False, workers=workers)[:1].copy()
+        lifting.analyze(planes, kinds, workers=workers)
+        analysis = Analysis(planes, default_model())
+        header = codec.header_at(analysis, code)
+        coding = tile_coding(header, analysis.model, rdo.for_effort(effort))
+        window = (0, 0, *shape)
+        decoded = np.zeros_like(planes)
+        causal.pop_tile(decoded, window, coding, [rans.push(ops) for ops in causal.tables(planes, window, coding)])
+        windows = [(0, low_size(shape[0], k), 0, low_size(shape[1], k)) for k in range(lifting.LEVELS + 1)]
+        low = lifting.synthesize_window(decoded, kinds, windows, scale=level, workers=workers)
+    return planes[0], low[0], analysis.model.lossy[header.parameter_set].ratio[:1]
+
+
 def to_blocks(planes: np.ndarray) -> np.ndarray:
     """Rearrange planes (3, H, W) int16, sides multiples of 4, to (H/4 * W/4, 48) float32 in -0.5 .. 0.5.
 
@@ -129,8 +157,14 @@ class Photos:
 
         With probability `ssim` it is coded with the steps of ``tune="ssim"``.
         """
+        region = self.draw_pixels(rng, side, BLOCK)
+        tune = "ssim" if rng.random() < ssim and default_model().has("ssim") else "psnr"
+        return through_codec(region, code, tune=tune)
+
+    def draw_pixels(self, rng: np.random.Generator, side: int, unit: int) -> np.ndarray:
+        """Draw at most `side` x `side` pixels, sides multiples of `unit`, turned and mirrored at random."""
         pixels = self.training[int(rng.choice(len(self.training), p=self.share))]
-        height, width = (min(side, size - size % BLOCK) for size in pixels.shape[:2])
+        height, width = (min(side, size - size % unit) for size in pixels.shape[:2])
         top = int(rng.integers(0, pixels.shape[0] - height + 1))
         left = int(rng.integers(0, pixels.shape[1] - width + 1))
         region = pixels[top : top + height, left : left + width]
@@ -140,8 +174,7 @@ class Photos:
             region = region[::-1]
         if rng.random() < 0.5:
             region = region.swapaxes(0, 1)
-        tune = "ssim" if rng.random() < ssim and default_model().has("ssim") else "psnr"
-        return through_codec(np.ascontiguousarray(region), code, tune=tune)
+        return np.ascontiguousarray(region)
 
     def held_out(self, count: int, side: int) -> list[np.ndarray]:
         """Return the middle `side` x `side` pixels of `count` held-out photos."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from laconic.models import SETS
 from laconic.train.modelfile import read_model, write_model
 from laconic.train.network_forward import load_network
 from laconic.transform.network import SCALE_BITS, Network
@@ -87,7 +88,8 @@ def add_network(model: Path, weights: Path, name: str, output: Path) -> None:
     weights : Path
         Exported floats.
     name : str
-        "fast", "best" or "ssim".
+        "fast", "best" or "ssim", or "detail1" to "detail6" for one that foretells details; the sets of the trellis for
+        PSNR use those of a model that had none.
     output : Path
 
     Raises
@@ -101,17 +103,26 @@ def add_network(model: Path, weights: Path, name: str, output: Path) -> None:
         network.native(code)  # refuses what could overflow
     arrays = {key: value for key, value in read_model(model).items() if not key.startswith(f"{name}.")}
     arrays |= {f"{name}.{key}": value for key, value in integers.items()}
+    if name.startswith("detail"):
+        arrays.setdefault("detail_sets", _detail_sets(arrays))
     write_model(output, arrays)
 
 
+def _detail_sets(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    return np.repeat(
+        [np.uint8(kind == "trellis") for kind in SETS],
+        [sum(name.endswith(".weights") and name.startswith(kind) for name in arrays) for kind in SETS],
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line: ``python -m laconic.train.network_export MODEL WEIGHTS fast|best|ssim OUTPUT``."""
+    """Run the command line: ``python -m laconic.train.network_export MODEL WEIGHTS fast|best|ssim|detail1.. OUTPUT``."""
     parser = argparse.ArgumentParser(
         prog="python -m laconic.train.network_export", description="Put a trained network into a model file."
     )
     parser.add_argument("model", type=Path)
     parser.add_argument("weights", type=Path)
-    parser.add_argument("name", choices=["fast", "best", "ssim"])
+    parser.add_argument("name", choices=["fast", "best", "ssim", *(f"detail{level}" for level in range(1, 7))])
     parser.add_argument("output", type=Path)
     given = parser.parse_args(arguments)
     add_network(given.model, given.weights, given.name, given.output)

@@ -239,7 +239,7 @@ def fold_layer(
     raise ModelError("a layer of the network whose sums could overflow")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _native_network(network: Network, code: int) -> _native.Network:
     dense, spread = network.fold(code)
     try:

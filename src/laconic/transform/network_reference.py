@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from laconic.transform.network import Network
 
-__all__ = ["Layer", "correct", "fold"]
+__all__ = ["Layer", "correct", "fold", "results"]
 
 
 class Layer(NamedTuple):
@@ -41,11 +41,21 @@ def correct(planes: NDArray[Any], network: Network, *, code: int, step: int) -> 
     step : int
         Its base step in 1/4096 of a level of the samples' depth.
     """
-    channels, height, width = planes.shape
-    colors = 3 if channels >= 3 else 1
+    colors = 3 if len(planes) >= 3 else 1
+    # "Each color sample gains round(r * step / 2^19) and is limited like a coefficient; alpha is left alone."
+    correction = (results(planes[:colors], network, code=code) * step + (1 << 18)) >> 19
+    low, high = (-(1 << 15), (1 << 15) - 1) if planes.dtype == np.int16 else (-(1 << 24), 1 << 24)
+    corrected = planes.copy()
+    corrected[:colors] = np.clip(planes[:colors] + correction[:colors], low, high)
+    return corrected
+
+
+def results(planes: NDArray[Any], network: Network, *, code: int) -> NDArray[np.int64]:
+    """Return the network's three results (3, H, W) at each place of planes (1 or 3, H, W) int16 or int32."""
+    _, height, width = planes.shape
     # "Samples are taken in 1/16 of an 8-bit level: as they are in a picture of 8 bits, round(v / 2^8) in one of 16,
     # limited to 16 bits."
-    samples = planes[:colors].astype(np.int64)
+    samples = planes.astype(np.int64)
     if planes.dtype == np.int32:
         samples = saturate((samples + 128) >> 8)
 
@@ -66,13 +76,7 @@ def correct(planes: NDArray[Any], network: Network, *, code: int, step: int) -> 
         h = saturate(h + dense(relu(dense(h, expand)), layer(network.contract_weight[k], 4)))
     # "r = output(h)."
     r = dense(h, layer(network.output_weight, 5, network.output_scale, network.output_bias))
-
-    # "Each color sample gains round(r * step / 2^19) and is limited like a coefficient; alpha is left alone."
-    correction = (scatter(r)[:, :height, :width] * step + (1 << 18)) >> 19
-    low, high = (-(1 << 15), (1 << 15) - 1) if planes.dtype == np.int16 else (-(1 << 24), 1 << 24)
-    corrected = planes.copy()
-    corrected[:colors] = np.clip(planes[:colors] + correction[:colors], low, high)
-    return corrected
+    return scatter(r)[:, :height, :width]
 
 
 def gather(samples: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,0 +1,137 @@
+// network_run.h - the network itself: planes -> what it finds for each sample, in integers, the same on every machine.
+//
+// Samples are gathered in 4 x 4 blocks of three planes (48 channels). Residual blocks of 1x1 and depthwise 3x3
+// convolutions follow, and 48 results come back for each block, in units of the base step. Activations and weights
+// are 16-bit, sums 32-bit; every layer's weights are checked beforehand so that no sum can leave 32 bits whatever the
+// input (`network_fits`), so the order of additions, the instruction set and the number of threads change nothing.
+//
+//   layer:  out = saturate16((bias + sum of weight * in) >> shift), the rounding half being part of bias
+//   leaky ReLU: max(v, v >> 3)
+//
+// A tile is computed with as many blocks around it as there are depthwise layers, so tiles leave no seams. Outside the
+// picture the depthwise convolution sees zeros; samples beyond the last row and column repeat it.
+//
+// This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
+#pragma once
+#include <cstdlib>
+#include <cstring>
+
+#include "network_layers.h"
+
+namespace laconic {
+namespace LACONIC_ISA {
+
+constexpr int kBlockSamples = 48;
+
+// A run of positions of any length: `dense` for the full groups, a copy for the rest, so that nothing beyond is touched.
+inline void dense_run(const Dense& d, const int16_t* in, int n, Finish finish, int16_t* out, int16_t* spare) {
+  const int full = n / kRowsAtOnce * kRowsAtOnce, rest = n - full;
+  if (full) dense(d, in, full, finish, out);
+  if (!rest) return;
+  int16_t *x = spare, *y = spare + kRowsAtOnce * d.in;
+  int16_t* to = out + ptrdiff_t(full) * d.out;
+  memset(x, 0, size_t(kRowsAtOnce) * size_t(d.in) * sizeof(int16_t));
+  memcpy(x, in + ptrdiff_t(full) * d.in, size_t(rest) * size_t(d.in) * sizeof(int16_t));
+  if (finish == kAdd) memcpy(y, to, size_t(rest) * size_t(d.out) * sizeof(int16_t));
+  dense(d, x, kRowsAtOnce, finish, y);
+  memcpy(to, y, size_t(rest) * size_t(d.out) * sizeof(int16_t));
+}
+
+// A decoded sample in the network's unit, 1/16 of an 8-bit level.
+inline int16_t network_sample(int16_t v) { return v; }
+inline int16_t network_sample(int32_t v) { return clamp16((v + 128) >> 8); }
+
+// Gathers the 4 x 4 blocks of block row `by`, columns x0 .. x1, of three planes (absent ones are zero).
+template <class T>
+inline void gather_blocks(const T* planes, const NetworkJob& job, int by, int x0, int x1, int16_t* out) {
+  for (int p = 0; p < 3; ++p)
+    for (int y = 0; y < 4; ++y) {
+      const int row = by * 4 + y < job.height ? by * 4 + y : job.height - 1;
+      const T* from = planes + p * job.plane_stride + row * job.row_stride;
+      int16_t* to = out + 16 * p + 4 * y;
+      for (int bx = x0; bx < x1; ++bx, to += kBlockSamples)
+        for (int x = 0; x < 4; ++x) {
+          const int column = bx * 4 + x < job.width ? bx * 4 + x : job.width - 1;
+          to[x] = p < job.color_planes ? network_sample(from[column]) : int16_t(0);
+        }
+    }
+}
+
+struct Span {
+  int from, to;
+};
+inline Span widened(Span s, int by, int limit) {
+  return {s.from - by > 0 ? s.from - by : 0, s.to + by < limit ? s.to + by : limit};
+}
+
+// A result of the network, 2^-11 base steps, in the planes' unit.
+inline int64_t network_correction(int16_t found, uint32_t step) { return (int64_t(found) * step + (1 << 18)) >> 19; }
+
+// Runs the network over a tile. `emit(by, found)` gets the results of each block row, 48 a block from the tile's left edge.
+template <class T, class F>
+inline bool run_network(const T* planes, const NetworkJob& job, const NetworkWeights& net, F&& emit) {
+  const int rows = (job.height + 3) / 4, columns = (job.width + 3) / 4;
+  const Span tile_y = {job.tile.y / 4, (job.tile.y + job.tile.h + 3) / 4};
+  const Span tile_x = {job.tile.x / 4, (job.tile.x + job.tile.w + 3) / 4};
+  const Span all_y = widened(tile_y, net.blocks, rows), all_x = widened(tile_x, net.blocks, columns);
+  const int h_rows = all_y.to - all_y.from, h_columns = all_x.to - all_x.from;
+  const int c = net.channels, wide = net.expanded;
+  const size_t row_size = size_t(h_columns + 2) * size_t(c);
+  const size_t widest = size_t(h_columns + 2) * size_t(wide > kBlockSamples ? wide : kBlockSamples);
+  const int widest_layer = wide > c ? (wide > kBlockSamples ? wide : kBlockSamples) : (c > kBlockSamples ? c : kBlockSamples);
+  const size_t spare_size = size_t(kRowsAtOnce) * size_t(2 * widest_layer);
+  const size_t h_size = size_t(h_rows) * size_t(h_columns) * size_t(c);
+  auto* block =
+      static_cast<int16_t*>(std::malloc((h_size + 4 * row_size + 2 * widest + spare_size + 256) * sizeof(int16_t)));
+  if (!block) return false;
+  int16_t* h = block;
+  int16_t* ring[3] = {h + h_size, h + h_size + row_size, h + h_size + 2 * row_size};
+  int16_t* spread = ring[2] + row_size;
+  int16_t* hidden = spread + row_size;
+  int16_t* spare = hidden + 2 * widest;
+  const auto at = [&](int y, int x) {
+    return h + (ptrdiff_t(y - all_y.from) * h_columns + (x - all_x.from)) * c;
+  };
+  for (int y = all_y.from; y < all_y.to; ++y) {
+    gather_blocks(planes, job, y, all_x.from, all_x.to, hidden);
+    dense_run(net.input, hidden, h_columns, kStore, at(y, all_x.from), spare);
+  }
+  for (int k = 0; k < net.blocks; ++k) {
+    const NetworkBlock& b = net.block[k];
+    const int reach = net.blocks - 1 - k;
+    const Span ys = widened(tile_y, reach, rows), xs = widened(tile_x, reach, columns);
+    const Span xs_in = widened(xs, 1, columns);
+    const int n = xs.to - xs.from, n_in = xs_in.to - xs_in.from;
+    const int lead = xs.from - xs_in.from;  // 0 at the left edge of the picture, else 1
+    const auto mix = [&](int y) {
+      // One zero position stands left and right; inside the picture it is overwritten or out of reach.
+      int16_t* row = ring[(y + 3) % 3];
+      memset(row, 0, size_t(c) * sizeof(int16_t));
+      dense_run(b.mix, at(y, xs_in.from), n_in, kRelu, row + c, spare);
+      memset(row + size_t(n_in + 1) * size_t(c), 0, size_t(c) * sizeof(int16_t));
+    };
+    if (ys.from > 0) mix(ys.from - 1);
+    mix(ys.from);
+    for (int y = ys.from; y < ys.to; ++y) {
+      if (y + 1 < rows) mix(y + 1);
+      const int16_t* around[3];
+      for (int r = 0; r < 3; ++r) {
+        const int from = y + r - 1;
+        around[r] = from >= 0 && from < rows ? ring[(from + 3) % 3] + size_t(1 + lead) * size_t(c) : nullptr;
+      }
+      depthwise_row(around, n, c, b.spread, b.spread_bias, b.spread_shift, spread);
+      dense_run(b.merge, spread, n, kAdd, at(y, xs.from), spare);
+      dense_run(b.expand, at(y, xs.from), n, kRelu, hidden, spare);
+      dense_run(b.contract, hidden, n, kAdd, at(y, xs.from), spare);
+    }
+  }
+  for (int by = tile_y.from; by < tile_y.to; ++by) {
+    dense_run(net.output, at(by, tile_x.from), tile_x.to - tile_x.from, kStore, hidden, spare);
+    emit(by, hidden);
+  }
+  std::free(block);
+  return true;
+}
+
+}  // namespace LACONIC_ISA
+}  // namespace laconic
