@@ -8,6 +8,7 @@
 #include "check.h"
 #include "kernels.h"
 #include "sample_model.h"
+#include "sample_network.h"
 
 using namespace laconic;
 
@@ -16,14 +17,16 @@ namespace {
 constexpr size_t kHead = 8;
 
 template <class T>
-void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const ParameterSet& set) {
+void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const ParameterSet& set, const NetworkWeights& network) {
   const int height = 1 + head[0] % 100, width = 1 + head[1] % 100, planes = 1 + head[2] % 4;
   const unsigned cuts = head[3] % 64;
   const std::vector<uint32_t> steps(kBands, head[4] % 2 ? 0 : 4112 + 64u * head[4]), lambdas(kBands, 0);
   PlaneCoding coding[kMaxPlanes];
   for (int p = 0; p < planes; ++p) coding[p] = {&set, p, p == 3 ? 0 : p < 2 ? p : 2, steps.data(), lambdas.data()};
+  const NetworkWeights* const details[kLevels] = {&network, &network, nullptr, &network};
   const TileJob job = {height, width,  {0, 0, height < 64 ? height : 64, width < 64 ? width : 64}, planes, coding, cuts,
-                       ptrdiff_t(height) * width, width, planes >= 3 && head[7] >> 7, 32};
+                       ptrdiff_t(height) * width, width, planes >= 3 && head[7] >> 7, 32,
+                       head[4] % 4 == 2 ? details : nullptr, steps[0]};
   const size_t area = size_t(planes) * size_t(height) * size_t(width);
   const int groups = 1 + __builtin_popcount(cuts);
 
@@ -85,10 +88,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         sets.push_back(sample_model(random, 4, flavor, kind & 1 || kind > 3, kind == 2 || kind == 3 || kind == 5, kind > 3));
     return sets;
   }();
+  static const SampleNetwork network = [] {
+    Random random{98};
+    return SampleNetwork(random);
+  }();
   const ParameterSet& set = *models[data[6] % models.size()];
   if (data[4] % 3)
-    try_tile<int16_t>(data, data + kHead, size - kHead, set);
+    try_tile<int16_t>(data, data + kHead, size - kHead, set, network.network);
   else
-    try_tile<int32_t>(data, data + kHead, size - kHead, set);
+    try_tile<int32_t>(data, data + kHead, size - kHead, set, network.network);
   return 0;
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,38 +14,8 @@ from laconic.transform import color, network_reference
 from laconic.transform.network import Network, fold_layer, synthesize
 from laconic.transform.workers import Workers
 
-KNOTS = 13
-
-
-def random_arrays(seed: int, channels: int, expanded: int, blocks: int, spread: int = 6000) -> dict[str, Any]:
-    rng = np.random.default_rng(seed)
-
-    def weight(*shape: int) -> Any:
-        return rng.integers(-spread, spread + 1, shape).astype(np.int16)
-
-    def scale(*shape: int) -> Any:
-        return rng.integers(-(1 << 17), 1 << 17, (KNOTS, *shape)).astype(np.int32)
-
-    c, e, n = channels, expanded, blocks
-    return {
-        "input_weight": weight(c, 48),
-        "mix_weight": weight(n, c, c),
-        "merge_weight": weight(n, c, c),
-        "expand_weight": weight(n, e, c),
-        "contract_weight": weight(n, c, e),
-        "output_weight": weight(48, c),
-        "spread_weight": weight(n, c, 9),
-        "input_scale": scale(c),
-        "input_bias": scale(c),
-        "mix_scale": scale(n, c),
-        "mix_bias": scale(n, c),
-        "expand_scale": scale(n, e),
-        "expand_bias": scale(n, e),
-        "output_scale": scale(48),
-        "output_bias": scale(48),
-        "exponents": rng.integers(12, 17, 7).astype(np.uint8),
-        "codes": np.array([100, 700], np.uint16),
-    }
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def planes_of(seed: int, shape: tuple[int, int, int], dtype: Any) -> Any:
@@ -66,7 +36,7 @@ def by_reference(planes: Any, network: Network, code: int, step: int) -> Any:
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32])
 @pytest.mark.parametrize("name", _native.instruction_sets())
-def test_the_reference_gives_the_same_pixels(name: str, dtype: Any):
+def test_the_reference_gives_the_same_pixels(name: str, dtype: Any, network_arrays: Callable[..., dict[str, Any]]):
     before = _native.instruction_set()
     _native.use_instruction_set(name)
     for seed, (size, (channels, expanded, blocks)) in enumerate(
@@ -78,7 +48,7 @@ def test_the_reference_gives_the_same_pixels(name: str, dtype: Any):
             ((8, 16), (80, 16, 2)),
         ]
     ):
-        network = Network.of(random_arrays(seed, channels, expanded, blocks), "")
+        network = Network.of(network_arrays(seed, channels, expanded, blocks), "")
         for planes in (1, 2, 3, 4):
             given = planes_of(seed + planes, (planes, *size), dtype)
             for code, step in ((0, 1024), (300, 7_000), (767, 4_000_000)):
@@ -89,8 +59,10 @@ def test_the_reference_gives_the_same_pixels(name: str, dtype: Any):
 
 
 @pytest.mark.parametrize("size", [(260, 40), (270, 530)])
-def test_tiles_leave_no_seams_and_threads_change_nothing(size: tuple[int, int]):
-    network = Network.of(random_arrays(5, 16, 16, 3), "")
+def test_tiles_leave_no_seams_and_threads_change_nothing(
+    size: tuple[int, int], network_arrays: Callable[..., dict[str, Any]]
+):
+    network = Network.of(network_arrays(5, 16, 16, 3), "")
     given = planes_of(1, (3, *size), np.int16)
     expected = by_reference(given, network, 300, 9000)
     for jobs in (1, 3):
@@ -98,9 +70,9 @@ def test_tiles_leave_no_seams_and_threads_change_nothing(size: tuple[int, int]):
             assert np.array_equal(synthesize(given, network, code=300, step=9000, workers=workers), expected)
 
 
-def test_both_foldings_agree_and_no_sum_can_overflow():
+def test_both_foldings_agree_and_no_sum_can_overflow(network_arrays: Callable[..., dict[str, Any]]):
     for seed in range(5):
-        network = Network.of(random_arrays(seed, 16, 32, 2, spread=32_767), "")
+        network = Network.of(network_arrays(seed, 16, 32, 2, spread=32_767), "")
         for code in (0, 99, 100, 163, 164, 333, 700, 767):
             dense, spread = network.fold(code)
             for layer in [*dense, *spread]:
@@ -128,8 +100,8 @@ def test_a_layer_too_large_for_any_scale_is_refused():
         network_reference.fold(weight, 0, np.full(1, 1 << 26), np.zeros(1, np.int64), 11)
 
 
-def test_a_network_of_zeros_changes_nothing():
-    arrays = random_arrays(1, 16, 16, 1)
+def test_a_network_of_zeros_changes_nothing(network_arrays: Callable[..., dict[str, Any]]):
+    arrays = network_arrays(1, 16, 16, 1)
     arrays["output_weight"][:] = 0
     arrays["output_bias"][:] = 0
     given = planes_of(2, (4, 30, 50), np.int16)
@@ -138,8 +110,8 @@ def test_a_network_of_zeros_changes_nothing():
         assert np.array_equal(found, color.synthesize(given, lossless=False, workers=workers))
 
 
-def test_hostile_arrays_are_refused():
-    good = random_arrays(1, 16, 32, 2)
+def test_hostile_arrays_are_refused(network_arrays: Callable[..., dict[str, Any]]):
+    good = network_arrays(1, 16, 32, 2)
     again = pickle.loads(pickle.dumps(Network.of(good, "")))
     assert np.array_equal(again.mix_weight, good["mix_weight"])
     for name, array in good.items():

@@ -14,8 +14,8 @@ import numpy as np
 
 from laconic.codecs.image import Analysis, ImageCodec
 from laconic.codecs.tiles import tile_coding, wavelets
-from laconic.container.layout import low_size
 from laconic.coder import rans
+from laconic.container.layout import low_size
 from laconic.entropy import causal
 from laconic.models import default_model
 from laconic.quantize import rdo
@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 
     from laconic.models import ImageModel
 
-__all__ = ["BLOCK", "Pair", "Photos", "Pool", "code_range", "codes_to_train", "luma_through_codec", "through_codec", "to_blocks"]
+__all__ = [
+    "BLOCK",
+    "Pair",
+    "Photos",
+    "Pool",
+    "code_range",
+    "codes_to_train",
+    "luma_through_codec",
+    "through_codec",
+    "to_blocks",
+]
 
 BLOCK = 4
 UNIT = 4096.0

@@ -123,7 +123,9 @@ class Levels:
         side = SIDES[self.level]
         height, width = whole.low.shape[1:]
         h, w = min(side, height), min(side, width)
-        top, left = (BLOCK * int(rng.integers(0, (size - part) // BLOCK + 1)) for size, part in ((height, h), (width, w)))
+        top, left = (
+            BLOCK * int(rng.integers(0, (size - part) // BLOCK + 1)) for size, part in ((height, h), (width, w))
+        )
         place = np.s_[:, top : top + h, left : left + w]
         return Level(whole.low[place], whole.details[place], whole.steps, whole.code)
 
@@ -143,9 +145,7 @@ class DetailRun:
         self.levels = Levels(photos, plan.level, plan.batch)
         crops = photos.held_out(HELD_OUT_PHOTOS, 384)
         codes = default_model().quality_codes
-        self.held_out = {
-            q: [level_of(crop, int(codes[q]), plan.level) for crop in crops] for q in HELD_OUT_QUALITIES
-        }
+        self.held_out = {q: [level_of(crop, int(codes[q]), plan.level) for crop in crops] for q in HELD_OUT_QUALITIES}
 
     def costs(self, theta: torch.Tensor, given: Level, limit: float | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the details cost as they are, and less what the network foretells of them."""
@@ -200,7 +200,9 @@ class DetailRun:
         else:
             gradient *= min(1.0, 1.0 / max(norm, 1e-12))
             done = self._part()
-            rate = min(1.0, (self.step + 1) / self.plan.warm_up) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, done)) * 0.99)
+            rate = min(1.0, (self.step + 1) / self.plan.warm_up) * (
+                0.5 + 0.5 * math.cos(math.pi * min(1.0, done)) * 0.99
+            )
             self.optimizer.step(self.theta, gradient, rate)
             self.average.lerp_(self.theta, 1 - min(0.999, (1 + self.step) / (10 + self.step)))
         self.step += 1

@@ -116,7 +116,7 @@ def _detail_sets(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line: ``python -m laconic.train.network_export MODEL WEIGHTS fast|best|ssim|detail1.. OUTPUT``."""
+    """Run the command line: ``python -m laconic.train.network_export MODEL WEIGHTS NAME OUTPUT``."""
     parser = argparse.ArgumentParser(
         prog="python -m laconic.train.network_export", description="Put a trained network into a model file."
     )
