@@ -114,7 +114,9 @@ std::unique_ptr<ParameterSet> parameter_set(
     const Array<const int16_t, nb::ndim<2>>& ll_pred,
     const std::optional<Array<const uint16_t, nb::ndim<5>>>& part_freq,
     const std::optional<Array<const int16_t, nb::ndim<5>>>& mix_weights,
-    const std::optional<Array<const uint16_t, nb::ndim<3>>>& mask) {
+    const std::optional<Array<const uint16_t, nb::ndim<3>>>& mask,
+    const std::optional<Array<const uint8_t, nb::ndim<2>>>& detail_weight,
+    const std::optional<Array<const uint16_t, nb::ndim<4>>>& detail_sign_freq) {
   const size_t planes = weights.shape(0);
   require(planes >= 1 && planes <= kMaxPlanes, "a parameter set has 1 to 4 planes");
   const auto shaped = [&](const auto& array, std::initializer_list<size_t> rest) {
@@ -140,11 +142,14 @@ std::unique_ptr<ParameterSet> parameter_set(
     shaped(*mix_weights, {kBands, kKinds, kDecisions, kMixInputs});
   }
   if (mask) shaped(*mask, {kMaskedLevels, kContrasts});
+  require(detail_weight.has_value() == detail_sign_freq.has_value(), "what is foretold takes weights and sign tables");
+  if (detail_weight) shaped(*detail_weight, {kBands}), shaped(*detail_sign_freq, {kBands, kSides, kSigns});
   return build_parameter_set(
       int(planes), {int(quantizers), weights.data(), bias.data(), group_limit.data(), freq.data(), shift.data(),
                     group_freq.data(), sign_freq.data(), recon.data(), ll_pred.data(),
                     part_freq ? part_freq->data() : nullptr, mix_weights ? mix_weights->data() : nullptr,
-                    mask ? mask->data() : nullptr});
+                    mask ? mask->data() : nullptr, detail_weight ? detail_weight->data() : nullptr,
+                    detail_sign_freq ? detail_sign_freq->data() : nullptr});
 }
 
 // ------------------------------------------------------------------------------------------------ transforms
@@ -235,7 +240,8 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
                      const TileTuple& tile, unsigned cuts, bool predicts_chroma, unsigned rounding,
                      const std::vector<DetailTuple>& details, uint32_t detail_step,
                      const std::optional<Array<int32_t, nb::ndim<3>>>& symbols,
-                     const std::optional<Array<T, nb::ndim<3>>>& targets) {
+                     const std::optional<Array<T, nb::ndim<3>>>& targets,
+                     const std::optional<Array<int8_t, nb::ndim<3>>>& told) {
   TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma, details, detail_step);
   require(lambdas.shape(0) == planes.shape(0) && lambdas.shape(1) == kBands, "one lambda for each band is expected");
   for (size_t i = 0; i < lambdas.size(); ++i) require(lambdas.data()[i] <= 1u << 20, "a lambda over 2^20");
@@ -246,12 +252,16 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
     for (size_t i = 0; i < 3; ++i) require(symbols->shape(i) == planes.shape(i), "symbols and planes differ in shape");
   if (targets)
     for (size_t i = 0; i < 3; ++i) require(targets->shape(i) == planes.shape(i), "targets and planes differ in shape");
+  if (told)
+    require(told->shape(0) == 2 && told->shape(1) == planes.shape(1) && told->shape(2) == planes.shape(2),
+            "what is foretold takes two planes");
+  const EncoderNotes<T> notes{symbols ? symbols->data() : nullptr, targets ? targets->data() : nullptr,
+                              told ? told->data() : nullptr};
   OpList groups[kMaxGroups];
   bool ok;
   {
     nb::gil_scoped_release release;
-    ok = table<S, T>().encode_tile(a.job, planes.data(), symbols ? symbols->data() : nullptr,
-                                     targets ? targets->data() : nullptr, groups);
+    ok = table<S, T>().encode_tile(a.job, planes.data(), notes, groups);
   }
   nb::list result;
   const int count = 1 + __builtin_popcount(cuts);
@@ -365,7 +375,7 @@ void bind_samples(nb::module_& m) {
   m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
         "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "predicts_chroma"_a, "rounding"_a,
         "details"_a, "detail_step"_a, "symbols"_a.noconvert().none() = nb::none(),
-        "targets"_a.noconvert().none() = nb::none());
+        "targets"_a.noconvert().none() = nb::none(), "told"_a.noconvert().none() = nb::none());
   m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
         "predicts_chroma"_a, "details"_a, "detail_step"_a, "streams"_a);
 }
@@ -390,7 +400,8 @@ NB_MODULE(_native, m) {
       .def(nb::new_(&parameter_set), "weights"_a.noconvert(), "bias"_a.noconvert(), "group_limit"_a.noconvert(),
            "freq"_a.noconvert(), "shift"_a.noconvert(), "group_freq"_a.noconvert(), "sign_freq"_a.noconvert(),
            "recon"_a.noconvert(), "ll_pred"_a.noconvert(), "part_freq"_a.noconvert().none() = nb::none(),
-           "mix_weights"_a.noconvert().none() = nb::none(), "mask"_a.noconvert().none() = nb::none())
+           "mix_weights"_a.noconvert().none() = nb::none(), "mask"_a.noconvert().none() = nb::none(),
+           "detail_weight"_a.noconvert().none() = nb::none(), "detail_sign_freq"_a.noconvert().none() = nb::none())
       .def_ro("planes", &ParameterSet::planes);
   nb::class_<Network>(m, "Network")
       .def(nb::new_(&network), "channels"_a, "expanded"_a, "dense"_a, "spread"_a);

@@ -71,11 +71,25 @@ inline void add_3x3(uint16_t* acc, const Context& c, int y, const uint8_t* w, in
     if (c.busy[y + dy]) add_row3(acc, c.mag + ptrdiff_t(y + dy) * c.stride, w + 3 * (dy + 1), n);
 }
 
+// What is foretold of a band (details.h): magnitudes in 1/8 step, kMaxForetold at most, and the sign times how far from zero, 0 to
+// kSides. Rows lie `stride` apart.
+struct Foretold {
+  const uint8_t* mag;
+  const int8_t* side;
+  ptrdiff_t stride;
+};
+
 // What surrounds a band: finished contexts of the band's own size; null where there is none.
 struct Sources {
+  Foretold foretold;
   const Context *parent, *sibling[2], *color[2];
   const Context* sign_source;  // the plane coded just before; without one the northwest neighbor serves
 };
+
+inline void add_foretold(uint16_t* acc, const BandModel& m, const Foretold& foretold, int y, int n) {
+  const uint8_t* mag = foretold.mag + y * foretold.stride;
+  for (int x = 0; x < n; ++x) acc[x] = uint16_t(acc[x] + m.detail_weight * mag[x]);
+}
 
 // base[x] = bias + every tap that is not in the coefficient's own row, for x in 0 .. padded(w).
 inline void row_base(uint16_t* base, const BandModel& m, const Context& own, const Sources& src, int y) {
@@ -88,6 +102,7 @@ inline void row_base(uint16_t* base, const BandModel& m, const Context& own, con
     if (src.sibling[s] && m.uses_sibling[s]) add_3x3(base, *src.sibling[s], y, m.weight + kTapSibling + 9 * s, n);
     if (src.color[s] && m.uses_color[s]) add_3x3(base, *src.color[s], y, m.weight + kTapColor + 9 * s, n);
   }
+  if (src.foretold.mag) add_foretold(base, m, src.foretold, y, own.w);
 }
 
 // The same sums one source at a time, for sets that mix: the own band's rows above, parent, siblings, planes before.
@@ -105,6 +120,7 @@ inline void row_sums(const RowSums& sums, const BandModel& m, const Context& own
     if (src.sibling[s] && m.uses_sibling[s]) add_3x3(sums.part[2], *src.sibling[s], y, m.weight + kTapSibling + 9 * s, n);
     if (src.color[s] && m.uses_color[s]) add_3x3(sums.part[3], *src.color[s], y, m.weight + kTapColor + 9 * s, n);
   }
+  if (src.foretold.mag) add_foretold(sums.part[3], m, src.foretold, y, own.w);  // luma has no planes before it
   for (int x = 0; x < n; ++x)
     sums.whole[x] = uint16_t(m.bias + sums.part[0][x] + sums.part[1][x] + sums.part[2][x] + sums.part[3][x]);
 }
@@ -139,11 +155,24 @@ inline uint32_t group_mean(const uint16_t* base, int x, int w) {
 
 inline unsigned group_bucket(uint32_t mean) { return bucket_of(mean < 16 ? 16 : mean); }
 
-inline unsigned sign_context(const Context& own, const Sources& src, int y, int x) {
+// The table of a sign, and whether its letters change places: where a side is foretold, signs are told from it.
+struct SignPlace {
+  unsigned row;
+  bool flips;
+};
+LACONIC_INLINE unsigned side_of(unsigned sign, bool flips) { return flips && sign ? 3 - sign : sign; }
+LACONIC_INLINE SignPlace sign_place(unsigned west, unsigned north, unsigned third, int side) {
+  const bool flips = side < 0;
+  return {unsigned(flips ? -side : side) * kSigns + 9 * side_of(west, flips) + 3 * side_of(north, flips) + side_of(third, flips),
+          flips};
+}
+
+inline SignPlace sign_context(const Context& own, const Sources& src, int y, int x) {
   const ptrdiff_t at = ptrdiff_t(y) * own.stride + x;
   const unsigned third = src.sign_source ? src.sign_source->sign[ptrdiff_t(y) * src.sign_source->stride + x]
                                          : own.sign[at - own.stride - 1];
-  return 9u * own.sign[at - 1] + 3u * own.sign[at - own.stride] + third;
+  const int side = src.foretold.mag ? src.foretold.side[y * src.foretold.stride + x] : 0;
+  return sign_place(own.sign[at - 1], own.sign[at - own.stride], third, side);
 }
 
 // The parent band, each coefficient repeated 2 x 2, cut or zero-filled to h x w.

@@ -152,8 +152,8 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
           magnitude = pop_rest(r, token, shift);
           if (magnitude == kInvalid) return kBadEscape;
           if (magnitude > 0) {
-            const unsigned sign_row = sign_context(own, src, y, x);
-            const bool minus = pop_first<kEither>(r, tables.sign[sign_row]);
+            const SignPlace place = sign_context(own, src, y, x);
+            const bool minus = pop_first<kEither>(r, tables.sign[place.row]) != place.flips;
             sign[x] = minus ? 2 : 1;
             mag[x] = companded(magnitude);
             value = minus ? -int32_t(magnitude) : int32_t(magnitude);

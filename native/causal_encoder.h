@@ -115,7 +115,8 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, bool mixes, const int
         const unsigned row = kind + bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
         const bool minus = residual[i] < 0;
         const uint32_t magnitude = v[x];
-        ok &= push_symbol(ops, m, tables, row, magnitude, minus, sign_context(own, src, y, x));
+        const SignPlace place = sign_context(own, src, y, x);
+        ok &= push_symbol(ops, m, tables, row, magnitude, minus != place.flips, place.row);
         if (!magnitude) continue;
         mag[x] = companded(magnitude), sign[x] = minus ? 2 : 1;
         own.busy[y] = 1, kind = 0;
@@ -182,21 +183,21 @@ inline bool encode_band(OpList& ops, const BandModel& m, bool mixes, Context& ow
         const unsigned row = kind + bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
         const bool minus = c[x] < 0;
         uint32_t magnitude = 0;
-        unsigned sign_row = 0;
+        SignPlace place = {0, false};
         if (v[x] < quiet) {
           if (flagged) coded += distortion(v[x], 0, 0) + worth(lambda, magnitude_cost(m, tables, row, 0));
         } else {
-          sign_row = sign_context(own, src, y, x);
+          place = sign_context(own, src, y, x);
           if (lambda) {
-            const Choice best = choose(m, tables, row, v[x], minus, sign_row, lambda);
+            const Choice best = choose(m, tables, row, v[x], minus != place.flips, place.row, lambda);
             magnitude = best.magnitude, coded += best.cost;
           } else {
             magnitude = (v[x] + rounding) >> 6;
           }
         }
         if (flagged) zeroed += distortion(v[x], 0, 0);
-        if (flagged) undo.keep(tables, row, magnitude != 0, sign_row);
-        ok &= push_symbol(ops, m, tables, row, magnitude, minus, sign_row);
+        if (flagged) undo.keep(tables, row, magnitude != 0, place.row);
+        ok &= push_symbol(ops, m, tables, row, magnitude, minus != place.flips, place.row);
         if (symbols) symbols[y * symbol_stride + x] = minus ? -int32_t(magnitude) : int32_t(magnitude);
         if (r) r[x] = restored_as<T>(m, row, magnitude, minus, step);
         v[x] = magnitude;

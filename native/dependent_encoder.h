@@ -40,12 +40,14 @@ class Prices {
     memset(known_, 0, sizeof known_);
   }
   LACONIC_INLINE void forget(unsigned row) { known_[row] = false; }
-  LACONIC_INLINE void renew_signs() {
-    for (unsigned i = 0; i < kSigns; ++i)
-      for (unsigned minus = 0; minus < 2; ++minus)
-        sign_[i][minus] = uint32_t(worth(lambda_, first_cost(tables_.sign[i], minus != 0)));
+  LACONIC_INLINE void forget_signs() { memset(sign_known_, 0, sizeof sign_known_); }
+  LACONIC_INLINE int64_t sign(unsigned row, bool first) {
+    if (!sign_known_[row]) {
+      for (unsigned i = 0; i < 2; ++i) sign_[row][i] = uint32_t(worth(lambda_, first_cost(tables_.sign[row], i != 0)));
+      sign_known_[row] = true;
+    }
+    return sign_[row][first];
   }
-  LACONIC_INLINE int64_t sign(unsigned context, bool minus) const { return sign_[context][minus]; }
   LACONIC_INLINE int64_t group(unsigned bucket, bool zero) const {
     return worth(lambda_, first_cost(tables_.group[bucket], zero));
   }
@@ -69,8 +71,8 @@ class Prices {
   const BandTables& tables_;
   const uint32_t lambda_;
   uint32_t price_[kRows][kPriced + 1];
-  uint32_t sign_[kSigns][2];
-  bool known_[kRows];
+  uint32_t sign_[kSignRows][2];
+  bool known_[kRows], sign_known_[kSignRows];
 };
 
 // `restored`, if there is one, gets what a decoder makes of the band; it may be `in` itself.
@@ -92,11 +94,12 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
     const uint8_t* above = sign - own.stride;
     const uint8_t* third =
         src.sign_source ? src.sign_source->sign + ptrdiff_t(y) * src.sign_source->stride : above - 1;
+    const int8_t* side = src.foretold.mag ? src.foretold.side + y * src.foretold.stride : nullptr;
     const T* c = in + y * in_stride;
     row_activity(sums, m, mixes, own, src, y);
     scale_row(v, c, own.w, step);
     mask_row(v, mask, y, own.w);
-    prices.renew_signs();
+    prices.forget_signs();
     own.busy[y] = 0;
 
     Survivor now[kStates] = {}, next[kStates] = {};
@@ -141,7 +144,6 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
         for (unsigned s = 1; s < kStates; ++s) least = now[s].cost < least ? now[s].cost : least;
         const int64_t hopeless = least + kSlack;
         const bool minus = c[x] < 0;
-        const unsigned around = 3u * above[x] + third[x];
         for (unsigned s = 0; s < kStates; ++s) {
           const Survivor& from = now[s];
           if (from.cost > hopeless) continue;
@@ -157,7 +159,8 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
           };
           reach(0, from.cost + zero + price[0]);
           if (v[x] < kQuiet) continue;
-          const int64_t sign_price = from.cost + prices.sign(9u * from.sign + around, minus);
+          const SignPlace place = sign_place(from.sign, above[x], third[x], side ? side[x] : 0);
+          const int64_t sign_price = from.cost + prices.sign(place.row, minus != place.flips);
           const uint32_t low = (v[x] + 32 * trellis_quantizer(s)) >> 6;
           for (uint32_t k = low ? low : 1; k <= low + 1; ++k) {
             const int64_t bits = k < Prices::kPriced ? int64_t(price[k]) : prices.large(row, k);
@@ -211,8 +214,8 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
       for (int x = x0; x < x1; ++x) {
         const unsigned row = first_row(state) + kind + bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
         const bool minus = c[x] < 0;
-        const unsigned sign_row = v[x] ? sign_context(own, src, y, x) : 0;
-        ok &= push_symbol(ops, m, tables, row, v[x], minus, sign_row);
+        const SignPlace place = v[x] ? sign_context(own, src, y, x) : SignPlace{0, false};
+        ok &= push_symbol(ops, m, tables, row, v[x], minus != place.flips, place.row);
         prices.forget(row);
         state = next_state(state, v[x]);
         if (r) r[x] = restored_as<T>(m, row, v[x], minus, step, mask.at(contrast, x));

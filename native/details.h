@@ -1,42 +1,46 @@
-// details.h - what the coarser levels foretell of luma's details: before the three bands of a level are quantized, what
-// a small network makes of the low band beside them, as decoded, is taken away (spec/details.md).
+// details.h - what the coarser levels foretell of luma's details: before the three bands of a level are coded, a small
+// network looks at the low band beside them, as decoded (spec/details.md). What it foretells is not taken away but tells
+// contexts how large a coefficient may be and of which sign.
 //
-// It is one more lifting step after the 9/7, from low to high, with a network for the filter (Claypoole, Davis, Sweldens
-// and Baraniuk, "Nonlinear wavelet transforms for image coding via lifting", 2003): edges go on where they point, which
-// no linear filter knows. Being closed around the quantizer it passes no error on. All of it happens inside a tile.
+// An edge goes on where it points, which neighbors and parents do not know. Taking the prediction away, as lifting with
+// a network does (Claypoole, Davis, Sweldens and Baraniuk, "Nonlinear wavelet transforms for image coding via lifting",
+// 2003), saves as many bytes, but what it adds where coefficients are zero is what the decoder-side network adds as
+// well, and better: it sees more.
 //
-// This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
+// All of it happens inside a tile. This header is compiled once per instruction set inside its own namespace; it must not
+// use std:: templates.
 #pragma once
 #include <cstdlib>
 #include <cstring>
 
-#include "causal.h"
 #include "lifting.h"
+#include "masking.h"
 #include "network_run.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
 
-template <class T>
-struct LumaBand {
-  T* at;
-  ptrdiff_t stride;
-  int h, w;
-};
+// Sixteenths of a step -> how far from zero, 0 .. kSides.
+inline int side_class(uint32_t sixteenths) {
+  if (!sixteenths) return 0;
+  const int bits = 32 - __builtin_clz(sixteenths);
+  return bits < kSides ? bits : kSides;
+}
 
-// The places of a level in a tile: those of its low band.
-inline Rect low_rect(const TileJob& job, int level) {
-  Rect r;
-  band_span(job.height, job.tile.y, job.tile.y + job.tile.h, level, false, r.y, r.h);
-  band_span(job.width, job.tile.x, job.tile.x + job.tile.w, level, false, r.x, r.w);
-  return r;
+// 16-bit pictures are measured without their low bits.
+inline uint32_t without_depth(int16_t v) { return uint32_t(v < 0 ? -int32_t(v) : int32_t(v)); }
+inline uint32_t without_depth(int32_t v) { return uint32_t(v < 0 ? -v : v) >> 8; }
+template <class T>
+inline uint32_t sixteenths_in(uint32_t step) {  // times 2^16, of a unit of without_depth()
+  const uint32_t narrow = sizeof(T) == 2 ? step : step >> 8;
+  return (1u << 28) / (narrow ? narrow : 1);
 }
 
 template <class T>
 class DetailPrediction {
  public:
   // `keeps`: decoded coefficients are kept here (an encoder that does not predict chroma has no other place for them).
-  DetailPrediction(const TileJob& job, bool encodes, bool keeps) : job_(job) {
+  DetailPrediction(const TileJob& job, bool keeps) : job_(job) {
     for (int level = kLevels; level >= 1; --level)
       if (speaks(level)) finest_ = level;
     if (!finest_) return;
@@ -44,15 +48,15 @@ class DetailPrediction {
     rows_ = low.h, columns_ = low.w;
     const size_t area = size_t(rows_) * size_t(columns_);
     const size_t lines = size_t(rows_) * kStrip > size_t(columns_) + 4 ? size_t(rows_) * kStrip : size_t(columns_) + 4;
-    const size_t bands = 1 + 3 + (encodes ? 1 : 0) + (keeps ? 3 : 0);
-    block_ = static_cast<T*>(std::malloc((bands * area + lines + 64) * sizeof(T)));
+    block_ = static_cast<T*>(std::malloc((area * (keeps ? 7 : 4) + lines + 64) * sizeof(T) + 6 * area));
     if (!block_) return;
     T* place = block_;
     low_ = place, place += area;
-    for (T*& band : foretold_) band = place, place += area;
-    if (encodes) target_ = place, place += area;
+    for (T*& band : found_) band = place, place += area;
     for (int o = 0; keeps && o < 3; ++o) kept_[o] = place, place += area;
-    scratch_ = place;
+    scratch_ = place, place += lines + 64;
+    auto* bytes = reinterpret_cast<uint8_t*>(place);
+    for (int o = 0; o < 3; ++o, bytes += 2 * area) mag_[o] = bytes, side_[o] = reinterpret_cast<int8_t*>(bytes + area);
   }
   ~DetailPrediction() { std::free(block_); }
   DetailPrediction(const DetailPrediction&) = delete;
@@ -60,16 +64,16 @@ class DetailPrediction {
   explicit operator bool() const { return !finest_ || block_; }
 
   bool active() const { return finest_ != 0; }
-  bool speaks(int level) const { return job_.details && job_.details[level - 1]; }
-  // An encoder's place for the decoded coefficients of a band; null where nobody asks.
+  bool speaks(int level) const { return job_.details && job_.details[level - 1] && job_.coding[0].set->foretells; }
+  // An encoder's place for the decoded coefficients of a band, if it asked for one.
   T* kept(int orientation) { return kept_[orientation]; }
-  T* target() { return target_; }
   ptrdiff_t stride() const { return columns_; }
 
   // The lowest band of luma is known.
-  void start(const int32_t* lowest, uint32_t step) {
+  void start(const int32_t* lowest) {
     if (!finest_) return;
     const Rect r = low_rect(job_, kLevels);
+    const uint32_t step = job_.coding[0].step[0];
     for (int y = 0; y < r.h; ++y)
       for (int x = 0; x < r.w; ++x) {
         const int64_t q = lowest[ptrdiff_t(y) * r.w + x];
@@ -77,15 +81,15 @@ class DetailPrediction {
       }
   }
 
-  // Foretells the bands of a level; false: out of memory.
-  bool foretell(int level) {
+  // Runs the network of a level; false: out of memory.
+  bool run(int level) {
     if (!speaks(level)) return true;
     const Rect r = low_rect(job_, level);
     const NetworkJob job{r.h, r.w, {0, 0, r.h, r.w}, 1, 1, job_.detail_step, 0, columns_, 0};
     return run_network(low_, job, *job_.details[level - 1], [&](int by, const int16_t* found) {
       for (int y = by * 4; y < by * 4 + 4 && y < r.h; ++y)
         for (int o = 0; o < 3; ++o) {
-          T* to = foretold_[o] + ptrdiff_t(y) * columns_;
+          T* to = found_[o] + ptrdiff_t(y) * columns_;
           const int16_t* from = found + 16 * o + 4 * (y & 3);
           for (int x = 0; x < r.w; ++x)
             to[x] = saturate<T>(network_correction(from[(x >> 2) * kBlockSamples + (x & 3)], job_.detail_step));
@@ -93,29 +97,31 @@ class DetailPrediction {
     });
   }
 
-  // Encoder: leaves in target() what remains of a band.
-  void take_away(int orientation, const T* in, ptrdiff_t in_stride, int h, int w) {
+  // What is foretold of a band of (h, w) coefficients, in its steps.
+  Foretold foretold(int orientation, int h, int w, uint32_t step, const Mask& mask) {
+    const uint64_t unit = sixteenths_in<T>(step);
     for (int y = 0; y < h; ++y) {
-      const T *from = in + y * in_stride, *foretold = foretold_[orientation] + ptrdiff_t(y) * columns_;
-      T* to = target_ + ptrdiff_t(y) * columns_;
-      for (int x = 0; x < w; ++x) to[x] = saturate<T>(int64_t(from[x]) - foretold[x]);
-    }
-  }
-
-  // All bands of a level are known, those of luma without what was foretold: gives it back, and makes the next low band.
-  // `band_of` gives the LumaBand of an orientation.
-  template <class F>
-  void finish_level(int level, F&& band_of) {
-    if (!finest_) return;
-    for (int o = 0; o < 3; ++o) {
-      const LumaBand<T> band = band_of(o);
-      for (int y = 0; speaks(level) && y < band.h; ++y) {
-        const T* foretold = foretold_[o] + ptrdiff_t(y) * columns_;
-        T* to = band.at + y * band.stride;
-        for (int x = 0; x < band.w; ++x) to[x] = saturate<T>(int64_t(to[x]) + foretold[x]);
+      const ptrdiff_t at = ptrdiff_t(y) * columns_;
+      const T* from = found_[orientation] + at;
+      const uint8_t* contrast = mask.row(y);
+      uint8_t* mag = mag_[orientation] + at;
+      int8_t* side = side_[orientation] + at;
+      for (int x = 0; x < w; ++x) {
+        uint64_t a = without_depth(from[x]) * unit >> 16;
+        if (contrast) a = a * mask.inverse[contrast[x >> 1]] >> 16;
+        const uint32_t sixteenths = uint32_t(a < 255 ? a : 255);
+        mag[x] = uint8_t(sixteenths >> 1 < kMaxForetold ? sixteenths >> 1 : kMaxForetold);
+        const int far = side_class(sixteenths);
+        side[x] = int8_t(from[x] < 0 ? -far : far);
       }
     }
-    if (level <= finest_) return;
+    return {mag_[orientation], side_[orientation], columns_};
+  }
+
+  // All bands of luma of a level are known: makes the next low band. `band_of` gives the LumaBand of an orientation.
+  template <class F>
+  void finish_level(int level, F&& band_of) {
+    if (!finest_ || level <= finest_) return;
     const Rect half = low_rect(job_, level), full = low_rect(job_, level - 1);
     for (int o = 0; o < 3; ++o) {
       const LumaBand<T> band = band_of(o);
@@ -130,7 +136,9 @@ class DetailPrediction {
  private:
   const TileJob& job_;
   int finest_ = 0, rows_ = 0, columns_ = 0;  // the finest level that is foretold, 0 for none
-  T *block_ = nullptr, *low_ = nullptr, *foretold_[3] = {}, *target_ = nullptr, *kept_[3] = {}, *scratch_ = nullptr;
+  T *block_ = nullptr, *low_ = nullptr, *found_[3] = {}, *kept_[3] = {}, *scratch_ = nullptr;
+  uint8_t* mag_[3] = {};
+  int8_t* side_[3] = {};
 };
 
 }  // namespace LACONIC_ISA

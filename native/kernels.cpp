@@ -148,20 +148,29 @@ class TileMemory {
 
 bool starts_group(const TileJob& job, int level) { return (job.cuts >> (level - 1) & 1) != 0; }
 
+// An encoder's copy of a decoded band of luma.
 template <class T>
-bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targets, OpList* groups) {
+struct KeptBand {
+  T* at;
+  ptrdiff_t stride;
+  int h, w;
+};
+
+template <class T>
+bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& notes, OpList* groups) {
   for (int g = 0; g < kMaxGroups; ++g) groups[g] = {};
   TileMemory memory(job);
   ChromaPrediction<T> chroma(job, true);
-  DetailPrediction<T> details(job, true, !job.predicts_chroma);
+  DetailPrediction<T> details(job, !job.predicts_chroma);
   Masking<T> masking(job, !job.predicts_chroma && !details.active());
   if (!memory || !chroma || !details || !masking) return false;
   // Where decoded coefficients of luma lie, for those who go by them; null where nobody does.
   const auto luma = [&](int level, int o) {
     const Rect r = TileMemory::rect(job, band_index(level, o));
-    if (job.predicts_chroma) return LumaBand<T>{chroma.kept(0, o), chroma.stride(), r.h, r.w};
-    if (details.active()) return LumaBand<T>{details.kept(o), details.stride(), r.h, r.w};
-    return LumaBand<T>{masking.kept(level, o), masking.stride(), r.h, r.w};
+    const bool chromatic = job.predicts_chroma, detailed = details.active();
+    T* at = chromatic ? chroma.kept(0, o) : detailed ? details.kept(o) : masking.kept(level, o);
+    const ptrdiff_t stride = chromatic ? chroma.stride() : detailed ? details.stride() : masking.stride();
+    return KeptBand<T>{at, stride, r.h, r.w};
   };
   const auto code = [&](OpList& ops, int p, int j) {
     const PlaneCoding& coding = job.coding[p];
@@ -169,9 +178,9 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
     if (r.h == 0 || r.w == 0) return true;
     const ptrdiff_t at = ptrdiff_t(p) * job.plane_stride + ptrdiff_t(r.y) * job.row_stride + r.x;
     const BandModel& m = coding.set->bands[coding.index * kBands + j];
-    const Sources src = memory.sources(job, p, j);
+    Sources src = memory.sources(job, p, j);
     Context& own = memory.context(p, j);
-    int32_t* out = symbols ? symbols + at : nullptr;
+    int32_t* out = notes.symbols ? notes.symbols + at : nullptr;
     const bool mixes = coding.set->mixes;
     if (j == 0)
       return encode_lowest<T>(ops, m, mixes, coding.set->ll_pred[coding.index], own, src, memory.sums(), memory.scaled(),
@@ -188,20 +197,23 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
       if (p == 2 && memory.holds_any(1, j) && !push(ops, raw_op(shares.other, kShareBits))) return false;
       in = restored = chroma.target(), in_stride = chroma.stride();
     } else if (p == 0) {
-      const LumaBand<T> kept = luma(level, orientation);
+      const KeptBand<T> kept = luma(level, orientation);
       restored = kept.at, restored_stride = kept.stride;
-      if (details.speaks(level)) {
-        details.take_away(orientation, in, in_stride, r.h, r.w);
-        in = details.target(), in_stride = details.stride();
-      }
     }
-    if (targets)
+    const Mask mask = masking.of(coding, level);
+    if (p == 0 && details.speaks(level)) src.foretold = details.foretold(orientation, r.h, r.w, coding.step[j], mask);
+    for (int y = 0; y < r.h && notes.told && src.foretold.mag; ++y)
+      for (int k = 0; k < 2; ++k)
+        memcpy(notes.told + at + k * job.plane_stride + y * job.row_stride,
+               (k ? reinterpret_cast<const uint8_t*>(src.foretold.side) : src.foretold.mag) + y * src.foretold.stride,
+               size_t(r.w));
+    if (notes.targets)
       for (int y = 0; y < r.h; ++y)
-        memcpy(targets + at + y * job.row_stride, in + y * in_stride, size_t(r.w) * sizeof(T));
+        memcpy(notes.targets + at + y * job.row_stride, in + y * in_stride, size_t(r.w) * sizeof(T));
     const bool ok =
         coding.set->trellis
             ? encode_dependent<T>(ops, m, mixes, own, src, memory.sums(), memory.scaled(), memory.trace(), in, in_stride,
-                                  coding.step[j], masking.of(coding, level), coding.lambda[j], out, job.row_stride,
+                                  coding.step[j], mask, coding.lambda[j], out, job.row_stride,
                                   restored, restored_stride)
             : encode_band<T>(ops, m, mixes, own, src, memory.sums(), memory.scaled(), in, in_stride, coding.step[j],
                              coding.lambda[j], coding.step[j] ? job.rounding : 0, out, job.row_stride, restored,
@@ -220,7 +232,7 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
   int group = 0;
   for (int p = 0; p < job.planes; ++p) {
     ok = ok && code_to(0, p, 0);
-    if (p == 0) details.start(memory.lowest(), job.coding[0].step[0]);
+    if (p == 0) details.start(memory.lowest());
   }
   for (int level = kLevels; level >= 1; --level) {
     if (starts_group(job, level)) ++group;
@@ -229,10 +241,13 @@ bool encode_tile(const TileJob& job, const T* planes, int32_t* symbols, T* targe
         for (int o = 0; o < 3; ++o)
           chroma.begin(p, o, TileMemory::rect(job, band_index(level, o)), chroma.kept(p, o), chroma.stride(),
                        memory.context(p, band_index(level, o)).busy);
-    ok = ok && details.foretell(level);
+    ok = ok && details.run(level);
     for (int p = 0; p < job.planes; ++p)
       for (int o = 0; o < 3; ++o) ok = ok && code_to(group, p, band_index(level, o));
-    const auto band_of = [&](int o) { return luma(level, o); };
+    const auto band_of = [&](int o) {
+      const KeptBand<T> band = luma(level, o);
+      return LumaBand<T>{band.at, band.stride, band.h, band.w};
+    };
     if (job.predicts_chroma) chroma.finish_level();
     details.finish_level(level, band_of);
     masking.finish_level(job, level, band_of);
@@ -248,7 +263,7 @@ template <class T>
 DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* planes, int* failed) {
   TileMemory memory(job);
   ChromaPrediction<T> chroma(job, false);
-  DetailPrediction<T> details(job, false, false);
+  DetailPrediction<T> details(job, false);
   Masking<T> masking(job, false);
   if (!memory || !chroma || !details || !masking) return kOutOfMemory;
   const auto place = [&](int p, const Rect& r) {
@@ -261,7 +276,7 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
     T* to = place(p, r);
     const BandModel& m = coding.set->bands[coding.index * kBands + j];
     const int16_t* pred = coding.set->ll_pred[coding.index];
-    const Sources src = memory.sources(job, p, j);
+    Sources src = memory.sources(job, p, j);
     Context& own = memory.context(p, j);
     const bool foretold = job.predicts_chroma && p > 0 && p < 3 && j > 0;
     Shares shares = {0, 0};
@@ -272,7 +287,10 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
                         : trellis ? mixes ? decode_band<T, false, true, true> : decode_band<T, false, true, false>
                         : mixes   ? decode_band<T, false, false, true>
                                   : decode_band<T, false, false, false>;
-    const Mask mask = j == 0 ? Mask{} : masking.of(coding, kLevels - (j - 1) / 3);
+    const int level = kLevels - (j - 1) / 3;
+    const Mask mask = j == 0 ? Mask{} : masking.of(coding, level);
+    if (j > 0 && p == 0 && details.speaks(level))
+      src.foretold = details.foretold((j - 1) % 3, r.h, r.w, coding.step[j], mask);
     const DecodeStatus status =
         decode(reader, m, pred, own, src, memory.sums(), memory.lowest(), to, job.row_stride, coding.step[j], mask);
     if (status == kDecoded && foretold) chroma.give_back(p, (j - 1) % 3, to, job.row_stride, coding.step[j], shares);
@@ -290,9 +308,9 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
     if (group == 0) {
       for (int p = 0; p < job.planes && status == kDecoded && !empty; ++p) {
         status = code(reader, p, 0);
-        if (p == 0) details.start(memory.lowest(), job.coding[0].step[0]);
+        if (p == 0) details.start(memory.lowest());
       }
-      if (empty) details.start(memory.lowest(), job.coding[0].step[0]);
+      if (empty) details.start(memory.lowest());
     }
     for (bool first = group > 0; level >= 1 && (first || !starts_group(job, level)); --level, first = false) {
       for (int p = 0; p < 3 && job.predicts_chroma; ++p)
@@ -301,7 +319,7 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
           const Rect r = TileMemory::rect(job, j);
           chroma.begin(p, o, r, place(p, r), job.row_stride, memory.context(p, j).busy);
         }
-      if (status == kDecoded && !details.foretell(level)) return kOutOfMemory;
+      if (status == kDecoded && !details.run(level)) return kOutOfMemory;
       for (int p = 0; p < job.planes && !empty; ++p)
         for (int o = 0; o < 3 && status == kDecoded; ++o) status = code(reader, p, band_index(level, o));
       if (status != kDecoded) continue;

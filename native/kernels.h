@@ -39,7 +39,7 @@ struct SampleKernels {
   // Fills groups[0 .. kMaxGroups); the caller frees their data. An all-zero group stays empty. `symbols` may be null,
   // otherwise it has the layout of the coefficients and is zero. So may `targets`, which gets what was quantized, lowest
   // band aside. False: out of memory.
-  bool (*encode_tile)(const TileJob&, const T*, int32_t* symbols, T* targets, OpList* groups);
+  bool (*encode_tile)(const TileJob&, const T*, const EncoderNotes<T>&, OpList* groups);
   // One stream per group. The coefficients of the tile must be zero. `failed` tells the group that an error lies in.
   DecodeStatus (*decode_tile)(const TileJob&, const StreamView*, T*, int* failed);
   // Planes -> pixels of one tile through the decoder-side network. False: out of memory.

@@ -10,7 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "details.h"
+#include "causal.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -46,6 +46,21 @@ inline void mask_row(uint32_t* v, const Mask& mask, int y, int n) {
   const uint8_t* contrast = mask.row(y);
   if (!contrast) return;
   for (int x = 0; x < n; ++x) v[x] = uint32_t(uint64_t(v[x]) * mask.inverse[contrast[x >> 1]] >> 16);
+}
+
+template <class T>
+struct LumaBand {
+  const T* at;
+  ptrdiff_t stride;
+  int h, w;
+};
+
+// The places of a level in a tile: those of its low band.
+inline Rect low_rect(const TileJob& job, int level) {
+  Rect r;
+  band_span(job.height, job.tile.y, job.tile.y + job.tile.h, level, false, r.y, r.h);
+  band_span(job.width, job.tile.x, job.tile.x + job.tile.w, level, false, r.x, r.w);
+  return r;
 }
 
 template <class T>

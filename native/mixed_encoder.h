@@ -58,7 +58,8 @@ inline bool push_mixed_row(OpList& ops, const BandModel& m, MixedTables& tables,
       ok &= push_tail(ops, magnitude[x], token, shift);
       if (kTrellis) state = next_state(state, magnitude[x]);
       if (!magnitude[x]) continue;
-      ok &= push_first(ops, tables.sign[sign_context(own, src, y, x)], sign[x] == 2);
+      const SignPlace place = sign_context(own, src, y, x);
+      ok &= push_first(ops, tables.sign[place.row], (sign[x] == 2) != place.flips);
       kind = 0;
     }
   }

@@ -24,6 +24,9 @@ constexpr int kQuantizers = 2;  // of a trellis; a set without one uses the firs
 constexpr int kRowsEach = kKinds * kBuckets;
 constexpr int kRows = kQuantizers * kRowsEach;
 constexpr int kSigns = 27;
+constexpr int kMaxForetold = 31;
+constexpr int kSides = 7;  // how far from zero a coefficient is foretold (details.h), 0 aside
+constexpr int kSignRows = (1 + kSides) * kSigns;
 constexpr int kGroup = 16;
 constexpr int kMaxCompanded = 127;
 constexpr int kMaxShift = 8;
@@ -40,7 +43,7 @@ struct BandTables {
   // Of two letters: where the first ends, times 2^8, and how often the table was used.
   uint32_t zero[kRows];       // token 0
   uint32_t group[kBuckets];   // "all zero"
-  uint32_t sign[kSigns];      // "negative"
+  uint32_t sign[kSignRows];   // "negative"; where a side is foretold, "the other side"
 };
 
 // Mixing (mixing.h): decisions "is it 0, 1, 2" have a table in each of five activities.
@@ -82,11 +85,12 @@ struct MixedTables {
   uint32_t part[kMixParts][kQuantizers * kBuckets][kDecisions + 1];  // by the activity of one source alone
   int32_t weight[kKinds][kDecisions][kMixInputs];  // 2^16 is 1.0
   uint32_t group[kBuckets];
-  uint32_t sign[kSigns];
+  uint32_t sign[kSignRows];
 };
 
 struct BandModel {
   uint8_t weight[kTaps];
+  uint8_t detail_weight;  // of the magnitude that is foretold
   uint16_t bias, group_limit;
   uint8_t shift[kBuckets];
   int8_t recon[kRows][3];  // toward zero, 1/64 step
@@ -110,6 +114,7 @@ struct ParameterSet {
   bool trellis;  // whether symbols take turns between two quantizers (dependent.h)
   bool mixes;    // whether probabilities are mixed (mixing.h)
   bool masks;    // whether steps follow the contrast (masking.h)
+  bool foretells;  // whether contexts know what is foretold of details (details.h)
   int16_t ll_pred[kMaxPlanes][4];
   MaskTable mask[kMaxPlanes][kMaskedLevels];
   BandModel bands[kMaxPlanes * kBands];
@@ -142,6 +147,8 @@ struct ParameterArrays {  // all C-contiguous, shapes as in spec/entropy.md
   const uint16_t* part_freq;  // null in a set that does not mix, and so the next
   const int16_t* mix_weights;
   const uint16_t* mask;  // null in a set that does not mask
+  const uint8_t* detail_weight;  // null in a set that foretells nothing, and so the next
+  const uint16_t* detail_sign_freq;
 };
 
 // The tables of a band's decisions before it begins: the share of each letter among those still possible.
@@ -158,7 +165,7 @@ inline void build_mixed(MixedTables& t, const BandTables& plain, const uint16_t*
       t.rest[r][i] = uint32_t((uint64_t(sum) << kBoundBits) / left);
   }
   for (int c = 0; c < kBuckets; ++c) t.group[c] = plain.group[c];
-  for (int c = 0; c < kSigns; ++c) t.sign[c] = plain.sign[c];
+  for (int c = 0; c < kSignRows; ++c) t.sign[c] = plain.sign[c];
 }
 
 // Precondition: 1 <= planes <= kMaxPlanes. Throws std::invalid_argument that names what is wrong and where.
@@ -171,6 +178,7 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
   set->trellis = a.quantizers == kQuantizers;
   set->mixes = a.part_freq != nullptr;
   set->masks = a.mask != nullptr;
+  set->foretells = a.detail_weight != nullptr;
   if (set->masks && !set->trellis) throw std::invalid_argument("masking without a trellis");
   const size_t rows = size_t(a.quantizers) * kRowsEach;
   for (size_t k = 0; k < size_t(planes) * kBands; ++k) {
@@ -178,9 +186,11 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
     const int plane = int(k / kBands), j = int(k % kBands);
     uint32_t sum = 0;
     for (int i = 0; i < kTaps; ++i) sum += b.weight[i] = a.weights[k * kTaps + size_t(i)];
+    uint32_t most = kMaxCompanded * sum;
+    if (set->foretells) most += kMaxForetold * uint32_t(b.detail_weight = a.detail_weight[k]);
     b.bias = a.bias[k];
     // The activity is a 16-bit sum: this bound is what makes wrapping impossible, and bucket 0 starts at 16.
-    if (b.bias < 16 || b.bias + kMaxCompanded * sum > 65535) refuse("bias and weights out of range", k);
+    if (b.bias < 16 || b.bias + most > 65535) refuse("bias and weights out of range", k);
     b.group_limit = a.group_limit[k];
     const auto any = [&](int first, int count) {
       bool found = false;
@@ -221,6 +231,11 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
       const uint32_t negative = a.sign_freq[k * kSigns + size_t(c)];
       if (negative < 1 || negative >= kProbTotal) refuse("a sign frequency out of range", k);
       b.tables.sign[c] = negative << (kBoundBits - kProbBits + 8);
+    }
+    for (int c = 0; c < kSides * kSigns && set->foretells; ++c) {
+      const uint32_t other = a.detail_sign_freq[k * kSides * kSigns + size_t(c)];
+      if (other < 1 || other >= kProbTotal) refuse("a sign frequency out of range", k);
+      b.tables.sign[kSigns + c] = other << (kBoundBits - kProbBits + 8);
     }
     if (!set->mixes) continue;
     build_mixed(b.mixed, b.tables, a.freq + k * rows * kTokens, rows);

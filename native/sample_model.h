@@ -24,11 +24,15 @@ inline void sample_row(Random& random, uint16_t* freq, int flavor) {
 // flavor 0: ordinary; 1: tables with gaps; 2: nearly everything is zero; 3: the heaviest weights; 4: no weights,
 // large shifts; 5: flags everywhere.
 inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, int flavor, bool trellis = false,
-                                                  bool mixes = false, bool masks = false) {
+                                                  bool mixes = false, bool masks = false,
+                                                  bool foretells = false) {
   const size_t rows = size_t(kRowsEach) * (trellis ? kQuantizers : 1);
   const size_t bands = size_t(planes) * kBands;
   std::vector<uint8_t> weights(bands * kTaps), shift(bands * kBuckets);
   std::vector<uint16_t> bias(bands), limit(bands), freq(bands * rows * kTokens), group(bands * kBuckets), sign(bands * kSigns);
+  std::vector<uint8_t> detail_weight(bands);
+  std::vector<uint16_t> detail_sign(bands * kSides * kSigns);
+  for (uint16_t& f : detail_sign) f = uint16_t(1 + random.below(kProbTotal - 1));
   std::vector<int8_t> recon(bands * rows * 3);
   std::vector<int16_t> predictor(size_t(planes) * 4);
   for (size_t k = 0; k < bands; ++k) {
@@ -45,6 +49,7 @@ inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, in
       const uint32_t w = random.below((budget < most ? budget : most) + 1);
       weights[k * kTaps + size_t(i)] = uint8_t(w), budget -= w;
     }
+    if (foretells) detail_weight[k] = uint8_t(random.below((4 * budget < 255 ? 4 * budget : 255) + 1));
     limit[k] = flavor == 5 ? 65535 : uint16_t(random.below(300));
     for (size_t r = 0; r < rows; ++r) sample_row(random, &freq[(k * rows + r) * kTokens], flavor);
     for (size_t c = 0; c < kBuckets; ++c) {
@@ -64,7 +69,9 @@ inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, in
   for (int16_t& w : predictor) w = int16_t(int(random.below(1025)) - 512);
   return build_parameter_set(planes, {trellis ? kQuantizers : 1, weights.data(), bias.data(), limit.data(), freq.data(), shift.data(), group.data(),
                                       sign.data(), recon.data(), predictor.data(), mixes ? part.data() : nullptr,
-                                      mixes ? mix.data() : nullptr, masks ? mask.data() : nullptr});
+                                      mixes ? mix.data() : nullptr, masks ? mask.data() : nullptr,
+                                      foretells ? detail_weight.data() : nullptr,
+                                      foretells ? detail_sign.data() : nullptr});
 }
 
 }  // namespace laconic

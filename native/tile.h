@@ -69,6 +69,14 @@ struct OpList {
   size_t size, capacity;
 };
 
+// What training wants to know of an encoder; null for what nobody asks.
+template <class T>
+struct EncoderNotes {
+  int32_t* symbols = nullptr;
+  T* targets = nullptr;  // what was quantized
+  int8_t* told = nullptr;  // luma: magnitudes that were foretold, and a plane further their sides
+};
+
 constexpr int kMaxGroups = kLevels + 1;
 
 enum DecodeStatus : int { kDecoded = 0, kOutOfMemory = 1, kBadStart = 2, kOverran = 3, kNotFinished = 4, kBadEscape = 5 };

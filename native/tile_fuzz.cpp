@@ -38,9 +38,9 @@ void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const Param
     const Kernels& k = *supported_kernels(0);
     OpList lists[kMaxGroups];
     if constexpr (sizeof(T) == 2)
-      CHECK(k.narrow.encode_tile(job, planes_in.data(), nullptr, nullptr, lists));
+      CHECK(k.narrow.encode_tile(job, planes_in.data(), {}, lists));
     else
-      CHECK(k.wide.encode_tile(job, planes_in.data(), nullptr, nullptr, lists));
+      CHECK(k.wide.encode_tile(job, planes_in.data(), {}, lists));
     for (int g = 0; g < groups; ++g) {
       std::vector<uint8_t> out(push_bound(lists[g].size));
       const size_t at = push_ops(lists[g].data, lists[g].size, out.data(), out.size());
@@ -85,7 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::vector<std::unique_ptr<ParameterSet>> sets;
     for (int flavor = 0; flavor < 6; ++flavor)
       for (int kind = 0; kind < 6; ++kind)
-        sets.push_back(sample_model(random, 4, flavor, kind & 1 || kind > 3, kind == 2 || kind == 3 || kind == 5, kind > 3));
+        sets.push_back(sample_model(random, 4, flavor, kind & 1 || kind > 3, kind == 2 || kind == 3 || kind == 5, kind > 3, kind % 3 == 1));
     return sets;
   }();
   static const SampleNetwork network = [] {

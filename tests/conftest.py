@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from laconic.entropy.tables import BANDS, BUCKETS, DECISIONS, KINDS, PARTS, SIGNS, TAPS, TOKENS, ParameterSet
+from laconic.entropy.tables import BANDS, BUCKETS, DECISIONS, KINDS, PARTS, SIDES, SIGNS, TAPS, TOKENS, ParameterSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,13 +60,15 @@ def random_arrays() -> Callable[..., dict[str, NDArray[Any]]]:
 
 @pytest.fixture(scope="session")
 def random_parameters() -> Callable[..., ParameterSet]:
-    """Return (seed, planes, trellis=False, mixes=False) -> such a parameter set."""
-    return lambda seed, planes, *, trellis=False, mixes=False: ParameterSet.of(
-        _random_arrays(seed, planes, 2 * KINDS if trellis else KINDS, mixes=mixes)
+    """Return (seed, planes, trellis=False, mixes=False, foretells=False) -> such a parameter set."""
+    return lambda seed, planes, *, trellis=False, mixes=False, foretells=False: ParameterSet.of(
+        _random_arrays(seed, planes, 2 * KINDS if trellis else KINDS, mixes=mixes, foretells=foretells)
     )
 
 
-def _random_arrays(seed: int, planes: int, kinds: int = KINDS, *, mixes: bool = False) -> dict[str, NDArray[Any]]:
+def _random_arrays(
+    seed: int, planes: int, kinds: int = KINDS, *, mixes: bool = False, foretells: bool = False
+) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 14, (planes, BANDS, TAPS)).astype(np.uint8)
     weights[rng.random(weights.shape) < 0.3] = 0
@@ -86,15 +88,23 @@ def _random_arrays(seed: int, planes: int, kinds: int = KINDS, *, mixes: bool = 
         ),
         "mix_weights": rng.integers(-2000, 8193, (planes, BANDS, KINDS, DECISIONS, PARTS + 1)).astype(np.int16),
     }
-    return (mixing if mixes else {}) | {
-        "weights": weights,
-        "bias": rng.integers(16, 200, (planes, BANDS)).astype(np.uint16),
-        "group_limit": rng.integers(0, 3000, (planes, BANDS)).astype(np.uint16),
-        "freq": freq,
-        "shift": rng.integers(0, 4, (planes, BANDS, BUCKETS)).astype(np.uint8),
-        "group_freq": rng.integers(1, 16384, (planes, BANDS, BUCKETS)).astype(np.uint16),
-        "sign_freq": rng.integers(1, 16384, (planes, BANDS, SIGNS)).astype(np.uint16),
-        "recon": rng.integers(-63, 64, (planes, BANDS, kinds, BUCKETS, 3)).astype(np.int8),
-        "ll_pred": rng.integers(-512, 513, (planes, 4)).astype(np.int16),
-        "ratio": rng.integers(200, 6000, (planes, BANDS)).astype(np.uint16),
+    details = {
+        "detail_weight": rng.integers(0, 256, (planes, BANDS)).astype(np.uint8),
+        "detail_sign_freq": rng.integers(1, 16384, (planes, BANDS, SIDES, SIGNS)).astype(np.uint16),
     }
+    return (
+        (mixing if mixes else {})
+        | (details if foretells else {})
+        | {
+            "weights": weights,
+            "bias": rng.integers(16, 200, (planes, BANDS)).astype(np.uint16),
+            "group_limit": rng.integers(0, 3000, (planes, BANDS)).astype(np.uint16),
+            "freq": freq,
+            "shift": rng.integers(0, 4, (planes, BANDS, BUCKETS)).astype(np.uint8),
+            "group_freq": rng.integers(1, 16384, (planes, BANDS, BUCKETS)).astype(np.uint16),
+            "sign_freq": rng.integers(1, 16384, (planes, BANDS, SIGNS)).astype(np.uint16),
+            "recon": rng.integers(-63, 64, (planes, BANDS, kinds, BUCKETS, 3)).astype(np.int8),
+            "ll_pred": rng.integers(-512, 513, (planes, 4)).astype(np.int16),
+            "ratio": rng.integers(200, 6000, (planes, BANDS)).astype(np.uint16),
+        }
+    )

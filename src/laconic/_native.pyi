@@ -60,6 +60,7 @@ def encode_tile(
     detail_step: int,
     symbols: NDArray[np.int32] | None = None,
     targets: NDArray[Any] | None = None,
+    told: NDArray[np.int8] | None = None,
 ) -> list[NDArray[np.uint32]]: ...
 def decode_tile(
     planes: NDArray[Any],

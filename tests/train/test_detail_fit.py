@@ -16,7 +16,7 @@ from laconic.train.detail_fit import DetailPlan, DetailRun, cost, level_of, main
 from laconic.train.network_export import add_network  # noqa: E402
 from laconic.train.network_forward import load_network  # noqa: E402
 from laconic.train.network_model import Network, Shape  # noqa: E402
-from laconic.transform.details_reference import foretold  # noqa: E402
+from laconic.transform.network_reference import results  # noqa: E402
 
 
 def edges(seed: int, side: int = 320) -> np.ndarray:
@@ -67,7 +67,7 @@ def test_integers_foretell_what_training_saw(photos: Path, tmp_path: Path) -> No
     given = level_of(edges(5, 128), 330, 1)
     plain, rest = (float(value) for value in run.costs(theta, given, 16.0))
     integers = Integers.of(to_integers(network.export(theta), network.about()), "")
-    found = foretold(given.low[0], integers, code=330, step=base_step_units(330, depth=8))
+    found = (results(given.low, integers, code=330) * base_step_units(330, depth=8) + (1 << 18)) >> 19
     assert np.abs(found).max() > 50
     details, steps = (torch.from_numpy(v.astype(np.float32)) for v in (given.details, given.steps))
     assert plain == pytest.approx(float(cost(details, steps)))
@@ -79,7 +79,7 @@ def test_the_shipped_networks_save_bytes_where_edges_go_on() -> None:
     from laconic.transform.workers import Workers
 
     picture, model = edges(9), default_model()
-    blind = replace(model, details={}, detail_sets=np.zeros_like(model.detail_sets))
+    blind = replace(model, details={})
     with Workers(1) as workers:
         analysis = Analysis.of(picture, lossless=False, workers=workers)
         codec = ImageCodec(quality=60, network="off")

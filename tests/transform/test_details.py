@@ -11,15 +11,18 @@ import laconic as lac
 from laconic import _native
 from laconic.codecs import image_reference
 from laconic.coder import rans
-from laconic.container.layout import BANDS, TileGrid, band_place, low_size
+from laconic.coder.rans_reference import RansReader
+from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
 from laconic.entropy import causal
+from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.errors import ModelError
 from laconic.models import PHOTO, default_model, load_model
-from laconic.transform.details_reference import add_details
+from laconic.quantize.uniform import dequantize
+from laconic.transform.details_reference import Foretelling
 from laconic.transform.network import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -27,8 +30,7 @@ if TYPE_CHECKING:
 
     Arrays = Callable[..., dict[str, Any]]
 
-CODE, STEP = 300, 7000
-SIDE = 64
+CODE, BASE, STEP, CUTS, SIDE = 300, 7000, 4000, 0b10101, 64
 
 
 def windows(height: int, width: int) -> list[tuple[int, int, int, int]]:
@@ -49,36 +51,24 @@ def places(height: int, width: int, tile: int) -> list[tuple[slice, slice]]:
     return found
 
 
-def coding_of(
-    parameters: ParameterSet, planes: int, details: dict[int, Network], *, wide: bool, cuts: int = 0b10101
-) -> causal.TileCoding:
+def coding_of(parameters: ParameterSet, planes: int, networks: dict[int, Network], *, wide: bool) -> causal.TileCoding:
     factor = 257 if wide else 1
-    steps = np.full(BANDS, 4000 * factor, np.uint32)
-    each = [
-        causal.PlaneCoding(parameters, p, p if p < 3 else 0, steps, np.full(BANDS, 300, np.uint32))
-        for p in range(planes)
-    ]
+    steps, lambdas = np.full(BANDS, STEP * factor, np.uint32), np.full(BANDS, 300, np.uint32)
+    each = [causal.PlaneCoding(parameters, p, p if p < 3 else 0, steps, lambdas) for p in range(planes)]
     return causal.TileCoding(
-        each, cuts, predicts_chroma=planes >= 3, detail_step=STEP * factor,
-        details={level: network.native(CODE) for level, network in details.items()},
+        each, CUTS, detail_step=BASE * factor,
+        details={level: network.native(CODE) for level, network in networks.items()},
     )  # fmt: skip
 
 
 def coefficients(seed: int, shape: tuple[int, int, int], dtype: Any) -> NDArray[Any]:
     rng = np.random.default_rng(seed)
     factor = 1 if dtype == np.int16 else 256
-    return np.clip(rng.laplace(0, 60, shape) * factor, -30_000 * factor, 30_000 * factor).astype(dtype)
-
-
-def decoded(streams: Sequence[Sequence[bytes | None]], coding: causal.TileCoding, like: NDArray[Any]) -> NDArray[Any]:
-    planes = np.zeros_like(like)
-    for tile, window in enumerate(windows(*like.shape[1:])):
-        causal.pop_tile(planes, window, coding, streams[tile], tile)
-    return planes
+    return np.clip(rng.laplace(0, 30, shape) * factor, -30_000 * factor, 30_000 * factor).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32])
-@pytest.mark.parametrize("trellis", [False, True])
+@pytest.mark.parametrize(("trellis", "mixes"), [(False, False), (True, False), (True, True)])
 @pytest.mark.parametrize(
     ("shape", "levels"),
     [
@@ -90,85 +80,112 @@ def decoded(streams: Sequence[Sequence[bytes | None]], coding: causal.TileCoding
         ((3, 100, 1), (6, 1)),
     ],
 )
-def test_what_is_foretold_is_added_to_what_remained(
-    shape: tuple[int, int, int], levels: tuple[int, ...], trellis: bool, dtype: Any,
+def test_both_decoders_find_the_encoders_symbols(
+    shape: tuple[int, int, int], levels: tuple[int, ...], trellis: bool, mixes: bool, dtype: Any,
     network_arrays: Arrays, random_parameters: Callable[..., ParameterSet],
 ):  # fmt: skip
+    wide = dtype == np.int32
     networks = {level: Network.of(network_arrays(level, 16, 32, 2), "") for level in levels}
-    parameters = random_parameters(1, 4, trellis=trellis)
-    coding = coding_of(parameters, shape[0], networks, wide=dtype == np.int32)
-    blind = coding_of(parameters, shape[0], {}, wide=dtype == np.int32)
+    parameters = random_parameters(1, 4, trellis=trellis, mixes=mixes, foretells=True)
+    coding = coding_of(parameters, shape[0], networks, wide=wide)
     planes, used = coefficients(1, shape, dtype), _native.instruction_set()
-    first: list[list[bytes]] | None = None
+    found: set[tuple[bytes, bytes, bytes]] = set()
+    streams: list[list[bytes]] = []
+    symbols, told = np.zeros(shape, np.int32), np.zeros((2, *shape[1:]), np.int8)
+    decoded = np.zeros_like(planes)
     try:
         for name in _native.instruction_sets():
             _native.use_instruction_set(name)
-            targets = planes.copy()
+            symbols[...], told[...], decoded[...] = 0, 0, 0
             streams = [
-                [rans.push(ops) for ops in causal.tables(planes, window, coding, targets=targets)]
+                [rans.push(ops) for ops in causal.tables(planes, window, coding, symbols, told=told)]
                 for window in windows(*shape[1:])
             ]
-            first = first or streams
-            assert streams == first
-            # The same streams mean the same symbols without the networks, which is what remained.
-            remained = decoded(streams, blind, planes)
-            whole = decoded(streams, coding, planes)
-            expected, foretold = remained.copy(), np.zeros_like(planes[0])
-            for tile in range(len(streams)):
-                at = places(*shape[1:], tile)
-                bands = add_details([remained[0][place] for place in at], networks, code=CODE, step=coding.detail_step)
-                for place, band in zip(at, bands, strict=True):
-                    expected[0][place] = band
-                    foretold[place] = band - remained[0][place]
-            assert np.array_equal(whole, expected)
-            # And the encoder took away what the decoder adds, but where either met the limits.
-            low, high = (-(1 << 15), (1 << 15) - 1) if dtype == np.int16 else (-(1 << 24), 1 << 24)
-            free = (whole[0] > low) & (whole[0] < high) & (targets[0] > low) & (targets[0] < high)
-            assert np.array_equal((planes[0] - targets[0])[free], foretold[free])
+            for tile, window in enumerate(windows(*shape[1:])):
+                causal.pop_tile(decoded, window, coding, streams[tile], tile)
+            found.add((b"".join(b"".join(groups) for groups in streams), symbols.tobytes(), decoded.tobytes()))
     finally:
         _native.use_instruction_set(used)
+    assert len(found) == 1
+    models = [PlaneModel(parameters, p, p if p < 3 else 0) for p in range(shape[0])]
+    step = STEP * (257 if wide else 1)
+    foretelling = Foretelling(networks, CODE, coding.detail_step, [step] * BANDS, wide)
+    for tile, groups_of_tile in enumerate(streams):
+        at = places(*shape[1:], tile)
+        reader = TileReader(models, [decoded[0][place].shape for place in at], foretell=foretelling)  # type: ignore[misc]
+        for group, of_levels in enumerate(groups(CUTS)):
+            if groups_of_tile[group]:
+                stream = RansReader(groups_of_tile[group])
+                reader.pop_group(stream, of_levels, lowest=group == 0)
+                stream.finish()
+        low, high = foretelling.limits
+        for plane in range(shape[0]):
+            for band, place in enumerate(at):
+                assert np.array_equal(symbols[plane][place], reader.symbols[plane][band])
+                value = dequantize(reader.symbols[plane][band], step, reader.offsets[plane][band] if band else 0)
+                assert np.array_equal(decoded[plane][place], np.clip(value, low, high))
+        for level in levels:
+            first = 1 + 3 * (6 - level)
+            for o, (magnitude, side) in enumerate(foretelling(level, reader.symbols[0], reader.offsets[0]) or []):
+                assert np.array_equal(told[0][at[first + o]], magnitude)
+                assert np.array_equal(told[1][at[first + o]], side)
+    if min(shape[1:]) > 60:
+        assert len(np.unique(told[1])) > 4
+        blind = coding_of(parameters, shape[0], {}, wide=wide)
+        assert [rans.push(ops) for ops in causal.tables(planes, windows(*shape[1:])[0], blind)] != streams[0]
 
 
-def test_of_empty_streams_the_details_are_what_is_foretold(
-    network_arrays: Arrays, random_parameters: Callable[..., ParameterSet]
-):
+def test_nothing_takes_no_bytes(network_arrays: Arrays, random_parameters: Callable[..., ParameterSet]):
     networks = {1: Network.of(network_arrays(3, 16, 16, 1), "")}
-    coding = coding_of(random_parameters(1, 4), 1, networks, wide=False, cuts=1)
+    coding = coding_of(random_parameters(1, 4, foretells=True), 1, networks, wide=False)
     nothing = np.zeros((1, SIDE, SIDE), np.int16)
-    at = places(SIDE, SIDE, 0)
-    bands = add_details([nothing[0][place] for place in at], networks, code=CODE, step=STEP)
-    assert any(band.any() for band in bands)
-    found = decoded([[b"", b""]], coding, nothing)
-    for place, band in zip(at, bands, strict=True):
-        assert np.array_equal(found[0][place], band)
-    # A group that is missing has no details.
-    assert not decoded([[b"", None]], coding, nothing).any()
+    streams = [rans.push(ops) for ops in causal.tables(nothing, (0, 0, SIDE, SIDE), coding)]
+    assert not any(streams)
+    decoded = nothing.copy()
+    causal.pop_tile(decoded, (0, 0, SIDE, SIDE), coding, streams)
+    assert not decoded.any()
 
 
-def test_files_of_the_trellis_for_psnr_use_details_and_both_decoders_agree(photo: NDArray[np.uint8]):
+@pytest.mark.parametrize("tune", ["psnr", "ssim"])
+def test_files_of_the_trellis_know_what_is_foretold_and_both_decoders_agree(photo: NDArray[np.uint8], tune: str):
     model = default_model()
-    assert {model.kind_of(number) for number in np.flatnonzero(model.detail_sets).tolist()} == {"trellis"}
+    kinds = {model.kind_of(number) for number, of in enumerate(model.lossy) if of.foretells}
+    assert kinds == {"trellis", "ssim"}
     assert set(model.details) == {1, 2, 3}
     for quality in (5, 50, 90):
-        data = lac.ImageCodec(quality=quality, tile=64, network="off").encode(photo[:130, :90])
+        data = lac.ImageCodec(quality=quality, tile=64, network="off", tune=tune).encode(photo[:130, :90])
         assert np.array_equal(image_reference.decode(data).pixels, lac.decompress(data))
 
 
+def test_a_network_that_is_not_there_foretells_nothing(random_parameters: Callable[..., ParameterSet]):
+    planes, window = coefficients(2, (3, 64, 64), np.int16), (0, 0, 64, 64)
+    knows, plain = (random_parameters(1, 4, foretells=foretells) for foretells in (True, False))
+    codings = [coding_of(parameters, 3, {}, wide=False) for parameters in (knows, plain)]
+    streams = [[rans.push(ops) for ops in causal.tables(planes, window, coding)] for coding in codings]
+    assert streams[0] == streams[1]
+
+
 def test_regions_and_scales_are_those_of_the_whole(photo: NDArray[np.uint8]):
-    data = lac.ImageCodec(quality=50, tile=64).encode(photo[:200, :260])
+    data = lac.ImageCodec(quality=50, tile=64).encode(photo[:144, :200])
     whole = lac.decompress(data)
-    assert np.array_equal(lac.decompress(data, region=(70, 90, 101, 60)), whole[90:150, 70:171])
-    assert lac.decompress(data, scale=2).shape == (50, 65, 3)
+    assert np.array_equal(lac.decompress(data, region=(70, 50, 101, 60)), whole[50:110, 70:171])
+    assert lac.decompress(data, scale=2).shape == (36, 50, 3)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"detail_sets": np.full(3, 1, np.uint8)}, "detail_sets"),
-        ({"detail_sets": np.full(18, 2, np.uint8)}, "detail_sets"),
-        ({"detail_sets": np.ones(18, np.uint8)}, "not both"),
         ({"detail2.output_scale": None}, "no array detail2.output_scale"),
         ({"detail1.": None, "detail2.": None, "detail3.": None}, "take networks"),
+        ({"trellis2.detail_weight": None}, "no array trellis2.detail_weight"),
+        ({"trellis2.detail_weight": np.zeros((3, 18), np.uint8)}, "trellis2.detail_weight"),
+        (
+            {
+                "lossless.detail_weight": np.zeros((4, 19), np.uint8),
+                "lossless.detail_sign_freq": np.full((4, 19, 7, 27), 8192, np.uint16),
+            },
+            "lossless set",
+        ),
     ],
 )
 def test_models_whose_details_cannot_be_used_are_refused(changes: dict[str, Any], message: str):
@@ -183,3 +200,17 @@ def test_models_whose_details_cannot_be_used_are_refused(changes: dict[str, Any]
     data = save(arrays, {"kind": "laconic.image", "version": "3"})
     with pytest.raises(ModelError, match=message):
         load_model(data)
+
+
+@pytest.mark.parametrize(("name", "value"), [("detail_weight", 255), ("detail_sign_freq", 0)])
+def test_values_that_would_overflow_or_code_nothing_are_refused(
+    name: str, value: int, random_arrays: Callable[..., dict[str, NDArray[Any]]]
+):
+    from laconic.entropy.tables import ParameterSet
+
+    arrays = random_arrays(1, 3, foretells=True)
+    arrays["weights"][0, 17] = np.where(np.arange(57) < 12, 42, 0)
+    assert ParameterSet.of(arrays | {"detail_weight": arrays["detail_weight"] * 0}).native
+    arrays[name][0, 17] = value
+    with pytest.raises(ModelError, match="in band 17"):
+        _ = ParameterSet.of(arrays).native

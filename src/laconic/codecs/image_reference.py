@@ -26,7 +26,7 @@ from laconic.quantize.masking_reference import apply_masks
 from laconic.quantize.steps import band_steps, base_step_units
 from laconic.quantize.uniform import dequantize
 from laconic.transform import color_reference, lifting_reference, network_reference
-from laconic.transform.details_reference import add_details
+from laconic.transform.details_reference import Foretelling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,6 +68,7 @@ def decode(data: bytes) -> Decoded:
     network = NETWORKS[header.network]
     if network is not None and network not in model.networks:
         raise CorruptStream("network", None, "a network of the model", network)
+    foretelling = details_of(header, model, steps)
     grid = TileGrid.of(header)
     shape = (header.channels, header.height, header.width)
     symbols = np.zeros(shape, np.int32)
@@ -80,7 +81,7 @@ def decode(data: bytes) -> Decoded:
         shapes = [(window.bottom - window.top, window.right - window.left) for window in places]
         # "In files whose model is of version 3 or later", "... lossy pictures of three or four channels, ..."
         foretells = model.predicts_chroma and header.channels >= 3 and not header.lossless
-        found = TileReader(models, shapes, predicts_chroma=foretells)
+        found = TileReader(models, shapes, predicts_chroma=foretells, foretell=foretelling)
         for group, levels in enumerate(groups(header.cuts)):
             stream = container.segments[group][tile]
             # "In an empty stream all symbols of the group are zero." (In the lowest band: all residuals.)
@@ -103,11 +104,6 @@ def decode(data: bytes) -> Decoded:
         values = [[np.clip(band, low, high) for band in plane] for plane in values]
         if foretells:
             values[:3] = add_foretold(values[:3], found.shares, steps, wide=header.depth == 16)
-        # "Files that name such a set" (of detail_sets)
-        if not header.lossless and model.detail_sets[header.parameter_set]:
-            step = base_step_units(header.step_code, depth=header.depth)
-            luma = [band.astype(coefficients.dtype) for band in values[0]]
-            values[0] = add_details(luma, model.details, code=header.step_code, step=step)
         for plane in range(header.channels):
             for band, window in enumerate(places):
                 at = (plane, slice(window.top, window.bottom), slice(window.left, window.right))
@@ -128,6 +124,17 @@ def decode(data: bytes) -> Decoded:
     colors = header.parameter_set if header.lossless else 0
     pixels = color_reference.synthesize(planes, lossless=header.lossless, colors=colors)
     return Decoded(symbols, coefficients, pixels)
+
+
+def details_of(header: Header, model: ImageModel, steps: NDArray[np.int64]) -> Foretelling | None:
+    """Return what foretells details of luma, in files that name a set which uses it."""
+    if header.lossless or not model.lossy[header.parameter_set].foretells:
+        return None
+    base = base_step_units(header.step_code, depth=header.depth)
+    mask = model.lossy[header.parameter_set].mask
+    return Foretelling(
+        model.details, header.step_code, base, steps[0].tolist(), header.depth == 16, None if mask is None else mask[0]
+    )
 
 
 def is_alpha(header: Header, plane: int) -> bool:

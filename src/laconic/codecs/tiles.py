@@ -70,7 +70,7 @@ def tile_coding(
     if header.channels in (2, 4):
         planes.append(causal.PlaneCoding(model.lossless, ALPHA, 0, zeros, zeros))
     predicts_chroma = predicts_chroma and model.predicts_chroma and color_planes == 3 and not header.lossless
-    foretells = not header.lossless and model.detail_sets[header.parameter_set]
+    foretells = not header.lossless and parameters.foretells
     return causal.TileCoding(
         planes,
         header.cuts,

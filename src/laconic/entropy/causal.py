@@ -97,6 +97,7 @@ def tables(
     coding: TileCoding,
     symbols: NDArray[np.int32] | None = None,
     targets: NDArray[Any] | None = None,
+    told: NDArray[np.int8] | None = None,
 ) -> list[NDArray[np.uint32]]:
     """Quantize one tile and find the table interval of every symbol.
 
@@ -108,7 +109,9 @@ def tables(
     symbols : ndarray (P, H, W) int32 of zeros, optional
         Receives the chosen symbols of this tile.
     targets : ndarray of the shape and type of `planes`, optional
-        Receives what was quantized, lowest band aside: coefficients, less what is foretold of them.
+        Receives what was quantized, lowest band aside: coefficients, of chroma what luma does not foretell of them.
+    told : ndarray (2, H, W) int8 of zeros, optional
+        Receives what was foretold of details of luma: magnitudes and sides.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def tables(
     """
     return _native.encode_tile(
         planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts,
-        coding.predicts_chroma, coding.rounding, coding.details, coding.detail_step, symbols, targets,
+        coding.predicts_chroma, coding.rounding, coding.details, coding.detail_step, symbols, targets, told,
     )  # fmt: skip
 
 

@@ -19,11 +19,16 @@ from laconic.quantize.chroma_reference import Shares
 from laconic.quantize.dependent import NEXT_STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from laconic.entropy.tables import ParameterSet
+
+    Foretell = Callable[
+        [int, Sequence[NDArray[np.int64]], Sequence[NDArray[np.int64]]],
+        list[tuple[NDArray[np.int64], NDArray[np.int64]]] | None,
+    ]
 
 __all__ = ["AbstractReader", "TileReader", "bucket", "companded", "predicted"]
 
@@ -138,6 +143,9 @@ class TileReader:
         Of the tile's part of each of the 19 bands.
     predicts_chroma : bool
         See `spec/chroma.md`.
+    foretell : callable, optional
+        Level, and symbols and offsets of luma as far as they are read -> what is foretold of HL, LH and HH of luma:
+        magnitudes and sides, see `spec/details.md`; None for a level that is not foretold.
 
     Attributes
     ----------
@@ -149,10 +157,17 @@ class TileReader:
     """
 
     def __init__(
-        self, planes: Sequence[PlaneModel], shapes: Sequence[tuple[int, int]], *, predicts_chroma: bool = False
+        self,
+        planes: Sequence[PlaneModel],
+        shapes: Sequence[tuple[int, int]],
+        *,
+        predicts_chroma: bool = False,
+        foretell: Foretell | None = None,
     ) -> None:
         self.planes = planes
         self.predicts_chroma = predicts_chroma
+        self.foretell = foretell
+        self.foretold: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         self.shares = [[Shares() for _ in shapes] for _ in planes]
         self.symbols = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
         self.offsets = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
@@ -174,6 +189,8 @@ class TileReader:
                 self.pop_band(reader, plane, 0)
         # "Then, level by level from coarse to fine, plane by plane: HL, LH, HH."
         for level in levels:
+            found = self.foretell(level, self.symbols[0], self.offsets[0]) if self.foretell else None
+            self.foretold = {1 + 3 * (LEVELS - level) + o: of for o, of in enumerate(found or ())}
             for plane in range(len(self.planes)):
                 for orientation in range(3):
                     band = 1 + 3 * (LEVELS - level) + orientation
@@ -201,6 +218,10 @@ class TileReader:
         if band >= 4:
             repeated = own[band - 3].repeat(2, axis=0).repeat(2, axis=1)
             parent += sum_3x3(repeated, weights[PARENT : PARENT + 9], shape)
+        # "Luma has no planes before it; in their place counts detail_weight times the magnitude that is foretold."
+        if plane == 0 and band in self.foretold:
+            assert model.parameters.detail_weight is not None
+            colors += int(model.parameters.detail_weight[model.index, band]) * self.foretold[band][0]
         # "Siblings are the orientations of the same level read before: HL for LH, HL and LH for HH."
         orientation = (band - 1) % 3 if band else 0
         for s in range(orientation):
@@ -288,7 +309,8 @@ class TileReader:
                 magnitude = self.pop_magnitude(reader, token, int(parameters.shift[index, band, scale]))
             if magnitude:
                 # "The sign of a nonzero: minus is the first letter, plus the second, in the table of the sign context."
-                negative = self.pop_letter(reader, tables, ("sign", self.sign_context(plane, band, y, x))) == 0
+                side = int(self.foretold[band][1][y, x]) if plane == 0 and band in self.foretold else 0
+                negative = self.pop_sign(reader, tables, side, self.signs_around(plane, band, y, x))
                 context[y, x] = companded(magnitude)
                 self.signs[plane][band][y, x] = 2 if negative else 1
                 self.offsets[plane][band][y, x] = parameters.recon[index, band, kind, scale, min(magnitude, 3) - 1]
@@ -302,8 +324,19 @@ class TileReader:
             state = NEXT_STATE[state][magnitude & 1] if trellis and not zeros else 0
         return state
 
-    def sign_context(self, plane: int, band: int, y: int, x: int) -> int:
-        """Return the context of a sign, 0 .. 26."""
+    def pop_sign(self, reader: AbstractReader, tables: Learning, side: int, around: Sequence[int]) -> bool:
+        """Read a sign, given the side that is foretold, -7 .. 7, and W, N and X; returns whether it is minus."""
+        # "Where the side is negative, plus and minus change places, in W, N and X and in the sign itself."
+        if side < 0:
+            around = [3 - sign if sign else 0 for sign in around]
+        # "9 W + 3 N + X, each 0 for zero, 1 for plus, 2 for minus."
+        context = 9 * around[0] + 3 * around[1] + around[2]
+        # "Where the side is not 0, the tables are those of detail_sign_freq for its magnitude."
+        table: Table = ("side", abs(side) - 1, context) if side else ("sign", context)
+        return (self.pop_letter(reader, tables, table) == 0) != (side < 0)
+
+    def signs_around(self, plane: int, band: int, y: int, x: int) -> tuple[int, int, int]:
+        """Return W, N and X of the context of a sign."""
 
         def sign(signs: NDArray[Any], row: int, column: int) -> int:
             return int(signs[row, column]) if row >= 0 and column >= 0 else 0
@@ -312,8 +345,7 @@ class TileReader:
         # "X is the sign at the same place in the plane before, for a plane that sees others; else the sign northwest."
         earlier = self.planes[plane].earlier
         third = sign(self.signs[earlier - 1][band], y, x) if earlier else sign(own, y - 1, x - 1)
-        # "9 W + 3 N + X, each 0 for zero, 1 for plus, 2 for minus."
-        return 9 * sign(own, y, x - 1) + 3 * sign(own, y - 1, x) + third
+        return sign(own, y, x - 1), sign(own, y - 1, x), third
 
     @staticmethod
     def pop_letter(reader: AbstractReader, tables: Learning, table: Table) -> int:

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 __all__ = ["Learning", "Table"]
 
 Table = tuple[str, int] | tuple[str, int, int] | tuple[str, int, int, int]
-"""("zero", kind, bucket), ("rest", kind, bucket), ("group", bucket) or ("sign", context); where probabilities are mixed
-("whole", kind, bucket, decision), ("part", part, bucket, decision) and ("high", kind, bucket)."""
+"""("zero", kind, bucket), ("rest", kind, bucket), ("group", bucket), ("sign", context) or ("side", distance, context);
+where probabilities are mixed ("whole", kind, bucket, decision), ("part", part, bucket, decision) and ("high", kind,
+bucket)."""
 
 WHOLE = 1 << 24
 RATES = (5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7)
@@ -54,8 +55,13 @@ class Learning:
                 sums = [sum(frequencies[1:t]) for t in range(2, 16)]
             else:
                 # "A table of two letters begins with the frequency of its first out of 16384"
-                arrays = {"zero": parameters.freq[..., 0], "group": parameters.group_freq, "sign": parameters.sign_freq}
-                whole, sums = 1 << 14, [int(arrays[name][at])]
+                arrays = {
+                    "zero": parameters.freq[..., 0], "group": parameters.group_freq,
+                    "sign": parameters.sign_freq, "side": parameters.detail_sign_freq,
+                }  # fmt: skip
+                frequencies_of = arrays[name]
+                assert frequencies_of is not None
+                whole, sums = 1 << 14, [int(frequencies_of[at])]
             # "Bound t, for every letter t but the first, is floor(2^24 S / T)"
             self.bounds[table] = [(total << 24) // whole for total in sums]
             if name == "whole":

@@ -20,14 +20,28 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BANDS", "BUCKETS", "CONTRASTS", "DECISIONS", "KINDS", "PARTS", "SIGNS", "TAPS", "TOKENS", "ParameterSet"]
+__all__ = [
+    "BANDS",
+    "BUCKETS",
+    "CONTRASTS",
+    "DECISIONS",
+    "KINDS",
+    "PARTS",
+    "SIDES",
+    "SIGNS",
+    "TAPS",
+    "TOKENS",
+    "ParameterSet",
+]
 
 BANDS, TAPS, KINDS, BUCKETS, TOKENS, SIGNS = 19, 57, 2, 48, 16, 27
 QUANTIZERS = 2
 PARTS, DECISIONS = 4, 3
+SIDES = 7
 MASKED_LEVELS, CONTRASTS = 5, 96
 MIXING = ("part_freq", "mix_weights")
-OPTIONAL = (*MIXING, "mask")
+DETAILS = ("detail_weight", "detail_sign_freq")
+OPTIONAL = (*MIXING, "mask", *DETAILS)
 MAX_RATIO = 1 << 14  # at the largest step code of a 16-bit picture the step is then just below 2^32
 
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -44,6 +58,8 @@ _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "part_freq": ("uint16", (BANDS, PARTS, BUCKETS, DECISIONS)),
     "mix_weights": ("int16", (BANDS, KINDS, DECISIONS, PARTS + 1)),
     "mask": ("uint16", (MASKED_LEVELS, CONTRASTS)),
+    "detail_weight": ("uint8", (BANDS,)),
+    "detail_sign_freq": ("uint16", (BANDS, SIDES, SIGNS)),
 }
 
 
@@ -82,6 +98,10 @@ class ParameterSet:
     mask : (P, 5, 96) uint16 or None
         By how much steps of levels 1 .. 5 (axis 1) grow at each contrast (`spec/masking.md`), 256 is 1.0, at most 4096;
         None in a set whose steps are the same everywhere. Only with a trellis.
+    detail_weight : (P, 19) uint8 or None
+        Weight of the magnitude that is foretold (`spec/details.md`), 256 is 1.0; None in a set that foretells nothing.
+    detail_sign_freq : (P, 19, 7, 27) uint16 or None
+        Frequency of "the other side" by how far from zero a coefficient is foretold, and the sign context.
     """
 
     weights: NDArray[np.uint8]
@@ -97,6 +117,8 @@ class ParameterSet:
     part_freq: NDArray[np.uint16] | None = None
     mix_weights: NDArray[np.int16] | None = None
     mask: NDArray[np.uint16] | None = None
+    detail_weight: NDArray[np.uint8] | None = None
+    detail_sign_freq: NDArray[np.uint16] | None = None
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> ParameterSet:
@@ -114,7 +136,7 @@ class ParameterSet:
             array = arrays.get(prefix + field.name)
             if array is None and field.name == "ratio":
                 array = np.zeros((planes, BANDS), np.uint16)
-            together = MIXING if field.name in MIXING else (field.name,)
+            together = next((names for names in (MIXING, DETAILS) if field.name in names), (field.name,))
             if array is None and field.name in OPTIONAL and all(prefix + name not in arrays for name in together):
                 continue
             if array is None:
@@ -151,6 +173,11 @@ class ParameterSet:
     def masks(self) -> bool:
         """Whether steps follow the contrast."""
         return self.mask is not None
+
+    @property
+    def foretells(self) -> bool:
+        """Whether contexts know what is foretold of details."""
+        return self.detail_weight is not None
 
     @cached_property
     def native(self) -> _native.ParameterSet:

@@ -54,8 +54,6 @@ class ImageModel:
         The decoder-side networks it has, of "fast", "best" and "ssim".
     details : dict of int to Network
         The networks that foretell details of luma, by level, 1 .. 6.
-    detail_sets : ndarray (n,) bool
-        Of each lossy set, whether its files use them.
     predicts_chroma : bool
         Since version 3: symbols of chroma stand for what luma does not foretell, see `entropy.causal.TileCoding`.
     """
@@ -67,7 +65,6 @@ class ImageModel:
     quality_codes: NDArray[np.uint16]
     networks: dict[str, Network]
     details: dict[int, Network]
-    detail_sets: NDArray[np.bool_]
     predicts_chroma: bool
 
     def set_for(self, code: int, kind: str = "lossy") -> int:
@@ -140,13 +137,12 @@ def load_model(data: bytes) -> ImageModel:
             for level in range(1, LEVELS + 1)
             if any(array.startswith(f"detail{level}.") for array in arrays)
         },
-        detail_sets=_detail_sets(arrays, sum(counts)),
         predicts_chroma=version >= 3,
     )
-    if model.detail_sets.any() and (not model.details or version < 3):
-        raise ModelError("sets that use details take networks that foretell them, and version 3")
-    if any(of.mask is not None for of, used in zip(model.lossy, model.detail_sets, strict=True) if used):
-        raise ModelError("a set has masks or uses details, not both")
+    if any(parameters.foretells for parameters in model.lossy) and (not model.details or version < 3):
+        raise ModelError("sets that foretell details take networks for it, and version 3")
+    if model.lossless.foretells:
+        raise ModelError("the lossless set foretells no details")
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:
         raise ModelError("lossy sets have planes Y, Cb, Cr; the lossless set Y, Co, Cg and alpha")
     if model.lossless.trellis or any(
@@ -156,15 +152,6 @@ def load_model(data: bytes) -> ImageModel:
     if any(not parameters.ratio.all() for parameters in model.lossy):
         raise ModelError("a lossy set has a step ratio of 0")
     return model
-
-
-def _detail_sets(arrays: dict[str, NDArray[Any]], count: int) -> NDArray[np.bool_]:
-    used = arrays.get("detail_sets")
-    if used is None:
-        return np.zeros(count, bool)
-    if used.dtype != np.uint8 or used.shape != (count,) or used.max() > 1:
-        raise ModelError(f"detail_sets must hold 0 or 1 for each of {count} lossy sets")
-    return used.astype(bool)
 
 
 def _arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], int]:

@@ -69,6 +69,9 @@ def sample_mixing(
                 alone = np.zeros_like(weights)
                 alone[taps] = weights[taps]
                 sums.append(weighted_sum(src, alone))
+            if p == 0 and parameters.detail_weight is not None:
+                # Luma has no planes before it; in their place counts what is foretold.
+                sums[3] = int(parameters.detail_weight[p, j]) * symbols.told[j].astype(np.int64), sums[3][1]
             above = bias + sum(part for part, _ in sums)
             row = sums[0][1]
             m = np.abs(q)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from laconic.models import SETS
 from laconic.train.modelfile import read_model, write_model
 from laconic.train.network_forward import load_network
 from laconic.transform.network import SCALE_BITS, Network
@@ -88,8 +87,7 @@ def add_network(model: Path, weights: Path, name: str, output: Path) -> None:
     weights : Path
         Exported floats.
     name : str
-        "fast", "best" or "ssim", or "detail1" to "detail6" for one that foretells details; the sets of the trellis for
-        PSNR use those of a model that had none.
+        "fast", "best" or "ssim", or "detail1" to "detail6" for one that foretells details.
     output : Path
 
     Raises
@@ -103,16 +101,7 @@ def add_network(model: Path, weights: Path, name: str, output: Path) -> None:
         network.native(code)  # refuses what could overflow
     arrays = {key: value for key, value in read_model(model).items() if not key.startswith(f"{name}.")}
     arrays |= {f"{name}.{key}": value for key, value in integers.items()}
-    if name.startswith("detail"):
-        arrays.setdefault("detail_sets", _detail_sets(arrays))
     write_model(output, arrays)
-
-
-def _detail_sets(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    return np.repeat(
-        [np.uint8(kind == "trellis") for kind in SETS],
-        [sum(name.endswith(".weights") and name.startswith(kind) for name in arrays) for kind in SETS],
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -38,6 +38,7 @@ from laconic.train.photos import add_alpha, deepen, read_photo
 from laconic.train.sampling import BandSamples, picture_weight, sample
 from laconic.train.symbols import Symbols, analyze, code, fit_lowest_predictor, neutral_set, split_bands
 from laconic.train.taps import compand, sources
+from laconic.transform.network import Network
 
 __all__ = ["SET_CODES", "Plan", "State", "Trainer", "step_ratio"]
 
@@ -228,6 +229,7 @@ class Trainer:
         self, photos: list[Path], checkpoint: Path, state: State, *, report: Callable[[str], None] = lambda _: None
     ) -> None:
         self.photos, self.checkpoint, self.state, self.report = photos, checkpoint, state, report
+        self.details: dict[int, Network] = {}
         self._saved = self._resumed = time.monotonic()
 
     def run(self, seconds: float = np.inf) -> bool:
@@ -289,7 +291,10 @@ class Trainer:
         parameters = self._current(name)
         best = rdo.SSIM if name.startswith("ssim") else rdo.TRELLIS
         decisions = rdo.PLAIN if first else best if trellis else rdo.SCALAR
-        symbols = code(analyze(pixels, lossless=False), parameters, int(rng.integers(low, high)), decisions)
+        details = self._details() if parameters.foretells else None
+        symbols = code(
+            analyze(pixels, lossless=False), parameters, int(rng.integers(low, high)), decisions, details=details
+        )
         return symbols, picture_weight(symbols), rng
 
     def _codes(self, number: int) -> tuple[int, int]:
@@ -424,6 +429,13 @@ class Trainer:
         if name.startswith("lossy"):
             arrays[f"{name}.ratio"] = step_ratio()
         return True
+
+    def _details(self) -> dict[int, Network]:
+        """The networks that foretell details, by level."""
+        if not self.details:
+            names = {name.split(".")[0] for name in self.state.arrays if name.startswith("detail")}
+            self.details = {int(name[len("detail") :]): Network.of(self.state.arrays, f"{name}.") for name in names}
+        return self.details
 
     def _mixing(self, number: int, name: str, deadline: float) -> bool:
         samples: dict[tuple[int, int], MixingSamples] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +14,14 @@ from laconic.entropy import causal
 from laconic.entropy.tables import BUCKETS, KINDS, SIGNS, TAPS, TOKENS, ParameterSet
 from laconic.quantize import rdo
 from laconic.quantize.masking_reference import LEVELS, add_contrast, factors
-from laconic.quantize.steps import band_steps
+from laconic.quantize.steps import band_steps, base_step_units
 from laconic.transform import color, lifting
 from laconic.transform.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from laconic.transform.network import Network
 
 __all__ = ["Symbols", "analyze", "code", "fit_lowest_predictor", "neutral_set", "split_bands"]
 
@@ -30,6 +36,8 @@ class Symbols:
         The lowest band holds its prediction residuals.
     values : the same shape of lists
         Magnitudes before quantization, in steps; None where nothing was quantized and in the lowest band.
+    told : list over bands of (h, w) uint8
+        Magnitudes that are foretold of luma, 0 where nothing is.
     pixels : int
     bits : float
         What the coder's operations cost with the parameter set that chose the symbols.
@@ -37,6 +45,7 @@ class Symbols:
 
     q: list[list[np.ndarray]]
     values: list[list[np.ndarray | None]]
+    told: list[np.ndarray]
     pixels: int
     bits: float
 
@@ -85,7 +94,13 @@ def neutral_set(planes: int, ll_pred: np.ndarray, ratio: np.ndarray | None) -> P
 
 
 def code(
-    planes: np.ndarray, parameters: ParameterSet, step_code: int | None, decisions: rdo.Rdo, *, depth: int = 8
+    planes: np.ndarray,
+    parameters: ParameterSet,
+    step_code: int | None,
+    decisions: rdo.Rdo,
+    *,
+    depth: int = 8,
+    details: Mapping[int, Network] | None = None,
 ) -> Symbols:
     """Code a picture as one tile.
 
@@ -96,6 +111,8 @@ def code(
         0 .. 767; None for lossless, where plane 3 is alpha.
     decisions
         How the encoder chooses.
+    details
+        The networks that foretell details, for a set that uses them.
     """
     count, height, width = planes.shape
     if step_code is None:
@@ -109,10 +126,13 @@ def code(
         0,
         rounding=decisions.rounding,
         predicts_chroma=step_code is not None and count >= 3,
+        details={level: network.native(step_code or 0) for level, network in (details or {}).items()},
+        detail_step=base_step_units(step_code or 0, depth=depth),
     )
     chosen, targets = np.zeros(planes.shape, np.int32), planes.copy()
+    told = np.zeros((2, height, width), np.int8)
     tile = (0, 0, height, width)
-    every = causal.tables(planes, tile, coding, chosen, targets)
+    every = causal.tables(planes, tile, coding, chosen, targets, told)
     bits = -sum(float(np.log2((operations >> 16) / 2.0**14).sum()) for operations in every)
     masks = None if step_code is None else factors_of(planes, parameters, tile, coding, every[0])
     q, values = [], []
@@ -126,7 +146,7 @@ def code(
                 step = steps[p, j] / np.float32(256.0)
                 before[j] = np.abs(band) / (step if masks is None else step * masks[p][j]) if j else None
         values.append(before)
-    return Symbols(q, values, height * width, bits)
+    return Symbols(q, values, split_bands(told[0].view(np.uint8)), height * width, bits)
 
 
 def factors_of(
