@@ -74,8 +74,8 @@ class ImageCodec:
         Every pixel comes back exactly.
     effort : int
         1 .. 10, higher is slower and smaller for the same quality: 1 rounds, 2 and 3 weigh every symbol's error against
-        its bits, 4 and more search the best path of dependent quantization and code what small networks leave of
-        details, 6 and more ask for the better network, and
+        its bits, 4 and more search the best path of dependent quantization and let small networks foretell details,
+        6 and more ask for the better network, and
         7 to 10 code pictures of up to 32 megapixels 1, 2, 4 and 10 times more, see `codecs.search`.
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.

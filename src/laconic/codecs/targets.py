@@ -270,20 +270,20 @@ def _search(attempt: Callable[[int], Trial], measure: Callable[[Trial], float], 
         low, high = (position, high) if sides[-1] else (low, position)
         if high - low <= 1:
             break
-        position = _next_position(low, high, codes, aim, position, stuck=sides[-3:] in ([True] * 3, [False] * 3))
+        alike = next((k for k, side in enumerate(reversed(sides)) if side != sides[-1]), len(sides))
+        position = _next_position(low, high, codes, aim, position, alike=alike)
     if best is None:
         trial = attempt(last)
         best = trial, measure(trial)
     return best
 
 
-def _next_position(low: int, high: int, codes: dict[int, float], aim: float, position: int, *, stuck: bool) -> int:
-    """Where the aim lies between two trials; beside one, as far as it would be in a typical photo."""
+def _next_position(low: int, high: int, codes: dict[int, float], aim: float, position: int, *, alike: int) -> int:
+    """Where the aim lies between two trials; beside one, as far as it would be in a typical photo, and farther once
+    three and more trials have been on the same side (`alike`)."""
     if low in codes and high in codes:
         rise = codes[high] - codes[low]
-        at = (low + high) / 2 if stuck or rise <= 0 else low + (high - low) * (aim - codes[low]) / rise
-    elif stuck:
-        at = (low + high) / 2
+        at = (low + high) / 2 if alike >= 3 or rise <= 0 else low + (high - low) * (aim - codes[low]) / rise
     else:
-        at = position + rdo.PARTS * (aim - codes[position])
+        at = position + rdo.PARTS * (aim - codes[position]) * 4 ** max(0, alike - 2)
     return min(max(round(at), low + 1), high - 1)
