@@ -122,6 +122,7 @@ def count_band(
     other_signs: np.ndarray | None,
     values: np.ndarray | None,
     weight: float,
+    told: np.ndarray | None = None,
 ) -> None:
     """Count one band of one picture.
 
@@ -136,11 +137,13 @@ def count_band(
         Magnitudes before quantization, in steps.
     weight
         What one symbol counts.
+    told : (H, W) or None
+        What is foretold, as it counts in the activity.
     """
     weights, bias, limit = model
     m = np.abs(q)
     above, row = weighted_sum(src, weights)
-    above += bias
+    above += bias if told is None else bias + told
     k = bucket(above + row)
     flagged, empty, activity, kind = group_flags(m, above, limit)
     quiet = np.pad(m, ((0, 0), (2, 0)))[:, :-2] + np.pad(m, ((0, 0), (1, 0)))[:, :-1]

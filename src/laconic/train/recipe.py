@@ -382,7 +382,9 @@ class Trainer:
                     model = arrays["next.weights"][p, j], int(arrays["next.bias"][p, j]), int(limits[p, j])
                     other = symbols.q[p - 1][j] if p in (1, 2) else None
                     src = sources(companded, p, j)
-                    count_band(counts, (p, j), q, src, model, other, symbols.values[p][j], weight)
+                    heavy = arrays.get(f"{name}.detail_weight")
+                    told = None if heavy is None or p else int(heavy[p, j]) * symbols.told[j].astype(np.int32)
+                    count_band(counts, (p, j), q, src, model, other, symbols.values[p][j], weight, told)
             self.state.item = item + 1
             self._save()
         for k in counts.arrays():
