@@ -23,7 +23,7 @@ TOTAL, BUCKETS, TOKENS, ESCAPE, GROUP = 16384, 48, 16, 15, 16
 OWN = [(dy, dx) for dy in (-2, -1) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
 SQUARE = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 # Rows of a band's tables: tokens but 0 by kind and bucket, then whether a token is 0 likewise, group flags, and signs.
-ZEROS, FLAGS, SIGNS, MIXED = 4 * BUCKETS, 8 * BUCKETS, 9 * BUCKETS, 9 * BUCKETS + 27
+ZEROS, FLAGS, SIGNS, MIXED = 4 * BUCKETS, 8 * BUCKETS, 9 * BUCKETS, 9 * BUCKETS + 8 * 27
 ROWS = MIXED + 6  # mixed decisions by kind and number
 RAW = 4 * BANDS * ROWS
 """Tables of n raw bits are numbered RAW + n."""
@@ -66,7 +66,12 @@ class Operations:
 
 
 def operations(
-    symbols: NDArray[np.int32], grid: TileGrid, tile: int, cuts: int, codings: Sequence[tuple[ParameterSet, int, int]]
+    symbols: NDArray[np.int32],
+    grid: TileGrid,
+    tile: int,
+    cuts: int,
+    codings: Sequence[tuple[ParameterSet, int, int]],
+    told: NDArray[np.int8] | None = None,
 ) -> list[Operations]:
     """The operations of one tile, one entry per resolution group.
 
@@ -76,8 +81,14 @@ def operations(
         Quantized coefficients where the lifting leaves them.
     codings
         Of each plane: parameter set, index of the plane in it, number of earlier planes that serve as context.
+    told : (2, H, W) int8, optional
+        What is foretold of luma, magnitudes and sides, as `entropy.causal.tables` leaves it.
     """
     planes, height, width = symbols.shape
+    if told is None:
+        told = np.zeros((2, height, width), np.int8)
+    foretold = [[_cut(plane, grid, tile, j, height, width) for plane in told] for j in range(BANDS)]
+    nothing = [[np.zeros_like(part) for part in both] for both in foretold]
     bands = [[_cut(symbols[p], grid, tile, j, height, width) for j in range(BANDS)] for p in range(planes)]
     for p, (parameters, index, _) in enumerate(codings):
         bands[p][0] = bands[p][0] - _predicted(bands[p][0], parameters.ll_pred[index].astype(np.int64))
@@ -86,7 +97,11 @@ def operations(
     for number, levels in enumerate(groups(cuts)):
         order = [(p, 0) for p in range(planes)] if number == 0 else []
         order += [(p, 1 + 3 * (6 - level) + o) for level in levels for p in range(planes) for o in range(3)]
-        parts = [_band(bands, companded, p, j, codings[p]) for p, j in order if bands[p][j].size]
+        parts = [
+            _band(bands, companded, p, j, codings[p], nothing[j] if p else foretold[j])
+            for p, j in order
+            if bands[p][j].size
+        ]
         busy = any(bands[p][j].any() for p, j in order)
         rows.append(np.concatenate(parts, axis=1) if busy else np.zeros((3, 0), np.int64))
     # A band lies in one stream, so what its tables learn can be worked out for all streams together.
@@ -124,8 +139,10 @@ def _first_bounds(tables: NDArray[np.int64], codings: Sequence[tuple[ParameterSe
             bounds[k, 1] = freq[row - ZEROS, 0] << 10
         elif row < SIGNS:
             bounds[k, 1] = int(parameters.group_freq[index, band, row - FLAGS]) << 10
-        else:
+        elif row < SIGNS + 27:
             bounds[k, 1] = int(parameters.sign_freq[index, band, row - SIGNS]) << 10
+        else:
+            bounds[k, 1] = int(parameters.detail_sign_freq[index, band].ravel()[row - SIGNS - 27]) << 10
     return bounds
 
 
@@ -260,6 +277,7 @@ def _band(
     p: int,
     j: int,
     coding: tuple[ParameterSet, int, int],
+    foretold: list[NDArray[np.int64]],
 ) -> NDArray[np.int64]:
     """(3, n) table, letter and cells of mixing of everything one band codes."""
     parameters, index, color_sources = coding
@@ -283,6 +301,8 @@ def _band(
         for i, (dy, dx) in enumerate(SQUARE):
             if square is not None and weight[12 + 9 * k + i]:
                 sums[(1, 2, 2, 3, 3)[k]] += weight[12 + 9 * k + i] * _moved(square, dy, dx, shape)
+    if parameters.detail_weight is not None:
+        sums[3] += int(parameters.detail_weight[index, j]) * foretold[0]
     base = int(parameters.bias[index, j]) + sums.sum(0)
 
     # Groups of 16: which carry a flag, which are empty, and what comes before their first nonzero.
@@ -341,9 +361,12 @@ def _band(
     out.raw(low, 9, (m & ((1 << shift) - 1))[low], shift[low])
 
     third = _signs(bands[p - 1][j]) if color_sources else _moved(_signs(q), -1, -1, shape)
-    context = 9 * _moved(_signs(q), 0, -1, shape) + 3 * _moved(_signs(q), -1, 0, shape) + third
+    flips = foretold[1] < 0
+    around = [_moved(_signs(q), 0, -1, shape), _moved(_signs(q), -1, 0, shape), third]
+    west, north, third = (np.where(flips & (sign > 0), 3 - sign, sign) for sign in around)
+    context = 27 * np.abs(foretold[1]) + 9 * west + 3 * north + third
     nonzero = coded & (m > 0)
-    out.emit(nonzero, 10, base_table + SIGNS + context[nonzero], (q[nonzero] > 0).astype(np.int64))
+    out.emit(nonzero, 10, base_table + SIGNS + context[nonzero], ((q > 0) != flips)[nonzero].astype(np.int64))
 
     return out.in_order()
 

@@ -14,8 +14,10 @@ import record
 from context_twin import operations
 
 from laconic.codecs.image import Analysis, ImageCodec
+from laconic.codecs.tiles import pixel_window
 from laconic.container import Metadata, write
 from laconic.container.layout import TileGrid
+from laconic.entropy import causal
 from laconic.transform.workers import Workers
 
 QUALITIES = (0, 10, 25, 40, 55, 70, 85, 100)
@@ -28,16 +30,19 @@ for picture in record.kodak():
             analysis = Analysis.of(picture.pixels, lossless=False, workers=workers)
             header = codec.header_at(analysis, int(analysis.model.quality_codes[quality]))
             symbols = np.zeros(analysis.planes.shape, np.int32)
-            streams, _ = codec.code_tiles(analysis, header, workers, symbols)
+            streams, coding = codec.code_tiles(analysis, header, workers, symbols)
         size = len(write(header, streams, Metadata()))
         if size != len(codec.encode(picture.pixels)):
             raise SystemExit("the parts made another file than the codec")
         parameters = analysis.model.lossy[header.parameter_set]
         grid = TileGrid.of(header)
+        told = np.zeros((2, *symbols.shape[1:]), np.int8)
+        for tile in range(grid.count):
+            causal.tables(analysis.planes, pixel_window(grid, tile), coding, told=told)
         bits = sum(
             found.bits
             for tile in range(grid.count)
-            for found in operations(symbols, grid, tile, header.cuts, [(parameters, p, p) for p in range(3)])
+            for found in operations(symbols, grid, tile, header.cuts, [(parameters, p, p) for p in range(3)], told)
         )
         estimate = bits / 8
         rows.append(

@@ -41,17 +41,20 @@ def coded(pixels: np.ndarray, quality: int, tile: int, effort: int = 3):
         analysis = Analysis.of(np.ascontiguousarray(pixels), lossless=False, workers=workers)
         header = codec.header_at(analysis, int(analysis.model.quality_codes[quality]))
         symbols = np.zeros(analysis.planes.shape, np.int32)
-        streams, _ = codec.code_tiles(analysis, header, workers, symbols)
+        streams, coding = codec.code_tiles(analysis, header, workers, symbols)
+        told = np.zeros((2, *symbols.shape[1:]), np.int8)
+        for number in range(TileGrid.of(header).count):
+            causal.tables(analysis.planes, pixel_window(TileGrid.of(header), number), coding, told=told)
     parameters = analysis.model.lossy[header.parameter_set]
     zeros = np.zeros(BANDS, np.uint32)
     coding = causal.TileCoding([causal.PlaneCoding(parameters, p, p, zeros, zeros) for p in range(3)], header.cuts)
-    return symbols, TileGrid.of(header), header.cuts, parameters, coding, streams
+    return symbols, TileGrid.of(header), header.cuts, parameters, coding, streams, told
 
 
 @pytest.mark.parametrize("quality", [0, 40, 100])
 @pytest.mark.parametrize(("height", "width", "tile"), [(101, 140, 64), (131, 197, 128), (67, 129, 512), (3, 5, 512)])
 def test_same_operations(twin, photo, height, width, tile, quality):
-    symbols, grid, cuts, parameters, coding, _ = coded(photo[:height, :width], quality, tile)
+    symbols, grid, cuts, parameters, coding, *_ = coded(photo[:height, :width], quality, tile)
     for number in range(grid.count):
         found = twin.operations(symbols, grid, number, cuts, [(parameters, p, p) for p in range(3)])
         twin.check(found, causal.tables(symbols.astype(np.int16), pixel_window(grid, number), coding))
@@ -67,17 +70,19 @@ def test_same_operations_along_a_trellis(twin, photo, tune):
     coding = tile_coding(header, analysis.model, codec.decisions, predicts_chroma=False)
     symbols = np.zeros(analysis.planes.shape, np.int32)
     windows = [pixel_window(grid, number) for number in range(grid.count)]
-    native = [causal.tables(analysis.planes, window, coding, symbols) for window in windows]
+    told = np.zeros((2, *symbols.shape[1:]), np.int8)
+    native = [causal.tables(analysis.planes, window, coding, symbols, told=told) for window in windows]
+    assert told.any()
     for number in range(grid.count):
-        found = twin.operations(symbols, grid, number, header.cuts, [(parameters, p, p) for p in range(3)])
+        found = twin.operations(symbols, grid, number, header.cuts, [(parameters, p, p) for p in range(3)], told)
         twin.check(found, native[number])
 
 
 @pytest.mark.parametrize("effort", [3, 5])
 def test_real_streams_hold_little_more_than_the_information(twin, photo, effort):
-    symbols, grid, cuts, parameters, _, streams = coded(photo, 60, 512, effort)
+    symbols, grid, cuts, parameters, _, streams, told = coded(photo, 60, 512, effort)
     bits = [
-        [one.bits for one in twin.operations(symbols, grid, number, cuts, [(parameters, p, p) for p in range(3)])]
+        [one.bits for one in twin.operations(symbols, grid, number, cuts, [(parameters, p, p) for p in range(3)], told)]
         for number in range(grid.count)
     ]
     for group, of_tiles in enumerate(streams):
@@ -87,7 +92,7 @@ def test_real_streams_hold_little_more_than_the_information(twin, photo, effort)
 
 
 def test_a_difference_is_noticed(twin, photo):
-    symbols, grid, cuts, parameters, coding, _ = coded(photo[:64, :64], 60, 512)
+    symbols, grid, cuts, parameters, coding, *_ = coded(photo[:64, :64], 60, 512)
     native = causal.tables(symbols.astype(np.int16), pixel_window(grid, 0), coding)
     at = np.unravel_index(np.argmax(np.abs(symbols)), symbols.shape)
     symbols[at] += 1
