@@ -3,8 +3,9 @@
     python -m laconic.train.detail_fit --photos DIR --output DIR --level 1 --minutes 60
 
 A network sees luma's low band of its level as decoded and foretells the three bands that split off with it. It is as
-good as what it leaves is cheap to code. Tables of the coder follow the energy around a coefficient, so the loss is what
-one of that energy costs: log2(1 + energy / (0.18 step^2)) / 2, the energy half that of the coefficient, half the mean of its 3 x 3. Crops come from one decode by the shipped model, cut and turned at random; Muon and AdamW and the
+good as what it leaves is cheap to code. Tables of the coder follow the energy around a coefficient, so the loss is
+what one of that energy costs: log2(1 + energy / (0.18 step^2)) / 2, the energy half that of the coefficient, half the
+mean of its 3 x 3. Crops come from one decode by the shipped model, cut and turned at random; Muon and AdamW and the
 average are those of `network_fit`. A checkpoint every two minutes: interrupt at any time, continue with ``--resume``.
 
 Only the held-out photos' figures may choose between variants.
