@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from laconic.container.layout import TileGrid
-from laconic.models import load_model
+from laconic.models import default_model, load_model
 from laconic.quantize import rdo
 from laconic.train import symbols as symbols_module
 from laconic.train.counts import Counts, count_band
@@ -96,8 +96,9 @@ def test_fitted_tables_beat_neutral_ones(photos: list[Path], trained: Path) -> N
     assert all(a > b for a, b in zip(figures["bpp"], figures["bpp"][1:], strict=False))
 
 
+@pytest.mark.parametrize("foretells", [False, True])
 def test_every_symbol_is_counted_where_the_coder_codes_it(
-    photos: list[Path], trained: Path, monkeypatch: pytest.MonkeyPatch
+    photos: list[Path], trained: Path, monkeypatch: pytest.MonkeyPatch, foretells: bool
 ) -> None:
     """Against the benches' context model, which a test of its own holds against the native coder."""
     spec = importlib.util.spec_from_file_location(
@@ -110,27 +111,34 @@ def test_every_symbol_is_counted_where_the_coder_codes_it(
     spec.loader.exec_module(twin)
     # Without mixing each decision has one table, which is what is counted.
     parameters = replace(load_model(trained.read_bytes()).lossy[0], part_freq=None, mix_weights=None)
+    details = default_model().details if foretells else None
+    if foretells:
+        weights, signs = np.full((3, 19), 20, np.uint8), np.full((3, 19, 7, 27), 5000, np.uint16)
+        weights[:, :10] = 0
+        parameters = replace(parameters, weights=parameters.weights // 2, detail_weight=weights, detail_sign_freq=signs)
     planes = analyze(np.asarray(Image.open(photos[0]).convert("RGB")), lossless=False)
     chosen = {}
     tables = symbols_module.causal.tables
 
-    def spy(planes: np.ndarray, window: object, coding: object, symbols: np.ndarray, targets: np.ndarray) -> object:
-        operations = tables(planes, window, coding, symbols, targets)  # type: ignore[arg-type]
-        chosen["symbols"] = symbols
+    def spy(planes: np.ndarray, window: object, coding: object, symbols: np.ndarray, *notes: np.ndarray) -> object:
+        operations = tables(planes, window, coding, symbols, *notes)  # type: ignore[arg-type]
+        chosen["symbols"], chosen["told"] = symbols, notes[1]
         return operations
 
     monkeypatch.setattr(symbols_module.causal, "tables", spy)
-    symbols = code(planes, parameters, 520, rdo.Rdo(0.1))
+    symbols = code(planes, parameters, 420 if foretells else 520, rdo.Rdo(0.1), details=details)
+    assert chosen["told"].any() == foretells
     companded = [[compand(b) for b in plane] for plane in symbols.q]
     counts = Counts.zeros(3)
     for p, j in np.ndindex(3, 19):
         what = parameters.weights[p, j], int(parameters.bias[p, j]), int(parameters.group_limit[p, j])
         if symbols.q[p][j].size:
             other = symbols.q[p - 1][j] if p else None
-            count_band(counts, (p, j), symbols.q[p][j], sources(companded, p, j), what, other, None, 1.0)
+            told = 20 * symbols.told[j].astype(np.int32) if foretells and p == 0 else None
+            count_band(counts, (p, j), symbols.q[p][j], sources(companded, p, j), what, other, None, 1.0, told)
     assert not counts.magnitudes[..., 256:].any()
     grid = TileGrid(*planes.shape[1:], 128)
-    [found] = twin.operations(chosen["symbols"], grid, 0, 0, [(parameters, p, p) for p in range(3)])
+    [found] = twin.operations(chosen["symbols"], grid, 0, 0, [(parameters, p, p) for p in range(3)], chosen["told"])
     coded = found.table < twin.RAW
     seen = np.zeros((3, 19, twin.ROWS, 16), np.int64)
     np.add.at(seen.reshape(-1, 16), (found.table[coded], found.letter[coded]), 1)
@@ -142,7 +150,10 @@ def test_every_symbol_is_counted_where_the_coder_codes_it(
             np.testing.assert_array_equal(tokens[1:], seen[p, j, row, :15])
             np.testing.assert_array_equal([tokens[0], tokens[1:].sum()], seen[p, j, twin.ZEROS + row, :2])
     np.testing.assert_array_equal(counts.flags[..., ::-1], seen[:, :, twin.FLAGS : twin.SIGNS, :2])
-    np.testing.assert_array_equal(counts.signs[..., ::-1], seen[:, :, twin.SIGNS : twin.MIXED, :2])
+    of_signs = seen[:, :, twin.SIGNS : twin.MIXED, :2]
+    assert of_signs[:, :, 27:].any() == foretells
+    if not foretells:
+        np.testing.assert_array_equal(counts.signs[..., ::-1], of_signs[:, :, :27])
     # Beside its symbols a tile holds the shares of chroma: up to three of two bits for each of 18 bands.
     shares = symbols.bits - found.bits
     assert shares == pytest.approx(round(shares), abs=1e-3)
