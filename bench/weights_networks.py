@@ -209,7 +209,7 @@ def layers_of(subject: Subject, way: str) -> LayerByLayer | None:
     if way != "calibrated" or not is_repaired(subject, way):
         return None
     model, inputs = seen(subject, way)
-    return LayerByLayer(model, inputs[:REPAIR_INPUTS], curvature(subject, way))
+    return LayerByLayer(model, inputs[:REPAIR_INPUTS])
 
 
 def curvature(subject: Subject, way: str) -> Any:

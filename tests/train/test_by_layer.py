@@ -10,7 +10,6 @@ from torch import nn
 
 import laconic as lac
 from laconic.errors import UsageError
-from laconic.train import by_layer
 from laconic.train.by_layer import LayerByLayer, retargeted
 from laconic.train.calibrate import collect
 from laconic.train.shrink_model import arrays_of
@@ -70,17 +69,16 @@ def rounded(values: np.ndarray, steps: float = 1.0) -> np.ndarray:
     return (np.rint(values / step) * step).astype(np.float32)
 
 
-def test_a_matrix_makes_up_for_its_inputs_as_least_squares_would(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(by_layer, "KNOWN_SHARE", 0.0)
+def test_a_matrix_makes_up_for_its_inputs_as_least_squares_would():
     signs = torch.Generator().manual_seed(2)
     weight, x = (torch.randn(n, m, generator=signs, dtype=torch.float64) for n, m in ((5, 7), (7, 400)))
     y = x + 0.3 * torch.randn(7, 400, generator=signs, dtype=torch.float64)
-    found = retargeted(weight, y @ y.T / 400, (x - y) @ y.T / 400, torch.eye(7, dtype=torch.float64), 0.0)
+    found = retargeted(weight, y @ y.T / 400, (x - y) @ y.T / 400, 0.0)
     wanted = torch.linalg.lstsq(y.T, (weight @ x).T).solution.T
     torch.testing.assert_close(found, wanted)
 
 
-def test_layers_come_in_the_order_they_run_and_know_what_those_before_became(net: nn.Module, curvature: dict[str, Any]):
+def test_layers_come_in_the_order_they_run_and_know_what_those_before_became(net: nn.Module):
     asked: dict[str, np.ndarray] = {}
 
     def encode(name: str, numbers: np.ndarray) -> np.ndarray | None:
@@ -88,7 +86,7 @@ def test_layers_come_in_the_order_they_run_and_know_what_those_before_became(net
         return None if name == "head.weight" else rounded(numbers)
 
     before = copy.deepcopy(net.state_dict())
-    LayerByLayer(net, inputs(250), curvature)(encode)
+    LayerByLayer(net, inputs(250))(encode)
     state = net.state_dict()
     assert all(torch.equal(one, before[name]) for name, one in state.items())
     assert list(asked) == ["first.weight", "second.weight", "head.weight"]
@@ -98,14 +96,14 @@ def test_layers_come_in_the_order_they_run_and_know_what_those_before_became(net
         assert 1e-4 < change < 1, (name, change)
 
 
-def test_outputs_of_a_layer_come_nearer_to_what_they_were(net: nn.Module, curvature: dict[str, Any]):
+def test_outputs_of_a_layer_come_nearer_to_what_they_were(net: nn.Module):
     asked: dict[str, np.ndarray] = {}
 
     def encode(name: str, numbers: np.ndarray) -> np.ndarray | None:
         asked[name] = rounded(numbers, 1.2) if name == "first.weight" else numbers
         return asked[name]
 
-    LayerByLayer(net, inputs(250), curvature, kinds=(), centered=False)(encode)
+    LayerByLayer(net, inputs(250), kinds=(), centered=False)(encode)
     others, first, state = inputs(500, seed=3), asked["first.weight"], arrays_of(net)
     wanted = outputs(net, state, others)
     plain = outputs(net, {**state, "first.weight": first}, others)
@@ -114,7 +112,7 @@ def test_outputs_of_a_layer_come_nearer_to_what_they_were(net: nn.Module, curvat
 
 
 def test_a_file_made_layer_by_layer_lands_on_its_size(net: nn.Module, curvature: dict[str, Any]):
-    walk, state = LayerByLayer(net, inputs(250), curvature), arrays_of(net)
+    walk, state = LayerByLayer(net, inputs(250)), arrays_of(net)
     data = lac.weights.shrink(state, bpw=3, calibration=curvature, by_layer=walk)
     count = sum(one.size for one in state.values())
     assert 0.99 * 3 * count / 8 < len(data) <= 3 * count / 8

@@ -3,16 +3,16 @@
 Let x come to a layer of matrix W in the network as it was, and y where the layers before are quantized and repaired.
 The matrix whose outputs are nearest to W x is then W + W E[(x - y) y^T] E[y y^T]^-1, and that is what the quantizer
 should aim at instead of W (Li et al., GPTAQ, ICML 2025; Zhang et al., Qronos, 2025). Moments of a few hundred inputs
-are noisy, so those of y are mixed with what calibration knows of the columns.
+are noisy, so those of y are damped.
 
 >>> from laconic.train.by_layer import LayerByLayer
->>> data = lac.weights.shrink(arrays, bpw=2, calibration=known, by_layer=LayerByLayer(model, inputs, known))
+>>> data = lac.weights.shrink(arrays, bpw=2, calibration=known, by_layer=LayerByLayer(model, inputs))
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerByLayer", "retargeted"]
 
-KNOWN_SHARE = 1.0
-"""Of the columns' curvature in the moments, beside those of the inputs."""
 DAMPING = 0.1
 """Of the mean of their diagonal, and more where there are hardly more inputs than columns."""
 POSITIONS = 64
@@ -47,8 +45,6 @@ class LayerByLayer:
         As it is to be encoded; left as it was.
     inputs : Tensor (N, ...) or iterable of batches
         See `calibrate.collect`; as many are used as `closed_repairs.merged` takes.
-    curvature : mapping of str to array
-        What `collect` returned for this model.
     kinds : iterable of str
         Of `CLOSED_REPAIRS`: those made on the way, so that later layers see what they will.
     centered : bool
@@ -59,18 +55,12 @@ class LayerByLayer:
         self,
         model: nn.Module,
         inputs: Any,
-        curvature: Mapping[str, Any],
         *,
         kinds: Iterable[str] = CLOSED_REPAIRS,
         centered: bool = True,
     ) -> None:
         self.model, self.kinds = model, tuple(kinds)
         self.inputs = merged(model, list(batches_of(inputs)))
-        self.columns = {
-            name.removesuffix(".weight.columns"): torch.as_tensor(one).double()
-            for name, one in curvature.items()
-            if name.endswith(".weight.columns")
-        }
         self.shifted = set(input_means(model, lambda: outputs_of(model, self.inputs))) if centered else set[str]()
 
     def __call__(self, encode: Callable[[str, NDArray[Any]], NDArray[Any] | None]) -> None:
@@ -114,17 +104,14 @@ class LayerByLayer:
 
     def _wanted(self, name: str, module: nn.Module, now: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
         weight = module.weight.detach()
-        columns = self.columns.get(name)
-        if columns is None or columns.ndim < 2 or now.shape != before.shape or torch.equal(now, before):
+        if now.shape != before.shape or torch.equal(now, before):
             return weight
         moments, change, count = _moments(module, now, before, name in self.shifted)
-        found = retargeted(weight.flatten(1), moments, change, columns, DAMPING + len(moments) / count)
+        found = retargeted(weight.flatten(1), moments, change, DAMPING + len(moments) / count)
         return found.reshape(weight.shape) if torch.isfinite(found).all() else weight
 
 
-def retargeted(
-    weight: torch.Tensor, now: torch.Tensor, change: torch.Tensor, columns: torch.Tensor, damping: float = DAMPING
-) -> torch.Tensor:
+def retargeted(weight: torch.Tensor, now: torch.Tensor, change: torch.Tensor, damping: float = DAMPING) -> torch.Tensor:
     """What a matrix is to become.
 
     Parameters
@@ -134,8 +121,6 @@ def retargeted(
         Moments of what comes in, E[y y^T].
     change : Tensor (C, C) float64
         E[(x - y) y^T].
-    columns : Tensor (C, C) float64
-        Curvature of the columns.
     damping : float
         Of the mean of the diagonal.
 
@@ -143,12 +128,10 @@ def retargeted(
     -------
     Tensor (R, C) float64
     """
-    level = now.diagonal().mean()
-    known = columns * (level / columns.diagonal().mean().clamp_min(1e-30))
-    moments = now + KNOWN_SHARE * known
-    moments = moments + damping * level.clamp_min(1e-30) * torch.eye(len(now), dtype=now.dtype)
+    level = now.diagonal().mean().clamp_min(1e-30)
+    damped = now + damping * level * torch.eye(len(now), dtype=now.dtype)
     weight = weight.double()
-    return weight + (1 + KNOWN_SHARE) * torch.linalg.solve(moments, weight @ change, left=False)
+    return weight + torch.linalg.solve(damped, weight @ change, left=False)
 
 
 def _is_layer(module: nn.Module) -> bool:

@@ -102,7 +102,7 @@ def shrink_model(
         checks = batches if held is None else list(batches_of(held))
         settings["divergence"] = lambda decoded: divergence(model, checks, decoded, outputs=outputs)
     repairer = Repairer(model, batches, outputs=outputs, seed=seed, kinds=kinds) if kinds else None
-    walk = LayerByLayer(model, batches, known, kinds=kinds, centered=centered) if by_layer else None
+    walk = LayerByLayer(model, batches, kinds=kinds, centered=centered) if by_layer else None
     state = arrays_of(model) if arrays is None else arrays
     return weights.shrink(state, calibration=known, repair=repairer, by_layer=walk, **settings)
 
