@@ -17,7 +17,7 @@ are folded and vectors are repaired in closed form, on 1,000 images or on the no
 calibration inputs only and tuned in three passes too, of MiniLM not. Where biases are repaired on real inputs, the
 curvature is centered, and matrices are coded layer by layer (`train/by_layer.py`), which sees the first 250 inputs.
 Bytes are those of whole files, vectors and headers included. The BD-rate is over log divergence, of five points each;
-of ResNet-32, 44 and 56 we have three, and no mirror images.
+of ResNet-32, 44 and 56 we have three, and of the latter two no mirror images.
 
 Each part is kept in the folder LACONIC_PARTS (default: build/weights_networks) as soon as it is measured, so a run
 can be stopped and goes on where it was.
@@ -70,7 +70,9 @@ VOICE_EPOCHS = 3
 """Of silero's repair: passes over the calibration inputs."""
 REPAIR_INPUTS = 1000
 FEWER = ("resnet32", "resnet44", "resnet56")
-"""Measured at every second size, and calibrated without mirror images: the others would take hours here."""
+"""Measured at every second size: the others would take hours here."""
+NOT_MIRRORED = ("resnet44", "resnet56")
+"""Calibrated without mirror images, for the same reason."""
 LEFT_OUT = {
     "resnet32": ("weights alone",),
     "resnet44": ("weights alone",),
@@ -117,7 +119,7 @@ def residual(depth: int) -> Subject:
     with np.load(record.data("classify", "cifar10_small.npz")) as file:
         test, learned = cifar_resnet.images(file["x_test"]), cifar_resnet.images(file["x_calibration"])
     name = f"resnet{depth}"
-    calibration = learned if name in FEWER else torch.cat([learned, learned.flip(-1)])
+    calibration = learned if name in NOT_MIRRORED else torch.cat([learned, learned.flip(-1)])
     model = cifar_resnet.load(record.data("models"), depth)
     return Subject(name, model, test, calibration, lambda: noise_images((3, 32, 32)))
 

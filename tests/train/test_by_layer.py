@@ -131,3 +131,22 @@ def test_only_finite_numbers_of_the_same_shape_can_be_aimed_at(net: nn.Module):
             lac.weights.shrink(state, bpw=3, by_layer=walk)
     with pytest.raises(UsageError, match="nothing is weighed"):
         lac.weights.shrink(state, lossless=True, by_layer=walk)
+
+
+@pytest.mark.parametrize("with_base", [False, True])
+def test_what_is_aimed_at_is_what_is_decoded(net: nn.Module, curvature: dict[str, Any], with_base: bool):
+    state, found = arrays_of(net), dict[str, np.ndarray | None]()
+    near = {name: (one * 1.01 + 0.001).astype(one.dtype) for name, one in state.items()}
+    wanted = state["second.weight"] + 0.02 * np.sign(state["second.weight"])
+
+    def walk(encode: Any) -> None:
+        found["second"] = encode("second.weight", wanted)
+        found["bias"] = encode("second.bias", state["second.bias"])  # of a group
+
+    base = near if with_base else None
+    data = lac.weights.shrink(state, bpw=8, calibration=curvature, by_layer=walk, base=base)
+    decoded = lac.weights.load(data, base=base)["second.weight"]
+    assert np.array_equal(decoded, found["second"])
+    assert found["bias"] is None
+    error = np.square(decoded - wanted).mean()
+    assert error < 0.1 * np.square(state["second.weight"] - wanted).mean()
