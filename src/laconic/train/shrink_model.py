@@ -70,7 +70,7 @@ def shrink_model(
         matrices have lost; or which repairs are tried, of `KINDS`.
     by_layer : bool
         Whether matrices are quantized in the order of the layers and each makes up for what those before it have done
-        to its inputs (`by_layer`).
+        to its inputs (`by_layer`). Not for noise: what it gains there is chance.
     fold_norms : bool
         Whether batch norms give up their mean and variance (`folded_norms`): fewer bytes, and for use only.
     centered : bool
