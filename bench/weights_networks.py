@@ -15,9 +15,9 @@ sentences. Without data the curvature comes from noise with the spectrum of phot
 statistics (`train/data_free.py`), and from noise with the spectrum of speech. Both ways, norms of the residual networks
 are folded and vectors are repaired in closed form, on 1,000 images or on the noise; of silero they are repaired with
 calibration inputs only and tuned in three passes too, of MiniLM not. Where biases are repaired on real inputs, the
-curvature is centered. Bytes are those of whole
-files, vectors and headers included. The BD-rate is over log divergence, of five points each; of ResNet-32, 44 and 56
-we have three, and no mirror images.
+curvature is centered, and matrices are coded layer by layer (`train/by_layer.py`), which sees the first 250 inputs.
+Bytes are those of whole files, vectors and headers included. The BD-rate is over log divergence, of five points each;
+of ResNet-32, 44 and 56 we have three, and of the latter two no mirror images.
 
 Each part is kept in the folder LACONIC_PARTS (default: build/weights_networks) as soon as it is measured, so a run
 can be stopped and goes on where it was.
@@ -48,6 +48,7 @@ from laconic.codecs import weights
 from laconic.codecs.array_reader import arrays_of as as_file
 from laconic.codecs.curvature import curvatures_of
 from laconic.codecs.shrink import SPARE, Shrinking, prepare
+from laconic.train.by_layer import LayerByLayer
 from laconic.train.calibrate import collect, noise_images
 from laconic.train.closed_repairs import CLOSED_REPAIRS
 from laconic.train.data_free import matched
@@ -69,7 +70,9 @@ VOICE_EPOCHS = 3
 """Of silero's repair: passes over the calibration inputs."""
 REPAIR_INPUTS = 1000
 FEWER = ("resnet32", "resnet44", "resnet56")
-"""Measured at every second size, and calibrated without mirror images: the others would take hours here."""
+"""Measured at every second size: the others would take hours here."""
+NOT_MIRRORED = ("resnet44", "resnet56")
+"""Calibrated without mirror images, for the same reason."""
 LEFT_OUT = {
     "resnet32": ("weights alone",),
     "resnet44": ("weights alone",),
@@ -116,7 +119,7 @@ def residual(depth: int) -> Subject:
     with np.load(record.data("classify", "cifar10_small.npz")) as file:
         test, learned = cifar_resnet.images(file["x_test"]), cifar_resnet.images(file["x_calibration"])
     name = f"resnet{depth}"
-    calibration = learned if name in FEWER else torch.cat([learned, learned.flip(-1)])
+    calibration = learned if name in NOT_MIRRORED else torch.cat([learned, learned.flip(-1)])
     model = cifar_resnet.load(record.data("models"), depth)
     return Subject(name, model, test, calibration, lambda: noise_images((3, 32, 32)))
 
@@ -203,6 +206,14 @@ def repairer_of(subject: Subject, way: str) -> Repairer | None:
     return Repairer(model, inputs[:REPAIR_INPUTS], kinds=CLOSED_REPAIRS)
 
 
+def layers_of(subject: Subject, way: str) -> LayerByLayer | None:
+    """What tells the matrices of a way what to become, one after the other."""
+    if way != "calibrated" or not is_repaired(subject, way):
+        return None
+    model, inputs = seen(subject, way)
+    return LayerByLayer(model, inputs[:REPAIR_INPUTS])
+
+
 def curvature(subject: Subject, way: str) -> Any:
     """What errors cost, measured on what the way allows; None for the weights alone."""
     path = PARTS / f"{subject.name}_{way}.npz"
@@ -239,7 +250,8 @@ def bench(name: str, subject_of: Callable[[], Subject]) -> dict[str, Any]:
             return prepare(as_file(arrays), jobs=1), None
         coded = folded(subject.model) if name.startswith("resnet") else subject.model
         file, known = as_file(arrays_of(coded)), curvature(subject, way)
-        work = prepare(file, curvatures=curvatures_of(known, file.tensors), jobs=1)
+        walk = layers_of(subject, way)
+        work = prepare(file, curvatures=curvatures_of(known, file.tensors), by_layer=walk, jobs=1)
         return work, repairer_of(subject, way)
 
     def point(way: str, size: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from laconic.codecs.array_reader import BaseLike
-    from laconic.codecs.shrink import Repair
+    from laconic.codecs.shrink import ByLayer, Repair
     from laconic.signals.locations import Source
 
 __all__ = ["shrink"]
@@ -36,6 +36,7 @@ def shrink(
     base: BaseLike | None = None,
     calibration: Source | Mapping[str, Any] | None = None,
     repair: Repair | None = None,
+    by_layer: ByLayer | None = None,
     effort: int = DEFAULT_EFFORT,
     jobs: int | None = None,
 ) -> bytes:
@@ -66,6 +67,9 @@ def shrink(
         What errors cost, as `laconic.train.calibrate.collect` finds it: many fewer bytes for the same outputs.
     repair : callable, optional
         Given the decoded arrays, returns better values for vectors among them: `laconic.train.shrink_model.Repairer`.
+    by_layer : callable, optional
+        Says what matrices are to become once those of the layers before are coded:
+        `laconic.train.by_layer.LayerByLayer`.
     effort : int
         1 to 10: 5 searches 64 trellis states, 8 and more 256.
     jobs : int, optional
@@ -85,7 +89,7 @@ def shrink(
         raise UsageError("exactly one of bpw, size, kl, lossless and max_error is needed")
     if (kl is None) != (divergence is None):
         raise UsageError("kl and divergence go together: a target, and what measures it")
-    if (calibration is not None or repair is not None) and (lossless or max_error is not None):
+    if (calibration is not None or repair is not None or by_layer is not None) and (lossless or max_error is not None):
         raise UsageError("calibration is for files of a size: without loss, or within a bound, nothing is weighed")
     if not 1 <= effort <= 10:
         raise UsageError(f"effort is 1 to 10, not {effort}")
@@ -106,6 +110,7 @@ def shrink(
             base=origin,
             curvatures=known,
             repair=repair,
+            by_layer=by_layer,
             jobs=jobs,
         )
     if bpw is not None:
@@ -113,7 +118,16 @@ def shrink(
             raise UsageError(f"bits per weight are a number above 0, not {bpw}")
         size = int(bpw * arrays.count / 8)
     assert size is not None
-    return shrink_to(arrays, max(size, 1), effort=effort, base=origin, curvatures=known, repair=repair, jobs=jobs)
+    return shrink_to(
+        arrays,
+        max(size, 1),
+        effort=effort,
+        base=origin,
+        curvatures=known,
+        repair=repair,
+        by_layer=by_layer,
+        jobs=jobs,
+    )
 
 
 def _mapping(calibration: Source | Mapping[str, Any]) -> Mapping[str, Any]:

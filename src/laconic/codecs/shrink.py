@@ -35,9 +35,13 @@ if TYPE_CHECKING:
     from laconic.codecs.array_base import AbstractBase
     from laconic.codecs.curvature import Curvature
 
-__all__ = ["DEFAULT_EFFORT", "TRELLIS_BITS", "Landed", "Repair", "Shrinking", "prepare", "shrink_to"]
+__all__ = ["DEFAULT_EFFORT", "TRELLIS_BITS", "ByLayer", "Landed", "Repair", "Shrinking", "prepare", "shrink_to"]
 
 Repair = Callable[[Mapping[str, "NDArray[Any]"]], Mapping[str, "NDArray[Any]"]]
+ByLayer = Callable[[Callable[[str, "NDArray[Any]"], "NDArray[Any] | None"]], None]
+"""Goes through the layers of a model and encodes their matrices in that order: it is given a function that takes the
+name of a matrix and what it is to become, in its shape, and returns what a decoder gets, or None where the tensor is
+not coded by itself and stays as it is. What was not asked for is encoded afterwards."""
 
 VECTOR_WEIGHT = 4096.0
 CAUTION = 4.0
@@ -63,6 +67,7 @@ def shrink_to(
     base: AbstractBase | None = None,
     curvatures: Mapping[str, Curvature] | None = None,
     repair: Repair | None = None,
+    by_layer: ByLayer | None = None,
     jobs: int | None = None,
 ) -> bytes:
     """Encode a model so that the whole file has at most `size` bytes, and hardly less.
@@ -81,6 +86,8 @@ def shrink_to(
     repair : callable, optional
         Given the decoded arrays by name, returns better values for some of the vectors among them, by name: they make
         up for what the matrices have lost.
+    by_layer : callable, optional
+        Says what matrices are to become, one after the other, knowing what those before it became.
     jobs : int, optional
         Threads; None is one for each core. Never changes the bytes.
 
@@ -94,7 +101,7 @@ def shrink_to(
     lossless = encode_arrays(arrays, base=base, jobs=jobs)
     if arrays.count and len(lossless) <= size:
         return lossless
-    work = prepare(arrays, effort=effort, base=base, curvatures=curvatures, jobs=jobs)
+    work = prepare(arrays, effort=effort, base=base, curvatures=curvatures, by_layer=by_layer, jobs=jobs)
     least = work.least()
     if len(least.data) > size:
         per_weight = 8 * len(least.data) / arrays.count
@@ -114,6 +121,7 @@ def prepare(
     effort: int = DEFAULT_EFFORT,
     base: AbstractBase | None = None,
     curvatures: Mapping[str, Curvature] | None = None,
+    by_layer: ByLayer | None = None,
     jobs: int | None = None,
 ) -> Shrinking:
     """Get a model ready for encoding at any lambda; parameters as for `shrink_to`.
@@ -130,7 +138,7 @@ def prepare(
     candidates = in_parallel(lambda one: Candidate.of(one, bases[one.name], known.get(one.name)), arrays.tensors, jobs)
     _weigh(candidates, known)
     parts = _parts(candidates, bases, jobs)
-    return Shrinking(arrays, parts, TRELLIS_BITS[effort - 1], base.fingerprint if base else b"", jobs)
+    return Shrinking(arrays, parts, TRELLIS_BITS[effort - 1], base.fingerprint if base else b"", jobs, by_layer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +159,7 @@ class Shrinking:
     trellis_bits: int
     fingerprint: bytes
     jobs: int | None
+    by_layer: ByLayer | None = None
 
     def least(self) -> Landed:
         """The smallest file."""
@@ -159,8 +168,39 @@ class Shrinking:
 
     def at(self, price: float) -> Landed:
         """The file at a lambda."""
-        blocks = in_parallel(lambda one: one.encode(price, self.trellis_bits), self.parts, self.jobs)
+        known = self._encoded_by_layer(price)
+        left = [place for place in range(len(self.parts)) if place not in known]
+        others = in_parallel(lambda place: self.parts[place].encode(price, self.trellis_bits), left, self.jobs)
+        known.update(zip(left, others, strict=True))
+        blocks = [known[place] for place in range(len(self.parts))]
         return Landed(written(self.arrays, blocks, self.fingerprint), blocks, price)
+
+    def _encoded_by_layer(self, price: float) -> dict[int, EncodedBlock]:
+        """The parts that are encoded in the order of the layers, by their places."""
+        known: dict[int, EncodedBlock] = {}
+        if self.by_layer is None:
+            return known
+        places = {
+            one.members[0].tensor.name: place
+            for place, one in enumerate(self.parts)
+            if one.values is not None and len(one.members) == 1
+        }
+
+        def encode(name: str, numbers: NDArray[Any]) -> NDArray[Any] | None:
+            place = places.get(name)
+            if place is None:
+                return None
+            part = self.parts[place]
+            shape = part.block.tensor.shape
+            if numbers.shape != shape or not np.isfinite(numbers).all():
+                raise UsageError(f"what {name!r} is to become is not {shape} finite numbers")
+            aimed = part.aimed(numbers)
+            known[place] = aimed.encode(price, self.trellis_bits)
+            part.contexts = aimed.contexts
+            return _decoded(part.block, known[place])[0].array()
+
+        self.by_layer(encode)
+        return known
 
     def land(self, size: int, least: Landed) -> Landed:
         """Find the lambda that brings the file to its size."""

@@ -105,26 +105,35 @@ class Part:
         parts = [one.values for one in self.members if one.values is not None]
         return None if not parts else parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def aimed(self, numbers: NDArray[Any]) -> Part:
+        """The same part, of one tensor, that is to become other numbers; its error still is that of its own."""
+        [one] = self.members
+        values = np.ascontiguousarray(numbers, np.float32).ravel()
+        if one.differs:
+            values = values - self._numbers_of_base(one.tensor)
+        if one.feedback is not None:
+            values = values / one.feedback.factors().ravel()
+        return replace(self, members=(replace(one, values=values, least=max(least_step(values), one.least)),))
+
     def replaced(self, tensors: Sequence[Tensor]) -> Part:
         """The same part with other values, which it weighs as it did the former."""
         members: list[Candidate] = []
         for one, tensor in zip(self.members, tensors, strict=True):
             values = tensor.numbers().astype(np.float32)
             if one.differs:
-                base = replace(one.tensor, words=self._base_of(one.tensor))
-                values = values - base.numbers().astype(np.float32)
+                values = values - self._numbers_of_base(one.tensor)
             members.append(replace(one, tensor=tensor, values=values, least=max(least_step(values), one.least)))
         block = Block(tuple(tensors), self.block.base)
         return replace(self, block=block, members=tuple(members), contexts=None)
 
-    def _base_of(self, tensor: Tensor) -> NDArray[Any]:
+    def _numbers_of_base(self, tensor: Tensor) -> NDArray[np.float32]:
         assert self.block.base is not None
         begin = 0
         for member in self.block.members:
             if member.name == tensor.name:
                 break
             begin += member.count
-        return self.block.base[begin : begin + tensor.count]
+        return replace(tensor, words=self.block.base[begin : begin + tensor.count]).numbers().astype(np.float32)
 
     def expected_size(self, price: float) -> float:
         """Bytes at a lambda, read between the octaves at which it was tried."""

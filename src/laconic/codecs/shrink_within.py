@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from laconic.codecs.array_base import AbstractBase
     from laconic.codecs.curvature import Curvature
-    from laconic.codecs.shrink import Repair
+    from laconic.codecs.shrink import ByLayer, Repair
     from laconic.signals.tensors import Arrays
 
 __all__ = ["shrink_within"]
@@ -42,6 +42,7 @@ def shrink_within(
     base: AbstractBase | None = None,
     curvatures: Mapping[str, Curvature] | None = None,
     repair: Repair | None = None,
+    by_layer: ByLayer | None = None,
     jobs: int | None = None,
 ) -> bytes:
     """Encode a model so that its divergence is at most `limit`, in about the fewest bytes that do.
@@ -53,7 +54,7 @@ def shrink_within(
         In the unit of `measured`.
     measured : callable
         Given a file, returns the divergence of the model it decodes to.
-    effort, base, curvatures, repair, jobs
+    effort, base, curvatures, repair, by_layer, jobs
         As for `shrink.shrink_to`.
 
     Raises
@@ -65,7 +66,7 @@ def shrink_within(
     """
     if not 0 < limit < math.inf:
         raise UsageError(f"a divergence is a number above 0, not {limit}")
-    work = prepare(arrays, effort=effort, base=base, curvatures=curvatures, jobs=jobs)
+    work = prepare(arrays, effort=effort, base=base, curvatures=curvatures, by_layer=by_layer, jobs=jobs)
     best = encode_arrays(arrays, base=base, jobs=jobs)
     floor = _checked(measured(best))
     if floor > limit:

@@ -97,7 +97,8 @@ class Network:
                 raise UsageError("a divergence is measured on calibration inputs, not on noise")
             images = noise_images(self.noise)
             _check_outputs(model, images[:2], outputs)
-            settings |= {"repair": CLOSED_REPAIRS, "centered": False}
+            # Layer by layer, the inputs of later layers are those of noise: that gains nothing for sure.
+            settings |= {"repair": CLOSED_REPAIRS, "centered": False, "by_layer": False}
             data = shrink_model(matched(model, images), images, outputs=outputs, arrays=arrays, **settings)
             return Shrunk(data, None)
         if inputs is None:

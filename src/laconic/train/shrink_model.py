@@ -19,6 +19,7 @@ from torch import nn
 from laconic.codecs import weights
 from laconic.errors import UsageError
 from laconic.signals.tensors import Arrays, Tensor, narrowed
+from laconic.train.by_layer import LayerByLayer
 from laconic.train.calibrate import OUTPUTS, batches_of, collect, outputs_of
 from laconic.train.closed_repairs import CLOSED_REPAIRS, merged, repair_statistics
 from laconic.train.folded_norms import fold, folded, is_folded
@@ -45,6 +46,7 @@ def shrink_model(
     outputs: str = "logits",
     curvature: Mapping[str, Any] | None = None,
     repair: bool | Iterable[str] = True,
+    by_layer: bool = True,
     fold_norms: bool = False,
     centered: bool = True,
     arrays: Arrays | None = None,
@@ -66,6 +68,9 @@ def shrink_model(
     repair : bool or iterable of str
         Whether vectors (biases, gains and statistics of norms) are set anew on the inputs, to make up for what the
         matrices have lost; or which repairs are tried, of `KINDS`.
+    by_layer : bool
+        Whether matrices are quantized in the order of the layers and each makes up for what those before it have done
+        to its inputs (`by_layer`). Not for noise: what it gains there is chance.
     fold_norms : bool
         Whether batch norms give up their mean and variance (`folded_norms`): fewer bytes, and for use only.
     centered : bool
@@ -90,15 +95,16 @@ def shrink_model(
         arrays = None if arrays is None else _refilled(arrays, model)
     batches = list(batches_of(inputs))
     kinds = KINDS if repair is True else tuple(repair or ())
-    known = curvature
+    known, centered = curvature, centered and "biases" in kinds
     if known is None:
-        known = collect(model, batches, outputs=outputs, centered=centered and "biases" in kinds, seed=seed)
+        known = collect(model, batches, outputs=outputs, centered=centered, seed=seed)
     if settings.get("kl") is not None:
         checks = batches if held is None else list(batches_of(held))
         settings["divergence"] = lambda decoded: divergence(model, checks, decoded, outputs=outputs)
     repairer = Repairer(model, batches, outputs=outputs, seed=seed, kinds=kinds) if kinds else None
+    walk = LayerByLayer(model, batches, kinds=kinds, centered=centered) if by_layer else None
     state = arrays_of(model) if arrays is None else arrays
-    return weights.shrink(state, calibration=known, repair=repairer, **settings)
+    return weights.shrink(state, calibration=known, repair=repairer, by_layer=walk, **settings)
 
 
 def arrays_of(model: nn.Module) -> dict[str, NDArray[Any]]:
