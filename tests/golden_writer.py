@@ -66,7 +66,7 @@ def encode(pixels: NDArray[Any], *, network: str = "off", **settings: Any) -> by
 
 def with_cuts(pixels: NDArray[Any], cuts: int, **settings: Any) -> bytes:
     """Encode with resolution groups of one's own choice."""
-    codec = lac.ImageCodec(network="off", **settings)
+    codec = lac.ImageCodec(**{"network": "off", **settings})
     with Workers(1) as workers:
         analysis = image.Analysis.of(pixels, lossless=codec.lossless, workers=workers)
         code = 0 if codec.lossless else int(analysis.model.quality_codes[codec.target.quality])
@@ -172,17 +172,19 @@ VALID: dict[str, Callable[[], bytes]] = {
     "masked_rgb_16_bit": lambda: encode(photo(70, 50, 3, 16), quality=90, tune="ssim"),
     "masked_noise": lambda: encode(noise(40, 44, np.uint8), quality=70, tune="ssim"),
     "masked_one_column": lambda: encode(photo(100, 1), quality=60, tune="ssim"),
-    "details_rgb": lambda: encode(photo(70, 50), quality=60, network="auto"),
-    "details_gray": lambda: encode(photo(70, 50, 1), quality=30, network="fast"),
-    "details_rgba_16_bit": lambda: encode(photo(50, 70, 4, 16), quality=75),
-    "details_many_tiles": lambda: encode(photo(130, 100), quality=50, tile=64),
-    "details_cuts": lambda: with_cuts(photo(70, 50), 0b111111, quality=70),
-    "details_one_column": lambda: encode(photo(100, 1), quality=80),
-    "details_one_pixel": lambda: encode(photo(1, 1), quality=80),
-    "details_flat": lambda: encode(np.full((70, 50, 3), 128, np.uint8), quality=60),
-    "details_checkers": lambda: encode(checkers(40, 50), quality=100),
-    "details_noise": lambda: encode(noise(30, 24, np.uint8), quality=95),
+    "details_rgb": lambda: encode(photo(70, 50), quality=60, network="best"),
+    "details_gray": lambda: encode(photo(70, 50, 1), quality=30, network="best"),
+    "details_rgba_16_bit": lambda: encode(photo(50, 70, 4, 16), quality=75, network="best"),
+    "details_many_tiles": lambda: encode(photo(130, 100), quality=50, tile=64, network="best"),
+    "details_cuts": lambda: with_cuts(photo(70, 50), 0b111111, quality=70, network="best"),
+    "details_one_column": lambda: encode(photo(100, 1), quality=80, network="best"),
+    "details_one_pixel": lambda: encode(photo(1, 1), quality=80, network="best"),
+    "details_flat": lambda: encode(np.full((70, 50, 3), 128, np.uint8), quality=60, network="best"),
+    "details_checkers": lambda: encode(checkers(40, 50), quality=100, network="best"),
+    "details_noise": lambda: encode(noise(30, 24, np.uint8), quality=95, network="best"),
     "details_searched": lambda: encode(photo(70, 50), quality=40, effort=8, network="best"),
+    "details_tuned_for_ssim": lambda: encode(photo(70, 50), quality=50, tune="ssim", network="ssim"),
+    "details_tuned_for_ssim_16_bit": lambda: encode(photo(50, 70, 1, 16), quality=85, tune="ssim"),
     "colors_chosen": lambda: encode(photo(50, 100), lossless=True),
     "colors_rgba_16_bit": lambda: in_colors(photo(33, 35, 4, 16), 28),
     **{

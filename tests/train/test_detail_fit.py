@@ -82,7 +82,7 @@ def test_the_shipped_networks_save_bytes_where_edges_go_on() -> None:
     blind = replace(model, details={})
     with Workers(1) as workers:
         analysis = Analysis.of(picture, lossless=False, workers=workers)
-        codec = ImageCodec(quality=60, network="off")
+        codec = ImageCodec(quality=60, network="best")
         header = codec.header_at(analysis, int(model.quality_codes[60]))
         sizes: list[int] = []
         for which in (model, blind):

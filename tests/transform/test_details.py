@@ -12,6 +12,7 @@ from laconic import _native
 from laconic.codecs import image_reference
 from laconic.coder import rans
 from laconic.coder.rans_reference import RansReader
+from laconic.container import read
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
 from laconic.entropy import causal
 from laconic.entropy.causal_reference import PlaneModel, TileReader
@@ -150,10 +151,12 @@ def test_nothing_takes_no_bytes(network_arrays: Arrays, random_parameters: Calla
 def test_files_of_the_trellis_know_what_is_foretold_and_both_decoders_agree(photo: NDArray[np.uint8], tune: str):
     model = default_model()
     kinds = {model.kind_of(number) for number, of in enumerate(model.lossy) if of.foretells}
-    assert kinds == {"trellis", "ssim"}
+    assert kinds == {"foretold", "ssim"}
     assert set(model.details) == {1, 2, 3}
     for quality in (5, 50, 90):
-        data = lac.ImageCodec(quality=quality, tile=64, network="off", tune=tune).encode(photo[:130, :90])
+        network = "ssim" if tune == "ssim" else "best"
+        data = lac.ImageCodec(quality=quality, tile=64, network=network, tune=tune).encode(photo[:130, :90])
+        assert model.lossy[read(data).header.parameter_set].foretells
         assert np.array_equal(image_reference.decode(data).pixels, lac.decompress(data))
 
 
@@ -177,8 +180,9 @@ def test_regions_and_scales_are_those_of_the_whole(photo: NDArray[np.uint8]):
     [
         ({"detail2.output_scale": None}, "no array detail2.output_scale"),
         ({"detail1.": None, "detail2.": None, "detail3.": None}, "take networks"),
-        ({"trellis2.detail_weight": None}, "no array trellis2.detail_weight"),
-        ({"trellis2.detail_weight": np.zeros((3, 18), np.uint8)}, "trellis2.detail_weight"),
+        ({"foretold2.detail_weight": None}, "no array foretold2.detail_weight"),
+        ({"ssim2.detail_weight": np.zeros((3, 18), np.uint8)}, "ssim2.detail_weight"),
+        ({"foretold2.": None}, "as many sets"),
         (
             {
                 "lossless.detail_weight": np.zeros((4, 19), np.uint8),

@@ -59,10 +59,10 @@ def configure(parser: options.CommandParser) -> None:
         metavar="1..10",
         type=options.in_range(int, 1, 10),
         help="higher is slower and smaller at the same quality. 1 rounds plainly; 2 and 3 weigh the error of each "
-        "symbol against its bits; 4 and 5 search the best path of dependent quantization and let small networks "
-        "foretell details; 6 also asks for the better "
-        "network, which takes more than twice the time to decompress; 7, 8, 9 and 10 code the picture 1, 2, 4 and 10 "
-        "times more, each time for targets that leave less error behind that network: seconds per megapixel each "
+        "symbol against its bits; 4 and 5 search the best path of dependent quantization; 6 also asks for the better "
+        "network, which takes more than twice the time to decompress, and has details foretold; 7, 8, 9 and 10 code "
+        "the picture 1, 2, 4 and 10 times more, each time for targets that leave less error behind that network: "
+        "seconds per megapixel each "
         "(default: 6)",
     )
     group.add_argument(

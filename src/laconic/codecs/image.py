@@ -74,15 +74,14 @@ class ImageCodec:
         Every pixel comes back exactly.
     effort : int
         1 .. 10, higher is slower and smaller for the same quality: 1 rounds, 2 and 3 weigh every symbol's error against
-        its bits, 4 and more search the best path of dependent quantization and let small networks foretell details,
-        6 and more ask for the better network, and
+        its bits, 4 and more search the best path of dependent quantization, 6 and more ask for the better network, and
         7 to 10 code pictures of up to 32 megapixels 1, 2, 4 and 10 times more, see `codecs.search`.
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
     network : str
         The decoder-side network the file asks for: "off", "fast", "best", "ssim", or "auto": "ssim" for files tuned so,
         else "best" for efforts of 6 and more, else "fast". It removes what quantization did. A decoder may choose
-        another one; up to effort 6 the coefficients are the same for all of them.
+        another one. Files that ask for "best" have details foretold, so the others are faster to decode and larger.
     tune : str
         What errors are weighed by: "psnr", or "ssim" for MS-SSIM, where coarse structure counts more and the finest
         detail less. It chooses the steps of the bands, lets them grow where there is contrast, and always takes the
@@ -243,6 +242,8 @@ class ImageCodec:
     def _kind_of(self, model: ImageModel) -> str:
         if self.tune == "ssim":
             return "ssim"
+        if self.decisions.trellis and model.has("foretold") and self._network_of(model) == "best":
+            return "foretold"
         return "trellis" if self.decisions.trellis and model.has("trellis") else "lossy"
 
     def _network_of(self, model: ImageModel) -> str:

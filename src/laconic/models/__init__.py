@@ -20,9 +20,11 @@ from laconic.errors import MissingModel, ModelError, UsageError
 from laconic.transform.network import Network
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-__all__ = ["SETS", "ImageModel", "default_model", "find_model", "load_model"]
+__all__ = ["SETS", "ImageModel", "completed", "default_model", "find_model", "load_model"]
 
 PHOTO = Path(__file__).with_name("photo.safetensors")
 KIND, VERSIONS = "laconic.image", ("1", "2", "3")
@@ -30,8 +32,8 @@ MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
 NETWORKS = ("fast", "best", "ssim")
 LEVELS = 6
-SETS = ("lossy", "trellis", "ssim")
-"""Without a trellis; with one; with one, and steps that serve MS-SSIM."""
+SETS = ("lossy", "trellis", "ssim", "foretold")
+"""Without a trellis; with one; with one, and steps that serve MS-SSIM; with one, and details foretold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +101,7 @@ def load_model(data: bytes) -> ImageModel:
     if len(data) > MAX_MODEL:
         raise ModelError(f"a model of {len(data)} bytes, at most {MAX_MODEL} are read")
     arrays, version = _arrays(data)
+    arrays = completed(arrays)
     counts = [sum(name.endswith(".weights") and name.startswith(kind) for name in arrays) for kind in SETS]
     count = counts[0]
     codes = arrays.get("set_codes")
@@ -152,6 +155,17 @@ def load_model(data: bytes) -> ImageModel:
     if any(not parameters.ratio.all() for parameters in model.lossy):
         raise ModelError("a lossy set has a step ratio of 0")
     return model
+
+
+def completed(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a model with those that its sets `foretold` share with the sets `trellis`."""
+    whole = dict(arrays)
+    for name in {name.split(".")[0] for name in arrays if name.startswith("foretold")}:
+        shared = f"trellis{name[len('foretold') :]}."
+        for key in arrays:
+            if key.startswith(shared):
+                whole.setdefault(f"{name}.{key[len(shared) :]}", arrays[key])
+    return whole
 
 
 def _arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], int]:

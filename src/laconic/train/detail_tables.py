@@ -119,7 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arrays = read_model(given.model)
     model = load_model(given.model.read_bytes())
     paths, _ = find_photos(given.photos)
-    prefixes = [f"{kind}{place}." for kind in ("trellis", "ssim") for place in range(len(model.set_codes))]
+    # Sets that foretell are those of the trellis, and all of MS-SSIM.
+    prefixes = [f"{kind}{place}." for kind in ("foretold", "ssim") for place in range(len(model.set_codes))]
     for number, prefix in enumerate(prefixes, len(model.set_codes)):
         if number >= len(model.lossy):
             break

@@ -175,7 +175,7 @@ def fit_sets(samples: dict[tuple[int, int], MixingSamples], parameters: Paramete
 
 def main(arguments: list[str] | None = None) -> int:
     """Fit the mixing of every lossy set of a model file."""
-    from laconic.models import SETS
+    from laconic.models import SETS, completed
     from laconic.train.modelfile import read_model, write_model
     from laconic.train.photos import find_photos
     from laconic.train.recipe import Plan, State, Trainer
@@ -189,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
     arrays = read_model(options.model)
     codes = tuple(int(code) for code in arrays["set_codes"])
     plan = Plan(codes, photos=2 * options.photos)
-    state = State(plan, arrays=dict(arrays))
+    state = State(plan, arrays=completed(arrays))
     state.task = next(k for k, task in enumerate(plan.tasks()) if task[2] == "mixing")
     checkpoint = options.output.with_name(options.output.name + ".checkpoint")
     trainer = Trainer(find_photos(options.data)[0], checkpoint, state, report=print)

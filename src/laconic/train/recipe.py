@@ -177,7 +177,7 @@ def number_of(name: str) -> int:
 
 def has_trellis(name: str) -> bool:
     """Tell whether the set of this name codes with a trellis."""
-    return name.startswith(("trellis", "ssim"))
+    return name.startswith(("trellis", "ssim", "foretold"))
 
 
 def with_trellis(arrays: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
@@ -253,7 +253,7 @@ class Trainer:
     def usable(self) -> bool:
         """Whether every set has tables, so that a model can be exported."""
         count = len(self.state.plan.set_codes)
-        names = ["lossless", *(f"{kind}{s}" for kind in SETS for s in range(count))]
+        names = ["lossless", *(f"{kind}{s}" for kind in SETS if kind != "foretold" for s in range(count))]
         return all(f"{name}.freq" in self.state.arrays for name in names)
 
     def model(self) -> dict[str, np.ndarray]:
@@ -440,6 +440,8 @@ class Trainer:
         return self.details
 
     def _mixing(self, number: int, name: str, deadline: float) -> bool:
+        if name.startswith("foretold") and f"{name}.freq" not in self.state.arrays:
+            return True  # a model whose details nothing foretells
         samples: dict[tuple[int, int], MixingSamples] = {}
         parameters = self._current(name)
         for item in range(max(2, self.state.plan.photos // 2)):
