@@ -110,7 +110,7 @@ def test_what_cannot_be_searched_is_coded_once(asked: dict[str, Any], photo: NDA
 
 @pytest.mark.parametrize("least", [30.0, 40.0])
 def test_targets_are_met_by_a_search_too(least: float, photo: NDArray[np.uint8]):
-    pixels = photo[:96, :96]
+    pixels = photo  # of a much smaller one the PSNR of neighboring steps is up to 0.1 dB apart
     restored = lac.decompress(lac.compress(pixels, psnr=least, effort=7))
     assert least <= psnr(pixels, restored) <= least + 0.05
 

@@ -19,7 +19,7 @@ from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.errors import ModelError
 from laconic.models import PHOTO, default_model, load_model
 from laconic.quantize.uniform import dequantize
-from laconic.transform.details_reference import Foretelling
+from laconic.entropy.details_reference import Foretelling
 from laconic.transform.network import Network
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from laconic.quantize.masking_reference import apply_masks
 from laconic.quantize.steps import band_steps, base_step_units
 from laconic.quantize.uniform import dequantize
 from laconic.transform import color_reference, lifting_reference, network_reference
-from laconic.transform.details_reference import Foretelling
+from laconic.entropy.details_reference import Foretelling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

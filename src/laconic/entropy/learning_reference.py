@@ -49,19 +49,17 @@ class Learning:
             elif name == "part":
                 assert parameters.part_freq is not None
                 whole, sums = 1 << 14, [int(parameters.part_freq[at])]
+            elif name == "side":
+                assert parameters.detail_sign_freq is not None
+                whole, sums = 1 << 14, [int(parameters.detail_sign_freq[at])]
             elif name == "rest":
                 frequencies = [int(f) for f in parameters.freq[at]]
                 whole = (1 << 14) - frequencies[0]
                 sums = [sum(frequencies[1:t]) for t in range(2, 16)]
             else:
                 # "A table of two letters begins with the frequency of its first out of 16384"
-                arrays = {
-                    "zero": parameters.freq[..., 0], "group": parameters.group_freq,
-                    "sign": parameters.sign_freq, "side": parameters.detail_sign_freq,
-                }  # fmt: skip
-                frequencies_of = arrays[name]
-                assert frequencies_of is not None
-                whole, sums = 1 << 14, [int(frequencies_of[at])]
+                arrays = {"zero": parameters.freq[..., 0], "group": parameters.group_freq, "sign": parameters.sign_freq}
+                whole, sums = 1 << 14, [int(arrays[name][at])]
             # "Bound t, for every letter t but the first, is floor(2^24 S / T)"
             self.bounds[table] = [(total << 24) // whole for total in sums]
             if name == "whole":

@@ -126,7 +126,7 @@ class Foretelling:
         low = bands[0]
         for coarser in range(LEVELS, level, -1):
             high_left, low_right, high_right = bands[1 + 3 * (LEVELS - coarser) : 4 + 3 * (LEVELS - coarser)]
-            # "The low band of the next level is the synthesis of these four, columns first, then rows"
+            # "the low band of the next level is the synthesis of these four, columns first, then rows"
             left = join(low.T, low_right.T, reversible=False).T
             right = join(high_left.T, high_right.T, reversible=False).T
             low = join(left, right, reversible=False)
