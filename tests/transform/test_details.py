@@ -16,10 +16,10 @@ from laconic.container import read
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
 from laconic.entropy import causal
 from laconic.entropy.causal_reference import PlaneModel, TileReader
+from laconic.entropy.details_reference import Foretelling
 from laconic.errors import ModelError
 from laconic.models import PHOTO, default_model, load_model
 from laconic.quantize.uniform import dequantize
-from laconic.entropy.details_reference import Foretelling
 from laconic.transform.network import Network
 
 if TYPE_CHECKING:

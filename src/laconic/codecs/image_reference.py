@@ -19,6 +19,7 @@ from laconic.coder.rans_reference import RansReader
 from laconic.container import read
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
 from laconic.entropy.causal_reference import PlaneModel, TileReader
+from laconic.entropy.details_reference import Foretelling
 from laconic.errors import CorruptStream
 from laconic.models import find_model
 from laconic.quantize.chroma_reference import add_foretold
@@ -26,7 +27,6 @@ from laconic.quantize.masking_reference import apply_masks
 from laconic.quantize.steps import band_steps, base_step_units
 from laconic.quantize.uniform import dequantize
 from laconic.transform import color_reference, lifting_reference, network_reference
-from laconic.entropy.details_reference import Foretelling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
