@@ -88,7 +88,7 @@ def codes_to_train(model: ImageModel) -> np.ndarray:
     return np.sort(np.concatenate([np.linspace(first, last, 1000), by_quality]))
 
 
-def through_codec(pixels: np.ndarray, code: int, effort: int = 5, tune: str = "psnr") -> Pair:
+def through_codec(pixels: np.ndarray, code: int, effort: int = 6, tune: str = "psnr") -> Pair:
     """Encode and decode pixels (H, W, 3) uint8 at a step code, stopping before color synthesis."""
     codec = ImageCodec(effort=effort, tune=tune, jobs=1, tile=64 * -(-max(pixels.shape[:2]) // 64))
     with Workers(1) as workers:
