@@ -148,14 +148,6 @@ class TileMemory {
 
 bool starts_group(const TileJob& job, int level) { return (job.cuts >> (level - 1) & 1) != 0; }
 
-// An encoder's copy of a decoded band of luma.
-template <class T>
-struct KeptBand {
-  T* at;
-  ptrdiff_t stride;
-  int h, w;
-};
-
 template <class T>
 bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& notes, OpList* groups) {
   for (int g = 0; g < kMaxGroups; ++g) groups[g] = {};
@@ -170,7 +162,7 @@ bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& not
     const bool chromatic = job.predicts_chroma, detailed = details.active();
     T* at = chromatic ? chroma.kept(0, o) : detailed ? details.kept(o) : masking.kept(level, o);
     const ptrdiff_t stride = chromatic ? chroma.stride() : detailed ? details.stride() : masking.stride();
-    return KeptBand<T>{at, stride, r.h, r.w};
+    return LumaBand<T>{at, stride, r.h, r.w};
   };
   const auto code = [&](OpList& ops, int p, int j) {
     const PlaneCoding& coding = job.coding[p];
@@ -197,7 +189,7 @@ bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& not
       if (p == 2 && memory.holds_any(1, j) && !push(ops, raw_op(shares.other, kShareBits))) return false;
       in = restored = chroma.target(), in_stride = chroma.stride();
     } else if (p == 0) {
-      const KeptBand<T> kept = luma(level, orientation);
+      const LumaBand<T> kept = luma(level, orientation);
       restored = kept.at, restored_stride = kept.stride;
     }
     const Mask mask = masking.of(coding, level);
@@ -244,10 +236,7 @@ bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& not
     ok = ok && details.run(level);
     for (int p = 0; p < job.planes; ++p)
       for (int o = 0; o < 3; ++o) ok = ok && code_to(group, p, band_index(level, o));
-    const auto band_of = [&](int o) {
-      const KeptBand<T> band = luma(level, o);
-      return LumaBand<T>{band.at, band.stride, band.h, band.w};
-    };
+    const auto band_of = [&](int o) { return luma(level, o); };
     if (job.predicts_chroma) chroma.finish_level();
     details.finish_level(level, band_of);
     masking.finish_level(job, level, band_of);
@@ -319,7 +308,7 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
           const Rect r = TileMemory::rect(job, j);
           chroma.begin(p, o, r, place(p, r), job.row_stride, memory.context(p, j).busy);
         }
-      if (status == kDecoded && !details.run(level)) return kOutOfMemory;
+      if (!empty && status == kDecoded && !details.run(level)) return kOutOfMemory;
       for (int p = 0; p < job.planes && !empty; ++p)
         for (int o = 0; o < 3 && status == kDecoded; ++o) status = code(reader, p, band_index(level, o));
       if (status != kDecoded) continue;

@@ -50,7 +50,7 @@ inline void mask_row(uint32_t* v, const Mask& mask, int y, int n) {
 
 template <class T>
 struct LumaBand {
-  const T* at;
+  T* at;
   ptrdiff_t stride;
   int h, w;
 };

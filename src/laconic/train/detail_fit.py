@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import signal
 import sys
 import time
@@ -31,10 +30,11 @@ from torch.nn import functional
 from laconic.container.layout import low_size
 from laconic.models import default_model
 from laconic.quantize.steps import band_steps
+from laconic.train.checkpoint import load_checkpoint, replace_file
 from laconic.train.decoded_crops import BLOCK, UNIT, Photos, code_range, codes_to_train, luma_through_codec, to_blocks
 from laconic.train.muon import Optimizer
 from laconic.train.network_export import from_integers
-from laconic.train.network_fit import say
+from laconic.train.network_fit import learning_rate, say
 from laconic.train.network_model import DECAYED, MATRICES, Network, Shape, unit_step
 
 if TYPE_CHECKING:
@@ -199,10 +199,7 @@ class DetailRun:
             self.log(skipped="gradient is not finite")
         else:
             gradient *= min(1.0, 1.0 / max(norm, 1e-12))
-            done = self._part()
-            rate = min(1.0, (self.step + 1) / self.plan.warm_up) * (
-                0.5 + 0.5 * math.cos(math.pi * min(1.0, done)) * 0.99
-            )
+            rate = learning_rate(self.plan.warm_up, self.step, self._part())
             self.optimizer.step(self.theta, gradient, rate)
             self.average.lerp_(self.theta, 1 - min(0.999, (1 + self.step) / (10 + self.step)))
         self.step += 1
@@ -239,14 +236,9 @@ class DetailRun:
             "plan": asdict(self.plan), "shape": asdict(self.network.shape), "step": self.step, "seconds": self.seconds,
             "theta": self.theta, "average": self.average, "optimizer": self.optimizer.state,
         }  # fmt: skip
-        for suffix, write in (
-            (".pt", lambda path: torch.save(state, path)),
-            (".safetensors", lambda path: save_file(self.network.export(self.average), path, metadata=about)),
-        ):
-            target = self.folder / (self.name + suffix)
-            temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-            write(temporary)
-            temporary.replace(target)
+        replace_file(self.folder / f"{self.name}.pt", lambda path: torch.save(state, path))
+        weights = self.network.export(self.average)
+        replace_file(self.folder / f"{self.name}.safetensors", lambda path: save_file(weights, path, metadata=about))
 
     def resume(self) -> None:
         """Continue from the checkpoint.
@@ -256,12 +248,7 @@ class DetailRun:
         SystemExit
             There is none, or it is of another shape.
         """
-        path = self.folder / (self.name + ".pt")
-        if not path.exists():
-            raise SystemExit(f"nothing to resume: {path} does not exist")
-        state = torch.load(path, weights_only=False)
-        if state["shape"] != asdict(self.network.shape):
-            raise SystemExit(f"{path} holds a network of {state['shape']}, not {asdict(self.network.shape)}")
+        state = load_checkpoint(self.folder / f"{self.name}.pt", asdict(self.network.shape))
         self.step, self.seconds = state["step"], state["seconds"]
         self.theta, self.average, self.optimizer.state = state["theta"], state["average"], state["optimizer"]
 

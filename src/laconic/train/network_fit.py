@@ -33,6 +33,7 @@ import numpy as np
 import torch
 
 from laconic.models import default_model
+from laconic.train.checkpoint import load_checkpoint, replace_file
 from laconic.train.decoded_crops import BLOCK, UNIT, Photos, Pool, code_range, codes_to_train, through_codec, to_blocks
 from laconic.train.muon import Optimizer
 from laconic.train.network_export import from_integers
@@ -79,9 +80,9 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def learning_rate(plan: Plan, step: int, done: float) -> float:
+def learning_rate(warm_up: int, step: int, done: float) -> float:
     """Return the fraction of the greatest rate: warm-up, then a cosine to almost zero."""
-    return min(1.0, (step + 1) / plan.warm_up) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, done)) * 0.99)
+    return min(1.0, (step + 1) / warm_up) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, done)) * 0.99)
 
 
 def to_rgb(blocks: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -252,17 +253,12 @@ class Run:
             "optimizer": self.optimizer.state,
             "gains": self.gains,
         }
-        self._replace(".pt", lambda path: torch.save(state, path))
+        replace_file(self.folder / f"{self.name}.pt", lambda path: torch.save(state, path))
         about = {**self.network.about(), "step": str(self.step), "minutes": f"{self.seconds / 60:.1f}"}
         about |= {"limit": str(self.plan.limit), "held_out": json.dumps(self.gains)}
         about["model"] = default_model().fingerprint.hex()
-        self._replace(".safetensors", lambda path: save_file(self.network.export(self.average), path, metadata=about))
-
-    def _replace(self, suffix: str, write: Any) -> None:
-        target = self.folder / (self.name + suffix)
-        temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-        write(temporary)
-        temporary.replace(target)
+        weights = self.network.export(self.average)
+        replace_file(self.folder / f"{self.name}.safetensors", lambda path: save_file(weights, path, metadata=about))
 
     def resume(self) -> None:
         """Continue from the checkpoint.
@@ -272,12 +268,7 @@ class Run:
         SystemExit
             There is none, or it is of another shape.
         """
-        path = self.folder / (self.name + ".pt")
-        if not path.exists():
-            raise SystemExit(f"nothing to resume: {path} does not exist")
-        state = torch.load(path, weights_only=False)
-        if state["shape"] != asdict(self.network.shape):
-            raise SystemExit(f"{path} holds a network of {state['shape']}, not {asdict(self.network.shape)}")
+        state = load_checkpoint(self.folder / f"{self.name}.pt", asdict(self.network.shape))
         self.step, self.seconds, self.gains = state["step"], state["seconds"], state["gains"]
         self.recent = state["recent"] if state["recent"].shape == self.recent.shape else self.recent
         self.theta, self.average = state["theta"], state["average"]
@@ -355,7 +346,7 @@ class Run:
             self.log(skipped="gradient is not finite")
         else:
             gradient *= min(1.0, 1.0 / max(norm, 1e-12))
-            self.optimizer.step(self.theta, gradient, learning_rate(self.plan, self.step, done))
+            self.optimizer.step(self.theta, gradient, learning_rate(self.plan.warm_up, self.step, done))
             self.average.lerp_(self.theta, 1 - min(0.999, (1 + self.step) / (10 + self.step)))
         self.step += 1
 
