@@ -8,13 +8,14 @@ the very operations that the native coder makes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
+from laconic.entropy.context_network import MOST_INPUT, ContextNetwork
 from laconic.entropy.mixing_reference import ODDS, STRETCHED
 from laconic.entropy.tables import ParameterSet
 from laconic.quantize.dependent import quantizers
@@ -28,7 +29,12 @@ ROWS = MIXED + 6  # mixed decisions by kind and number
 RAW = 4 * BANDS * ROWS
 """Tables of n raw bits are numbered RAW + n."""
 WHOLE = 1 << 24
+SILENT = 1 << 20
+"""In place of odds where no network speaks."""
 RATES = np.array([5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7])
+
+
+Odds = Callable[[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]], NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,8 @@ def operations(
     cuts: int,
     codings: Sequence[tuple[ParameterSet, int, int]],
     told: NDArray[np.int8] | None = None,
+    contexts: Mapping[int, ContextNetwork] | None = None,
+    code: int = 0,
 ) -> list[Operations]:
     """The operations of one tile, one entry per resolution group.
 
@@ -83,6 +91,8 @@ def operations(
         Of each plane: parameter set, index of the plane in it, number of earlier planes that serve as context.
     told : (2, H, W) int8, optional
         What is foretold of luma, magnitudes and sides, as `entropy.causal.tables` leaves it.
+    contexts, code
+        The networks that see contexts of luma, by level, for sets that listen, and the picture's step code.
     """
     planes, height, width = symbols.shape
     if told is None:
@@ -93,22 +103,32 @@ def operations(
     for p, (parameters, index, _) in enumerate(codings):
         bands[p][0] = bands[p][0] - _predicted(bands[p][0], parameters.ll_pred[index].astype(np.int64))
     companded = [[_companded(np.abs(band)) for band in plane] for plane in bands]
+
+    def odds_of(p: int, j: int) -> Odds | None:
+        """What tells the odds of places of a band, by quantizer."""
+        level, orientation = band_place(j)
+        if p or j == 0 or not codings[0][0].listens or not contexts or level not in contexts:
+            return None
+        beside = [foretold[j - orientation + o][0] for o in range(3)]
+        inputs = _inputs(companded[0], beside, j)
+        return lambda ys, xs, quantizer: contexts[level].odds(inputs[ys, xs], code, orientation, quantizer)
+
     rows: list[NDArray[np.int64]] = []
     for number, levels in enumerate(groups(cuts)):
         order = [(p, 0) for p in range(planes)] if number == 0 else []
         order += [(p, 1 + 3 * (6 - level) + o) for level in levels for p in range(planes) for o in range(3)]
         parts = [
-            _band(bands, companded, p, j, codings[p], nothing[j] if p else foretold[j])
+            _band(bands, companded, p, j, codings[p], nothing[j] if p else foretold[j], odds_of(p, j))
             for p, j in order
             if bands[p][j].size
         ]
         busy = any(bands[p][j].any() for p, j in order)
-        rows.append(np.concatenate(parts, axis=1) if busy else np.zeros((3, 0), np.int64))
+        rows.append(np.concatenate(parts, axis=1) if busy else np.zeros((4, 0), np.int64))
     # A band lies in one stream, so what its tables learn can be worked out for all streams together.
     ends = np.cumsum([row.shape[1] for row in rows])
-    table, letter, cells = np.concatenate(rows, axis=1)
+    table, letter, cells, odds = np.concatenate(rows, axis=1)
     cumulative = _learned(table, letter, codings)
-    _mix(cumulative, table, letter, cells, codings)
+    _mix(cumulative, table, letter, cells, odds, codings)
     place = np.arange(len(table))
     raw = table >= RAW
     letters = np.where(raw, 0, letter)
@@ -183,6 +203,7 @@ def _mix(
     table: NDArray[np.int64],
     letter: NDArray[np.int64],
     cells: NDArray[np.int64],
+    odds: NDArray[np.int64],
     codings: Sequence[tuple[ParameterSet, int, int]],
 ) -> None:
     """Fill in where the second letter of each mixed decision begins."""
@@ -198,6 +219,8 @@ def _mix(
         parameters, index, _ = codings[plane]
         if name not in weights:
             weights[name] = [16 * int(w) for w in parameters.mix_weights[index, band, kind, decision]]
+            if odds[at] != SILENT:
+                weights[name].append(16 * int(parameters.context_weight[index, band, kind, decision]))
         for i, of in enumerate(names):
             if of in tables:
                 continue
@@ -208,6 +231,8 @@ def _mix(
                 first = int(parameters.part_freq[index, band, i - 1, of[2], decision]) << 10
             tables[of] = [first, 0]
         stretched = [STRETCHED[tables[of][0] >> 12] for of in names]
+        if odds[at] != SILENT:
+            stretched.append(int(odds[at]))
         own = weights[name]
         x = (sum(w * s for w, s in zip(own, stretched, strict=True)) + (1 << 15)) >> 16
         k, r = divmod(min(max(x, -2047), 2047), 32)
@@ -271,6 +296,17 @@ def _signs(q: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(q > 0, 1, np.where(q < 0, 2, 0))
 
 
+def _inputs(companded: list[NDArray[np.int64]], told: list[NDArray[np.int64]], j: int) -> NDArray[np.int64]:
+    """(h, w, 66) inputs of a network that sees the context."""
+    shape, orientation = companded[j].shape, (j - 1) % 3
+    nothing = np.zeros(shape, np.int64)
+    squares = [np.repeat(np.repeat(companded[j - 3], 2, 0), 2, 1) if j > 3 else nothing]
+    squares += [companded[j - orientation + s] if s < orientation else nothing for s in range(2)]
+    planes = [_moved(companded[j], dy, dx, shape) for dy, dx in OWN]
+    planes += [_moved(square, dy, dx, shape) for square in (*squares, *told) for dy, dx in SQUARE]
+    return np.minimum(np.stack(planes, -1), MOST_INPUT)
+
+
 def _band(
     bands: list[list[NDArray[np.int64]]],
     companded: list[list[NDArray[np.int64]]],
@@ -278,8 +314,9 @@ def _band(
     j: int,
     coding: tuple[ParameterSet, int, int],
     foretold: list[NDArray[np.int64]],
+    odds: Odds | None,
 ) -> NDArray[np.int64]:
-    """(3, n) table, letter and cells of mixing of everything one band codes."""
+    """(4, n) table, letter, cells of mixing and odds of a network of everything one band codes."""
     parameters, index, color_sources = coding
     q, shape = bands[p][j], bands[p][j].shape
     m, base_table = np.abs(q), (p * BANDS + j) * ROWS
@@ -341,7 +378,8 @@ def _band(
         for decision in range(3):
             asked = coded & (token >= decision)
             name = base_table + MIXED + 3 * (kind % 2)[asked] + decision
-            out.emit(asked, 1 + decision, name, (token[asked] > decision).astype(np.int64), cells[asked])
+            heard = None if odds is None else odds(*np.nonzero(asked), kind[asked] // 2)[:, decision].astype(np.int64)
+            out.emit(asked, 1 + decision, name, (token[asked] > decision).astype(np.int64), cells[asked], heard)
         other = coded & (token > 2)
     else:
         out.emit(coded, 1, base_table + ZEROS + table[coded], (token[coded] > 0).astype(np.int64))
@@ -385,17 +423,19 @@ class _Emitter:
         table: NDArray[np.int64],
         letter: NDArray[np.int64],
         cells: NDArray[np.int64] | None = None,
+        odds: NDArray[np.int64] | None = None,
     ) -> None:
         """Add one operation for every true position of `where`."""
         cells = np.zeros_like(letter) if cells is None else cells
-        self.parts.append(np.stack([self.position[where] * 11 + slot, table, letter, cells]))
+        odds = np.full_like(letter, SILENT) if odds is None else odds
+        self.parts.append(np.stack([self.position[where] * 11 + slot, table, letter, cells, odds]))
 
     def raw(self, where: NDArray[np.bool_], slot: int, value: NDArray[np.int64], bits: NDArray[np.int64]) -> None:
         """Add raw bits for every true position of `where`."""
         self.emit(where, slot, RAW + bits, value)
 
     def in_order(self) -> NDArray[np.int64]:
-        """(3, n) table, letter and cells of mixing."""
+        """(4, n) table, letter, cells of mixing and odds."""
         everything = np.concatenate(self.parts, axis=1)
         return everything[1:, np.argsort(everything[0], kind="stable")]
 

@@ -42,7 +42,16 @@ for picture in record.kodak():
         bits = sum(
             found.bits
             for tile in range(grid.count)
-            for found in operations(symbols, grid, tile, header.cuts, [(parameters, p, p) for p in range(3)], told)
+            for found in operations(
+                symbols,
+                grid,
+                tile,
+                header.cuts,
+                [(parameters, p, p) for p in range(3)],
+                told,
+                analysis.model.contexts,
+                header.step_code,
+            )
         )
         estimate = bits / 8
         rows.append(

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "bind.h"
+#include "bound_context.h"
 #include "bound_network.h"
 #include "model.h"
 #include "png_filter.h"
@@ -29,6 +30,7 @@ namespace {
 using TileTuple = std::tuple<int, int, int, int>;
 using CodingTuple = std::tuple<const ParameterSet*, int, int>;
 using DetailTuple = std::tuple<int, const Network*>;
+using ContextTuple = std::tuple<int, const ContextWeights*>;
 
 std::atomic<const Kernels*> active{nullptr};
 
@@ -116,7 +118,8 @@ std::unique_ptr<ParameterSet> parameter_set(
     const std::optional<Array<const int16_t, nb::ndim<5>>>& mix_weights,
     const std::optional<Array<const uint16_t, nb::ndim<3>>>& mask,
     const std::optional<Array<const uint8_t, nb::ndim<2>>>& detail_weight,
-    const std::optional<Array<const uint16_t, nb::ndim<4>>>& detail_sign_freq) {
+    const std::optional<Array<const uint16_t, nb::ndim<4>>>& detail_sign_freq,
+    const std::optional<Array<const int16_t, nb::ndim<4>>>& context_weight) {
   const size_t planes = weights.shape(0);
   require(planes >= 1 && planes <= kMaxPlanes, "a parameter set has 1 to 4 planes");
   const auto shaped = [&](const auto& array, std::initializer_list<size_t> rest) {
@@ -144,12 +147,15 @@ std::unique_ptr<ParameterSet> parameter_set(
   if (mask) shaped(*mask, {kMaskedLevels, kContrasts});
   require(detail_weight.has_value() == detail_sign_freq.has_value(), "what is foretold takes weights and sign tables");
   if (detail_weight) shaped(*detail_weight, {kBands}), shaped(*detail_sign_freq, {kBands, kSides, kSigns});
+  require(!context_weight || part_freq, "an opinion takes mixing");
+  if (context_weight) shaped(*context_weight, {kBands, kKinds, kDecisions});
   return build_parameter_set(
       int(planes), {int(quantizers), weights.data(), bias.data(), group_limit.data(), freq.data(), shift.data(),
                     group_freq.data(), sign_freq.data(), recon.data(), ll_pred.data(),
                     part_freq ? part_freq->data() : nullptr, mix_weights ? mix_weights->data() : nullptr,
                     mask ? mask->data() : nullptr, detail_weight ? detail_weight->data() : nullptr,
-                    detail_sign_freq ? detail_sign_freq->data() : nullptr});
+                    detail_sign_freq ? detail_sign_freq->data() : nullptr,
+                    context_weight ? context_weight->data() : nullptr});
 }
 
 // ------------------------------------------------------------------------------------------------ transforms
@@ -199,13 +205,15 @@ void lift(const Array<T, nb::ndim<2>>& plane, bool columns, int extent, int from
 struct TileArguments {
   std::vector<PlaneCoding> coding;
   std::vector<const NetworkWeights*> details;
+  std::vector<const ContextWeights*> contexts;
   TileJob job;
 };
 
 template <class Planes>
 TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple>& codings,
                              const Array<const uint32_t, nb::ndim<2>>& steps, const TileTuple& tile, unsigned cuts,
-                             bool predicts_chroma, const std::vector<DetailTuple>& details, uint32_t detail_step) {
+                             bool predicts_chroma, const std::vector<DetailTuple>& details, uint32_t detail_step,
+                             const std::vector<ContextTuple>& contexts) {
   const size_t count = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
   require(count >= 1 && count <= kMaxPlanes && codings.size() == count, "one coding for each plane is expected");
   require(h >= 1 && h <= 65535 && w >= 1 && w <= 65535, "a picture of 1 to 65535 samples a side is expected");
@@ -228,9 +236,15 @@ TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple
     require(level >= 1 && level <= kLevels && net != nullptr && steps.data()[0] > 0, "details of a level that is not there");
     a.details[size_t(level) - 1] = &net->weights;
   }
-  // `coding` and `details` are moved with their heap blocks, so these pointers stay good.
+  if (!contexts.empty()) a.contexts.resize(kBands);
+  for (const auto& [band, net] : contexts) {
+    require(band >= 1 && band < kBands && net != nullptr && steps.data()[0] > 0, "a network of a band that is not there");
+    a.contexts[size_t(band)] = net;
+  }
+  // `coding`, `details` and `contexts` are moved with their heap blocks, so these pointers stay good.
   a.job = {int(h), int(w), {y, x, th, tw}, int(count), a.coding.data(), cuts, ptrdiff_t(h * w), ptrdiff_t(w),
-           predicts_chroma, 0, details.empty() ? nullptr : a.details.data(), detail_step};
+           predicts_chroma, 0, details.empty() ? nullptr : a.details.data(), detail_step,
+           contexts.empty() ? nullptr : a.contexts.data()};
   return a;
 }
 
@@ -239,10 +253,11 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
                      const Array<const uint32_t, nb::ndim<2>>& steps, const Array<const uint32_t, nb::ndim<2>>& lambdas,
                      const TileTuple& tile, unsigned cuts, bool predicts_chroma, unsigned rounding,
                      const std::vector<DetailTuple>& details, uint32_t detail_step,
+                     const std::vector<ContextTuple>& contexts,
                      const std::optional<Array<int32_t, nb::ndim<3>>>& symbols,
                      const std::optional<Array<T, nb::ndim<3>>>& targets,
                      const std::optional<Array<int8_t, nb::ndim<3>>>& told) {
-  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma, details, detail_step);
+  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma, details, detail_step, contexts);
   require(lambdas.shape(0) == planes.shape(0) && lambdas.shape(1) == kBands, "one lambda for each band is expected");
   for (size_t i = 0; i < lambdas.size(); ++i) require(lambdas.data()[i] <= 1u << 20, "a lambda over 2^20");
   require(rounding < 64, "rounding out of range");
@@ -282,8 +297,8 @@ template <class S, class T>
 std::pair<int, int> decode_tile(const Array<T, nb::ndim<3>>& planes, const std::vector<CodingTuple>& codings,
                                 const Array<const uint32_t, nb::ndim<2>>& steps, const TileTuple& tile, unsigned cuts,
                                 bool predicts_chroma, const std::vector<DetailTuple>& details, uint32_t detail_step,
-                                const nb::list& streams) {
-  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma, details, detail_step);
+                                const std::vector<ContextTuple>& contexts, const nb::list& streams) {
+  TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma, details, detail_step, contexts);
   require(streams.size() == size_t(1 + __builtin_popcount(cuts)), "one stream for each group is expected");
   std::vector<StreamView> views;
   for (nb::handle s : streams) {
@@ -374,10 +389,10 @@ void bind_samples(nb::module_& m) {
   m.def("enhance_tile", &enhance<S, T>, "planes"_a.noconvert(), "pixels"_a.noconvert(), "network"_a, "step"_a, "tile"_a);
   m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
         "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "predicts_chroma"_a, "rounding"_a,
-        "details"_a, "detail_step"_a, "symbols"_a.noconvert().none() = nb::none(),
+        "details"_a, "detail_step"_a, "contexts"_a, "symbols"_a.noconvert().none() = nb::none(),
         "targets"_a.noconvert().none() = nb::none(), "told"_a.noconvert().none() = nb::none());
   m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
-        "predicts_chroma"_a, "details"_a, "detail_step"_a, "streams"_a);
+        "predicts_chroma"_a, "details"_a, "detail_step"_a, "contexts"_a, "streams"_a);
 }
 
 }  // namespace
@@ -401,8 +416,12 @@ NB_MODULE(_native, m) {
            "freq"_a.noconvert(), "shift"_a.noconvert(), "group_freq"_a.noconvert(), "sign_freq"_a.noconvert(),
            "recon"_a.noconvert(), "ll_pred"_a.noconvert(), "part_freq"_a.noconvert().none() = nb::none(),
            "mix_weights"_a.noconvert().none() = nb::none(), "mask"_a.noconvert().none() = nb::none(),
-           "detail_weight"_a.noconvert().none() = nb::none(), "detail_sign_freq"_a.noconvert().none() = nb::none())
+           "detail_weight"_a.noconvert().none() = nb::none(), "detail_sign_freq"_a.noconvert().none() = nb::none(),
+           "context_weight"_a.noconvert().none() = nb::none())
       .def_ro("planes", &ParameterSet::planes);
+  nb::class_<ContextWeights>(m, "ContextNetwork")
+      .def(nb::new_(&context_network), "weight"_a.noconvert(), "bias"_a.noconvert(), "shift"_a, "output"_a.noconvert(),
+           "output_bias"_a.noconvert(), "output_shift"_a);
   nb::class_<Network>(m, "Network")
       .def(nb::new_(&network), "channels"_a, "expanded"_a, "dense"_a, "spread"_a);
   bind_samples<uint8_t, int16_t>(m);

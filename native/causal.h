@@ -84,6 +84,9 @@ struct Sources {
   Foretold foretold;
   const Context *parent, *sibling[2], *color[2];
   const Context* sign_source;  // the plane coded just before; without one the northwest neighbor serves
+  // For a network that sees the context: what is foretold of HL, LH and HH, laid out like `foretold.mag`, in zeros.
+  const uint8_t* told[3];
+  const ContextWeights* network;
 };
 
 inline void add_foretold(uint16_t* acc, const BandModel& m, const Foretold& foretold, int y, int n) {

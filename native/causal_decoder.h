@@ -4,6 +4,7 @@
 #pragma once
 #include "learning.h"
 #include "causal.h"
+#include "context_network.h"
 #include "dependent.h"
 #include "masking.h"
 #include "mixing.h"
@@ -97,7 +98,7 @@ inline uint32_t pop_rest(RansReader& r, unsigned token, unsigned shift) {
   return shift ? m << shift | r.take_raw(shift) : m;
 }
 
-template <class T, bool kLowest, bool kTrellis, bool kMixes>
+template <class T, bool kLowest, bool kTrellis, bool kMixes, class Opinion = NoOpinion>
 inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const int16_t* ll_pred, Context& own,
                                 const Sources& src, const RowSums& sums, int32_t* lowest, T* out, ptrdiff_t out_stride,
                                 uint32_t step, const Mask& mask) {
@@ -105,6 +106,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
   typename TablesOf<kMixes>::Type tables = TablesOf<kMixes>::first(m);
   const uint16_t* base = sums.whole;
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
+  Opinion opinion(src.network);
   for (int y = 0; y < own.h; ++y) {
     uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
     uint8_t* sign = own.sign + ptrdiff_t(y) * own.stride;
@@ -113,6 +115,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
     unsigned state = 0;
     const uint8_t* contrast = mask.row(y);
     row_activity(sums, m, kMixes, own, src, y);
+    if constexpr (Opinion::kSpeaks) opinion.start_row(own, src, y);
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
       unsigned kind = 0;
@@ -133,6 +136,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
           kind = kBuckets;
         }
       }
+      if constexpr (Opinion::kSpeaks) opinion.start_group(x0);
       for (int x = x0; x < x1; ++x) {
         const uint32_t west = w1 * mag[x - 1] + w2 * mag[x - 2];
         const unsigned bucket = bucket_of(base[x] + west);
@@ -144,7 +148,9 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
         if constexpr (kMixes) {
           PopCoder coder{r};
           const Buckets buckets(sums, x, west);
-          token = code_token(coder, tables, kTrellis ? trellis_quantizer(state) : 0, kind != 0, buckets.of, 0);
+          const unsigned quantizer = kTrellis ? trellis_quantizer(state) : 0;
+          opinion.look(x, quantizer);
+          token = code_token(coder, tables, quantizer, kind != 0, buckets.of, opinion, 0);
         } else {
           token = pop_token(r, tables, row);
         }

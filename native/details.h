@@ -48,7 +48,9 @@ class DetailPrediction {
     rows_ = low.h, columns_ = low.w;
     const size_t area = size_t(rows_) * size_t(columns_);
     const size_t lines = size_t(rows_) * kStrip > size_t(columns_) + 4 ? size_t(rows_) * kStrip : size_t(columns_) + 4;
-    block_ = static_cast<T*>(std::malloc((area * (keeps ? 7 : 4) + lines + 64) * sizeof(T) + 6 * area));
+    told_stride_ = columns_ + 2 * kPad;
+    const size_t told = (size_t(rows_) + 2) * size_t(told_stride_);
+    block_ = static_cast<T*>(std::malloc((area * (keeps ? 7 : 4) + lines + 64) * sizeof(T) + 6 * told));
     if (!block_) return;
     T* place = block_;
     low_ = place, place += area;
@@ -56,7 +58,10 @@ class DetailPrediction {
     for (int o = 0; keeps && o < 3; ++o) kept_[o] = place, place += area;
     scratch_ = place, place += lines + 64;
     auto* bytes = reinterpret_cast<uint8_t*>(place);
-    for (int o = 0; o < 3; ++o, bytes += 2 * area) mag_[o] = bytes, side_[o] = reinterpret_cast<int8_t*>(bytes + area);
+    memset(bytes, 0, 6 * told);
+    const ptrdiff_t first = told_stride_ + kPad;  // zeros all around
+    for (int o = 0; o < 3; ++o, bytes += 2 * told)
+      mag_[o] = bytes + first, side_[o] = reinterpret_cast<int8_t*>(bytes + told + first);
   }
   ~DetailPrediction() { std::free(block_); }
   DetailPrediction(const DetailPrediction&) = delete;
@@ -97,26 +102,31 @@ class DetailPrediction {
     });
   }
 
-  // What is foretold of a band of (h, w) coefficients, in its steps.
-  Foretold foretold(int orientation, int h, int w, uint32_t step, const Mask& mask) {
-    const uint64_t unit = sixteenths_in<T>(step);
-    for (int y = 0; y < h; ++y) {
-      const ptrdiff_t at = ptrdiff_t(y) * columns_;
-      const T* from = found_[orientation] + at;
-      const uint8_t* contrast = mask.row(y);
-      uint8_t* mag = mag_[orientation] + at;
-      int8_t* side = side_[orientation] + at;
-      for (int x = 0; x < w; ++x) {
-        uint64_t a = without_depth(from[x]) * unit >> 16;
-        if (contrast) a = a * mask.inverse[contrast[x >> 1]] >> 16;
-        const uint32_t sixteenths = uint32_t(a < 255 ? a : 255);
-        mag[x] = uint8_t(sixteenths >> 1 < kMaxForetold ? sixteenths >> 1 : kMaxForetold);
-        const int far = side_class(sixteenths);
-        side[x] = int8_t(from[x] < 0 ? -far : far);
+  // Measures what is foretold of the bands of a level in their steps.
+  void measure(int level, const Mask& mask) {
+    if (!speaks(level)) return;
+    for (int o = 0; o < 3; ++o) {
+      const Rect r = band_rect(job_.height, job_.width, job_.tile, level, o);
+      const uint64_t unit = sixteenths_in<T>(job_.coding[0].step[band_index(level, o)]);
+      for (int y = 0; y < r.h; ++y) {
+        const T* from = found_[o] + ptrdiff_t(y) * columns_;
+        const uint8_t* contrast = mask.row(y);
+        uint8_t* mag = mag_[o] + ptrdiff_t(y) * told_stride_;
+        int8_t* side = side_[o] + ptrdiff_t(y) * told_stride_;
+        for (int x = 0; x < r.w; ++x) {
+          uint64_t a = without_depth(from[x]) * unit >> 16;
+          if (contrast) a = a * mask.inverse[contrast[x >> 1]] >> 16;
+          const uint32_t sixteenths = uint32_t(a < 255 ? a : 255);
+          mag[x] = uint8_t(sixteenths >> 1 < kMaxForetold ? sixteenths >> 1 : kMaxForetold);
+          const int far = side_class(sixteenths);
+          side[x] = int8_t(from[x] < 0 ? -far : far);
+        }
       }
     }
-    return {mag_[orientation], side_[orientation], columns_};
   }
+
+  // What was measured of a band.
+  Foretold foretold(int orientation) const { return {mag_[orientation], side_[orientation], told_stride_}; }
 
   // All bands of luma of a level are known: makes the next low band. `band_of` gives the LumaBand of an orientation.
   template <class F>
@@ -135,7 +145,7 @@ class DetailPrediction {
 
  private:
   const TileJob& job_;
-  int finest_ = 0, rows_ = 0, columns_ = 0;  // the finest level that is foretold, 0 for none
+  int finest_ = 0, rows_ = 0, columns_ = 0, told_stride_ = 0;  // the finest level that is foretold, 0 for none
   T *block_ = nullptr, *low_ = nullptr, *found_[3] = {}, *kept_[3] = {}, *scratch_ = nullptr;
   uint8_t* mag_[3] = {};
   int8_t* side_[3] = {};

@@ -125,7 +125,8 @@ class TileMemory {
     if (coding.color_sources > 0) src.sign_source = src.color[coding.color_sources - 1];
     const int orientation = j == 0 ? 0 : (j - 1) % 3;
     for (int s = 0; s < orientation; ++s) src.sibling[s] = &context(plane, j - orientation + s);
-    if (j >= 4 && m.uses_parent) {
+    if (plane == 0 && job.contexts && coding.set->listens) src.network = job.contexts[j];
+    if (j >= 4 && (m.uses_parent || src.network)) {
       const Context& own = context(plane, j);
       memset(up_, 0, up_bytes_);
       place_context(upsampled_, up_, own.h, own.w);
@@ -147,6 +148,14 @@ class TileMemory {
 };
 
 bool starts_group(const TileJob& job, int level) { return (job.cuts >> (level - 1) & 1) != 0; }
+
+// What contexts of a band of luma see besides finished bands.
+template <class T>
+void add_foretold(Sources& src, const DetailPrediction<T>& details, int level, int orientation) {
+  if (!details.speaks(level)) return;
+  src.foretold = details.foretold(orientation);
+  for (int o = 0; o < 3; ++o) src.told[o] = details.foretold(o).mag;
+}
 
 template <class T>
 bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& notes, OpList* groups) {
@@ -193,7 +202,7 @@ bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& not
       restored = kept.at, restored_stride = kept.stride;
     }
     const Mask mask = masking.of(coding, level);
-    if (p == 0 && details.speaks(level)) src.foretold = details.foretold(orientation, r.h, r.w, coding.step[j], mask);
+    if (p == 0) add_foretold(src, details, level, orientation);
     for (int y = 0; y < r.h && notes.told && src.foretold.mag; ++y)
       for (int k = 0; k < 2; ++k)
         memcpy(notes.told + at + k * job.plane_stride + y * job.row_stride,
@@ -234,6 +243,7 @@ bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& not
           chroma.begin(p, o, TileMemory::rect(job, band_index(level, o)), chroma.kept(p, o), chroma.stride(),
                        memory.context(p, band_index(level, o)).busy);
     ok = ok && details.run(level);
+    details.measure(level, masking.of(job.coding[0], level));
     for (int p = 0; p < job.planes; ++p)
       for (int o = 0; o < 3; ++o) ok = ok && code_to(group, p, band_index(level, o));
     const auto band_of = [&](int o) { return luma(level, o); };
@@ -272,14 +282,14 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
     if (foretold && memory.holds_any(0, j)) shares.luma = reader.take_raw(kShareBits);
     if (foretold && p == 2 && memory.holds_any(1, j)) shares.other = reader.take_raw(kShareBits);
     const bool mixes = coding.set->mixes, trellis = coding.set->trellis;
-    const auto decode = j == 0    ? mixes ? decode_band<T, true, false, true> : decode_band<T, true, false, false>
+    auto decode = j == 0    ? mixes ? decode_band<T, true, false, true> : decode_band<T, true, false, false>
                         : trellis ? mixes ? decode_band<T, false, true, true> : decode_band<T, false, true, false>
                         : mixes   ? decode_band<T, false, false, true>
                                   : decode_band<T, false, false, false>;
     const int level = kLevels - (j - 1) / 3;
     const Mask mask = j == 0 ? Mask{} : masking.of(coding, level);
-    if (j > 0 && p == 0 && details.speaks(level))
-      src.foretold = details.foretold((j - 1) % 3, r.h, r.w, coding.step[j], mask);
+    if (j > 0 && p == 0) add_foretold(src, details, level, (j - 1) % 3);
+    if (src.network) decode = trellis ? decode_band<T, false, true, true, ContextNetwork> : decode_band<T, false, false, true, ContextNetwork>;
     const DecodeStatus status =
         decode(reader, m, pred, own, src, memory.sums(), memory.lowest(), to, job.row_stride, coding.step[j], mask);
     if (status == kDecoded && foretold) chroma.give_back(p, (j - 1) % 3, to, job.row_stride, coding.step[j], shares);
@@ -309,6 +319,7 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
           chroma.begin(p, o, r, place(p, r), job.row_stride, memory.context(p, j).busy);
         }
       if (!empty && status == kDecoded && !details.run(level)) return kOutOfMemory;
+      if (!empty && status == kDecoded) details.measure(level, masking.of(job.coding[0], level));
       for (int p = 0; p < job.planes && !empty; ++p)
         for (int o = 0; o < 3 && status == kDecoded; ++o) status = code(reader, p, band_index(level, o));
       if (status != kDecoded) continue;

@@ -6,6 +6,7 @@
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
 #include "symbol_encoder.h"
+#include "context_network.h"
 #include "dependent.h"
 #include "mixing.h"
 
@@ -28,14 +29,15 @@ struct PushCoder {
 };
 
 // Codes a row whose symbols stand in `own` already; `magnitude` tells what is not companded.
-template <bool kTrellis>
+template <bool kTrellis, class Opinion>
 inline bool push_mixed_row(OpList& ops, const BandModel& m, MixedTables& tables, const Context& own, const Sources& src,
-                           const RowSums& sums, int y, const uint32_t* magnitude) {
+                           const RowSums& sums, int y, const uint32_t* magnitude, Opinion& opinion) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   const uint8_t *mag = own.mag + ptrdiff_t(y) * own.stride, *sign = own.sign + ptrdiff_t(y) * own.stride;
   unsigned state = 0;
   PushCoder coder{ops, true};
   bool ok = true;
+  if constexpr (Opinion::kSpeaks) opinion.start_row(own, src, y);
   for (int x0 = 0; x0 < own.w; x0 += kGroup) {
     const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
     unsigned kind = 0;
@@ -50,11 +52,14 @@ inline bool push_mixed_row(OpList& ops, const BandModel& m, MixedTables& tables,
       }
       kind = 1;
     }
+    if constexpr (Opinion::kSpeaks) opinion.start_group(x0);
     for (int x = x0; x < x1; ++x) {
       const Buckets buckets(sums, x, w1 * mag[x - 1] + w2 * mag[x - 2]);
       const unsigned shift = m.shift[buckets.of[0]];
       const unsigned token = token_of(magnitude[x], shift);
-      code_token(coder, tables, kTrellis ? trellis_quantizer(state) : 0, kind, buckets.of, token);
+      const unsigned quantizer = kTrellis ? trellis_quantizer(state) : 0;
+      opinion.look(x, quantizer);
+      code_token(coder, tables, quantizer, kind, buckets.of, opinion, token);
       ok &= push_tail(ops, magnitude[x], token, shift);
       if (kTrellis) state = next_state(state, magnitude[x]);
       if (!magnitude[x]) continue;
@@ -64,6 +69,18 @@ inline bool push_mixed_row(OpList& ops, const BandModel& m, MixedTables& tables,
     }
   }
   return ok && coder.ok;
+}
+
+// The same, with the opinion of the network that the band may have.
+template <bool kTrellis>
+inline bool push_mixed_row(OpList& ops, const BandModel& m, MixedTables& tables, const Context& own, const Sources& src,
+                           const RowSums& sums, int y, const uint32_t* magnitude) {
+  if (src.network) {
+    ContextNetwork network(src.network);
+    return push_mixed_row<kTrellis>(ops, m, tables, own, src, sums, y, magnitude, network);
+  }
+  NoOpinion none;
+  return push_mixed_row<kTrellis>(ops, m, tables, own, src, sums, y, magnitude, none);
 }
 
 }  // namespace LACONIC_ISA

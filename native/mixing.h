@@ -4,7 +4,8 @@
 // A magnitude is a chain of decisions: is it 0; if not, is it 1; if not, is it 2. Each decision has a table of two letters
 // for each of five activities: the whole one, and those of the own band, the parent, the siblings and the planes before
 // alone. Their logarithmic odds are added up with weights, the sum's probability codes the decision, and then all learn:
-// each table from the letter, the weights along the gradient of what the letter cost. Integers only.
+// each table from the letter, the weights along the gradient of what the letter cost. Where a network has an opinion
+// (context_network.h) it is a sixth source, which does not learn but is weighed like the others. Integers only.
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
@@ -23,9 +24,17 @@ struct Mixture {
   int32_t* weight;
 };
 
+// Where no network speaks.
+struct NoOpinion {
+  static constexpr bool kSpeaks = false;
+  explicit NoOpinion(const ContextWeights* = nullptr) {}
+  LACONIC_INLINE void look(int, unsigned) const {}
+  LACONIC_INLINE int32_t odds(unsigned) const { return 0; }
+};
+
 // The chance of the first letter, 1 .. 16383, and what learning needs.
 struct Mixed {
-  int32_t stretched[kMixInputs];
+  int32_t stretched[kMixInputs + 1];
   uint32_t probability;
   LACONIC_INLINE uint32_t freq() const {
     const uint32_t f = probability >> 2;
@@ -33,22 +42,28 @@ struct Mixed {
   }
 };
 
-LACONIC_INLINE Mixed mixed(const Mixture& m) {
+template <bool kSpeaks>
+LACONIC_INLINE Mixed mixed(const Mixture& m, int32_t odds) {
   Mixed r;
   int32_t sum = 1 << 15;
   for (int i = 0; i < kMixInputs; ++i) {
     r.stretched[i] = kOdds.stretched[*m.table[i] >> 20];
     sum += m.weight[i] * r.stretched[i];
   }
+  if constexpr (kSpeaks) {
+    r.stretched[kMixInputs] = odds;
+    sum += m.weight[kMixInputs] * odds;
+  }
   sum >>= 16;
   r.probability = kOdds.squashed(sum > kMaxStretched ? kMaxStretched : sum < -kMaxStretched ? -kMaxStretched : sum);
   return r;
 }
 
+template <bool kSpeaks>
 LACONIC_INLINE void learn_mixed(const Mixture& m, const Mixed& r, bool first) {
   const int32_t error = (first ? 65536 : 0) - int32_t(r.probability);
-  for (int i = 0; i < kMixInputs; ++i) {
-    learn_first(*m.table[i], first);
+  for (int i = 0; i < kMixInputs; ++i) learn_first(*m.table[i], first);
+  for (int i = 0; i < kMixInputs + kSpeaks; ++i) {
     const int32_t w = m.weight[i] + ((r.stretched[i] * error + (1 << 14)) >> 15);
     m.weight[i] = w > kMaxMixWeight ? kMaxMixWeight : w < -kMaxMixWeight ? -kMaxMixWeight : w;
   }
@@ -56,18 +71,18 @@ LACONIC_INLINE void learn_mixed(const Mixture& m, const Mixed& r, bool first) {
 
 // A token, from or to a coder: `coder.first(freq, value)` codes one of two letters and `coder.rest(bound, token)` a token
 // of 3 or more; a decoder ignores what it is told and returns what it finds.
-template <class Coder>
+template <class Coder, class Opinion>
 LACONIC_INLINE unsigned code_token(Coder& coder, MixedTables& t, unsigned quantizer, unsigned kind, const unsigned* bucket,
-                                   unsigned token) {
+                                   const Opinion& opinion, unsigned token) {
   const unsigned row = (quantizer * kKinds + kind) * kBuckets + bucket[0];
   for (unsigned d = 0; d < kDecisions; ++d) {
     Mixture m;
     m.table[0] = &t.whole[row][d];
     for (int i = 0; i < kMixParts; ++i) m.table[i + 1] = &t.part[i][quantizer * kBuckets + bucket[i + 1]][d];
     m.weight = t.weight[kind][d];
-    const Mixed chance = mixed(m);
+    const Mixed chance = mixed<Opinion::kSpeaks>(m, opinion.odds(d));
     const bool here = coder.first(chance.freq(), token == d);
-    learn_mixed(m, chance, here);
+    learn_mixed<Opinion::kSpeaks>(m, chance, here);
     if (here) return d;
   }
   token = coder.rest(t.rest[row], token);

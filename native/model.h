@@ -83,7 +83,7 @@ struct MixedTables {
   uint8_t rest_seen[kRows];
   uint32_t whole[kRows][kDecisions + 1];  // of two letters, by the whole activity; the last is not used
   uint32_t part[kMixParts][kQuantizers * kBuckets][kDecisions + 1];  // by the activity of one source alone
-  int32_t weight[kKinds][kDecisions][kMixInputs];  // 2^16 is 1.0
+  int32_t weight[kKinds][kDecisions][kMixInputs + 1];  // 2^16 is 1.0; the last is of a network's opinion
   uint32_t group[kBuckets];
   uint32_t sign[kSignRows];
 };
@@ -115,6 +115,7 @@ struct ParameterSet {
   bool mixes;    // whether probabilities are mixed (mixing.h)
   bool masks;    // whether steps follow the contrast (masking.h)
   bool foretells;  // whether contexts know what is foretold of details (details.h)
+  bool listens;    // whether networks that see the context have a say (context_network.h)
   int16_t ll_pred[kMaxPlanes][4];
   MaskTable mask[kMaxPlanes][kMaskedLevels];
   BandModel bands[kMaxPlanes * kBands];
@@ -149,6 +150,7 @@ struct ParameterArrays {  // all C-contiguous, shapes as in spec/entropy.md
   const uint16_t* mask;  // null in a set that does not mask
   const uint8_t* detail_weight;  // null in a set that foretells nothing, and so the next
   const uint16_t* detail_sign_freq;
+  const int16_t* context_weight;  // null in a set that does not listen to networks
 };
 
 // The tables of a band's decisions before it begins: the share of each letter among those still possible.
@@ -179,6 +181,8 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
   set->mixes = a.part_freq != nullptr;
   set->masks = a.mask != nullptr;
   set->foretells = a.detail_weight != nullptr;
+  set->listens = a.context_weight != nullptr;
+  if (set->listens && !set->mixes) throw std::invalid_argument("an opinion without mixing");
   if (set->masks && !set->trellis) throw std::invalid_argument("masking without a trellis");
   const size_t rows = size_t(a.quantizers) * kRowsEach;
   for (size_t k = 0; k < size_t(planes) * kBands; ++k) {
@@ -247,10 +251,14 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
           if (first < 1 || first >= kProbTotal) refuse("a frequency of a decision out of range", k);
           b.mixed.part[i][c][d] = first << (kBoundBits - kProbBits + 8);
         }
-    for (int i = 0; i < kKinds * kDecisions * kMixInputs; ++i) {
-      const int16_t w = a.mix_weights[k * kKinds * kDecisions * kMixInputs + size_t(i)];
-      if (w < -8192 || w > 8192) refuse("a weight of the mixing out of range", k);
-      (&b.mixed.weight[0][0][0])[i] = int32_t(w) << 4;
+    for (size_t i = 0; i < kKinds * kDecisions; ++i) {
+      int32_t* to = b.mixed.weight[i / kDecisions][i % kDecisions];
+      const auto take = [&](int input, int16_t w) {
+        if (w < -8192 || w > 8192) refuse("a weight of the mixing out of range", k);
+        to[input] = int32_t(w) * 16;
+      };
+      for (int j = 0; j < kMixInputs; ++j) take(j, a.mix_weights[(k * kKinds * kDecisions + i) * kMixInputs + size_t(j)]);
+      if (set->listens) take(kMixInputs, a.context_weight[k * kKinds * kDecisions + i]);
     }
   }
   for (int p = 0; p < planes; ++p) {

@@ -25,7 +25,7 @@ inline void sample_row(Random& random, uint16_t* freq, int flavor) {
 // large shifts; 5: flags everywhere.
 inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, int flavor, bool trellis = false,
                                                   bool mixes = false, bool masks = false,
-                                                  bool foretells = false) {
+                                                  bool foretells = false, bool listens = false) {
   const size_t rows = size_t(kRowsEach) * (trellis ? kQuantizers : 1);
   const size_t bands = size_t(planes) * kBands;
   std::vector<uint8_t> weights(bands * kTaps), shift(bands * kBuckets);
@@ -66,12 +66,15 @@ inline std::unique_ptr<ParameterSet> sample_model(Random& random, int planes, in
   for (int16_t& w : mix) w = flavor == 3 ? int16_t(random.below(2) ? 8192 : -8192) : int16_t(int(random.below(8193)) - 2048);
   std::vector<uint16_t> mask(size_t(planes) * kMaskedLevels * kContrasts);
   for (uint16_t& f : mask) f = uint16_t(kNoMask + random.below(flavor == 3 ? 1 + kStrongestMask - kNoMask : 600));
+  std::vector<int16_t> heard(bands * kKinds * kDecisions);
+  for (int16_t& w : heard) w = int16_t(int(random.below(16385)) - 8192);
   for (int16_t& w : predictor) w = int16_t(int(random.below(1025)) - 512);
   return build_parameter_set(planes, {trellis ? kQuantizers : 1, weights.data(), bias.data(), limit.data(), freq.data(), shift.data(), group.data(),
                                       sign.data(), recon.data(), predictor.data(), mixes ? part.data() : nullptr,
                                       mixes ? mix.data() : nullptr, masks ? mask.data() : nullptr,
                                       foretells ? detail_weight.data() : nullptr,
-                                      foretells ? detail_sign.data() : nullptr});
+                                      foretells ? detail_sign.data() : nullptr,
+                                      listens && mixes ? heard.data() : nullptr});
 }
 
 }  // namespace laconic

@@ -46,6 +46,7 @@ struct PlaneCoding {
 };
 
 struct NetworkWeights;
+struct ContextWeights;
 
 struct TileJob {
   int height, width;  // of the picture
@@ -61,6 +62,8 @@ struct TileJob {
   // The networks that foretell details of luma, one for each level or null (details.h), and the unit of their results.
   const NetworkWeights* const* details = nullptr;
   uint32_t detail_step = 0;
+  // The networks that see the context of a coefficient of luma, by band, or null (context_network.h).
+  const ContextWeights* const* contexts = nullptr;
 };
 
 // A list of operations that grows; plain C so that kernels built for different processors share no inline code.

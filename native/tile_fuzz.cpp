@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "kernels.h"
+#include "sample_context.h"
 #include "sample_model.h"
 #include "sample_network.h"
 
@@ -17,16 +18,19 @@ namespace {
 constexpr size_t kHead = 8;
 
 template <class T>
-void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const ParameterSet& set, const NetworkWeights& network) {
+void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const ParameterSet& set, const NetworkWeights& network,
+              const ContextWeights& context) {
   const int height = 1 + head[0] % 100, width = 1 + head[1] % 100, planes = 1 + head[2] % 4;
   const unsigned cuts = head[3] % 64;
   const std::vector<uint32_t> steps(kBands, head[4] % 2 ? 0 : 4112 + 64u * head[4]), lambdas(kBands, 0);
   PlaneCoding coding[kMaxPlanes];
   for (int p = 0; p < planes; ++p) coding[p] = {&set, p, p == 3 ? 0 : p < 2 ? p : 2, steps.data(), lambdas.data()};
   const NetworkWeights* const details[kLevels] = {&network, &network, nullptr, &network};
+  const ContextWeights* contexts[kBands];
+  for (int j = 0; j < kBands; ++j) contexts[j] = j % 4 ? &context : nullptr;
   const TileJob job = {height, width,  {0, 0, height < 64 ? height : 64, width < 64 ? width : 64}, planes, coding, cuts,
                        ptrdiff_t(height) * width, width, planes >= 3 && head[7] >> 7, 32,
-                       head[4] % 4 == 2 ? details : nullptr, steps[0]};
+                       head[4] % 4 == 2 ? details : nullptr, steps[0], contexts};
   const size_t area = size_t(planes) * size_t(height) * size_t(width);
   const int groups = 1 + __builtin_popcount(cuts);
 
@@ -85,17 +89,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::vector<std::unique_ptr<ParameterSet>> sets;
     for (int flavor = 0; flavor < 6; ++flavor)
       for (int kind = 0; kind < 6; ++kind)
-        sets.push_back(sample_model(random, 4, flavor, kind & 1 || kind > 3, kind == 2 || kind == 3 || kind == 5, kind > 3, kind % 3 == 1));
+        sets.push_back(sample_model(random, 4, flavor, kind & 1 || kind > 3, kind == 2 || kind == 3 || kind == 5, kind > 3, kind % 3 == 1, kind != 2));
     return sets;
   }();
   static const SampleNetwork network = [] {
     Random random{98};
     return SampleNetwork(random);
   }();
+  static const SampleContext context = [] {
+    Random random{97};
+    return SampleContext(random);
+  }();
   const ParameterSet& set = *models[data[6] % models.size()];
   if (data[4] % 3)
-    try_tile<int16_t>(data, data + kHead, size - kHead, set, network.network);
+    try_tile<int16_t>(data, data + kHead, size - kHead, set, network.network, context.weights);
   else
-    try_tile<int32_t>(data, data + kHead, size - kHead, set, network.network);
+    try_tile<int32_t>(data, data + kHead, size - kHead, set, network.network, context.weights);
   return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "kernels.h"
+#include "sample_context.h"
 #include "sample_model.h"
 #include "sample_network.h"
 
@@ -40,9 +41,10 @@ struct Coding {
   }
 };
 
-TileJob job_of(const Case& c, const Coding& coding, const NetworkWeights* const* details = nullptr) {
+TileJob job_of(const Case& c, const Coding& coding, const NetworkWeights* const* details = nullptr,
+               const ContextWeights* const* contexts = nullptr) {
   return {c.height, c.width, c.tile, c.planes, coding.planes, c.cuts, ptrdiff_t(c.height) * c.width, c.width,
-          c.planes >= 3 && c.step > 0 && c.density % 2 == 0, 32, details, c.step};
+          c.planes >= 3 && c.step > 0 && c.density % 2 == 0, 32, details, c.step, contexts};
 }
 
 using Streams = std::vector<std::vector<uint8_t>>;
@@ -101,7 +103,11 @@ void one_case(Random& random, const ParameterSet& set, const Case& c) {
   const SampleNetwork network(random);
   const NetworkWeights* details[kLevels] = {};
   for (const NetworkWeights*& level : details) level = random.below(2) ? &network.network : nullptr;
-  const TileJob job = job_of(c, coding, c.step && random.below(2) ? details : nullptr);
+  // Some bands of sets that listen have networks that see contexts.
+  const SampleContext context(random);
+  const ContextWeights* contexts[kBands] = {};
+  for (int j = 1; j < kBands; ++j) contexts[j] = random.below(2) ? &context.weights : nullptr;
+  const TileJob job = job_of(c, coding, c.step && random.below(2) ? details : nullptr, contexts);
   const std::vector<T> planes = random_planes<T>(random, c, job);
   std::vector<int32_t> symbols, first_symbols;
   Streams first;
@@ -160,7 +166,7 @@ int main() {
   Random random{5};
   for (int model = 0; model < 30; ++model) {
     const bool masks = model >= 24, trellis = masks || model / 6 % 2 != 0, mixes = model >= 12;
-    const auto set = sample_model(random, 4, model % 6, trellis, mixes, masks, model % 4 > 1);
+    const auto set = sample_model(random, 4, model % 6, trellis, mixes, masks, model % 4 > 1, model % 5 > 1);
     for (int round = 0; round < 40; ++round) {
       Case c;
       c.height = 1 + int(random.below(150)), c.width = 1 + int(random.below(150));

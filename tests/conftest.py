@@ -60,14 +60,20 @@ def random_arrays() -> Callable[..., dict[str, NDArray[Any]]]:
 
 @pytest.fixture(scope="session")
 def random_parameters() -> Callable[..., ParameterSet]:
-    """Return (seed, planes, trellis=False, mixes=False, foretells=False) -> such a parameter set."""
-    return lambda seed, planes, *, trellis=False, mixes=False, foretells=False: ParameterSet.of(
-        _random_arrays(seed, planes, 2 * KINDS if trellis else KINDS, mixes=mixes, foretells=foretells)
+    """Return (seed, planes, trellis=False, mixes=False, foretells=False, listens=False) -> such a parameter set."""
+    return lambda seed, planes, *, trellis=False, **what: ParameterSet.of(
+        _random_arrays(seed, planes, 2 * KINDS if trellis else KINDS, **what)
     )
 
 
 def _random_arrays(
-    seed: int, planes: int, kinds: int = KINDS, *, mixes: bool = False, foretells: bool = False
+    seed: int,
+    planes: int,
+    kinds: int = KINDS,
+    *,
+    mixes: bool = False,
+    foretells: bool = False,
+    listens: bool = False,
 ) -> dict[str, NDArray[Any]]:
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 14, (planes, BANDS, TAPS)).astype(np.uint8)
@@ -92,8 +98,10 @@ def _random_arrays(
         "detail_weight": rng.integers(0, 256, (planes, BANDS)).astype(np.uint8),
         "detail_sign_freq": rng.integers(1, 16384, (planes, BANDS, SIDES, SIGNS)).astype(np.uint16),
     }
+    heard = {"context_weight": rng.integers(-2000, 8193, (planes, BANDS, KINDS, DECISIONS)).astype(np.int16)}
     return (
         (mixing if mixes else {})
+        | (heard if listens else {})
         | (details if foretells else {})
         | {
             "weights": weights,

@@ -26,9 +26,9 @@ from laconic.transform.network import Network
 from laconic.transform.workers import Workers
 
 ROOT = Path(__file__).parents[1]
-CODER, ENTROPY, CHROMA, DETAILS, MASKING, NETWORK, FORMAT, ARRAYS = (
+CODER, ENTROPY, CHROMA, DETAILS, CONTEXTS, MASKING, NETWORK, FORMAT, ARRAYS = (
     (ROOT / "spec" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("coder", "entropy", "chroma", "details", "masking", "network", "format", "arrays")
+    for name in ("coder", "entropy", "chroma", "details", "contexts", "masking", "network", "format", "arrays")
 )
 REFERENCES = sorted((ROOT / "src" / "laconic").glob("*/*_reference.py"))
 Op = tuple[int, int]
@@ -115,7 +115,7 @@ def test_the_sentences_of_the_reference_are_those_of_the_specification(path: Pat
     plain = re.sub(
         r"\s+",
         " ",
-        re.sub(r"\n\s*\*?\s*", " ", CODER + ENTROPY + CHROMA + DETAILS + MASKING + NETWORK + FORMAT + ARRAYS)
+        re.sub(r"\n\s*\*?\s*", " ", CODER + ENTROPY + CHROMA + DETAILS + CONTEXTS + MASKING + NETWORK + FORMAT + ARRAYS)
         .replace("`", "")
         .replace("**", ""),
     )

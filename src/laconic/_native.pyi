@@ -21,6 +21,20 @@ class ParameterSet:
         part_freq: NDArray[np.uint16] | None = None,
         mix_weights: NDArray[np.int16] | None = None,
         mask: NDArray[np.uint16] | None = None,
+        detail_weight: NDArray[np.uint8] | None = None,
+        detail_sign_freq: NDArray[np.uint16] | None = None,
+        context_weight: NDArray[np.int16] | None = None,
+    ) -> None: ...
+
+class ContextNetwork:
+    def __init__(
+        self,
+        weight: NDArray[np.int16],
+        bias: NDArray[np.int32],
+        shift: int,
+        output: NDArray[np.int16],
+        output_bias: NDArray[np.int32],
+        output_shift: int,
     ) -> None: ...
 
 class Network:
@@ -58,6 +72,7 @@ def encode_tile(
     rounding: int,
     details: list[tuple[int, Network]],
     detail_step: int,
+    contexts: list[tuple[int, ContextNetwork]],
     symbols: NDArray[np.int32] | None = None,
     targets: NDArray[Any] | None = None,
     told: NDArray[np.int8] | None = None,
@@ -71,6 +86,7 @@ def decode_tile(
     predicts_chroma: bool,
     details: list[tuple[int, Network]],
     detail_step: int,
+    contexts: list[tuple[int, ContextNetwork]],
     streams: list[bytes | None],
 ) -> tuple[int, int]: ...
 

@@ -19,6 +19,7 @@ from laconic.coder.rans_reference import RansReader
 from laconic.container import read
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
 from laconic.entropy.causal_reference import PlaneModel, TileReader
+from laconic.entropy.context_reference import Opinions
 from laconic.entropy.details_reference import Foretelling
 from laconic.errors import CorruptStream
 from laconic.models import find_model
@@ -69,6 +70,7 @@ def decode(data: bytes) -> Decoded:
     if network is not None and network not in model.networks:
         raise CorruptStream("network", None, "a network of the model", network)
     foretelling = details_of(header, model, steps)
+    opinions = Opinions(model.contexts, header.step_code)
     grid = TileGrid.of(header)
     shape = (header.channels, header.height, header.width)
     symbols = np.zeros(shape, np.int32)
@@ -81,7 +83,7 @@ def decode(data: bytes) -> Decoded:
         shapes = [(window.bottom - window.top, window.right - window.left) for window in places]
         # "In files whose model is of version 3 or later", "... lossy pictures of three or four channels, ..."
         foretells = model.predicts_chroma and header.channels >= 3 and not header.lossless
-        found = TileReader(models, shapes, predicts_chroma=foretells, foretell=foretelling)
+        found = TileReader(models, shapes, predicts_chroma=foretells, foretell=foretelling, opinions=opinions)
         for group, levels in enumerate(groups(header.cuts)):
             stream = container.segments[group][tile]
             # "In an empty stream all symbols of the group are zero." (In the lowest band: all residuals.)

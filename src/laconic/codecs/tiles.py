@@ -9,6 +9,7 @@ import numpy as np
 from laconic.coder import rans
 from laconic.container.layout import BANDS, TileGrid, band_place, low_size
 from laconic.entropy import causal
+from laconic.entropy.context_network import context_networks
 from laconic.errors import CorruptStream, UsageError
 from laconic.quantize import rdo
 from laconic.quantize.steps import band_steps, base_step_units
@@ -78,6 +79,7 @@ def tile_coding(
         predicts_chroma=predicts_chroma,
         details={level: of.native(header.step_code) for level, of in model.details.items()} if foretells else None,
         detail_step=base_step_units(header.step_code, depth=header.depth) if foretells else 0,
+        contexts=context_networks(model.contexts, header.step_code) if parameters.listens else None,
     )
 
 

@@ -2,10 +2,10 @@
 
 For each symbol, neighbors that are already known (own band, parent band, sibling orientations, earlier planes) are
 added up with the weights of the parameter set; the logarithm of the sum picks a frequency table, which learns from the
-symbols of its band as they come. Lossy sets mix what five such sums say. `native/causal.h`, `native/learning.h` and
-`native/mixing.h` do the work; `causal_reference.py`, `learning_reference.py` and `mixing_reference.py` say the same in
-plain Python. No network and no floating-point number takes part, so every
-machine has the same tables.
+symbols of its band as they come. Lossy sets mix what five such sums say, and those for the network best what a network
+makes of the context. `native/causal.h`, `native/learning.h`, `native/mixing.h` and `native/context_network.h` do the
+work; `causal_reference.py` and the files it names say the same in plain Python. No floating-point number takes part, so
+every machine has the same tables.
 """
 
 from __future__ import annotations
@@ -69,6 +69,9 @@ class TileCoding:
         The networks that foretell details of luma, by level, at the picture's step code (`spec/details.md`).
     detail_step : int
         The unit of their results: the base step in 1/4096 of a level of the samples' depth.
+    contexts : mapping of int to _native.ContextNetwork
+        The networks that see the context of a coefficient of luma, by band, at the picture's step code
+        (`spec/contexts.md`).
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class TileCoding:
         predicts_chroma: bool = False,
         details: Mapping[int, _native.Network] | None = None,
         detail_step: int = 0,
+        contexts: Mapping[int, _native.ContextNetwork] | None = None,
     ) -> None:
         self.codings = [(plane.parameters.native, plane.index, plane.color_sources) for plane in planes]
         self.steps = np.ascontiguousarray([plane.steps for plane in planes], np.uint32)
@@ -89,6 +93,7 @@ class TileCoding:
         self.predicts_chroma = predicts_chroma
         self.details = list((details or {}).items())
         self.detail_step = detail_step
+        self.contexts = list((contexts or {}).items())
 
 
 def tables(
@@ -120,7 +125,8 @@ def tables(
     """
     return _native.encode_tile(
         planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts,
-        coding.predicts_chroma, coding.rounding, coding.details, coding.detail_step, symbols, targets, told,
+        coding.predicts_chroma, coding.rounding, coding.details, coding.detail_step, coding.contexts,
+        symbols, targets, told,
     )  # fmt: skip
 
 
@@ -165,6 +171,7 @@ def pop_tile(
         coding.predicts_chroma,
         coding.details,
         coding.detail_step,
+        coding.contexts,
         [None if stream is None else bytes(stream) for stream in streams],
     )
     if status:

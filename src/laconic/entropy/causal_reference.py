@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from laconic.entropy.context_reference import Opinions
     from laconic.entropy.tables import ParameterSet
 
     Foretell = Callable[
@@ -143,6 +144,8 @@ class TileReader:
         Of the tile's part of each of the 19 bands.
     predicts_chroma : bool
         See `spec/chroma.md`.
+    opinions : Opinions, optional
+        What networks make of the context, for sets that listen to them (`spec/contexts.md`).
     foretell : callable, optional
         Level, and symbols and offsets of luma as far as they are read -> what is foretold of HL, LH and HH of luma:
         magnitudes and sides, see `spec/details.md`; None for a level that is not foretold.
@@ -163,8 +166,10 @@ class TileReader:
         *,
         predicts_chroma: bool = False,
         foretell: Foretell | None = None,
+        opinions: Opinions | None = None,
     ) -> None:
         self.planes = planes
+        self.opinions = opinions
         self.predicts_chroma = predicts_chroma
         self.foretell = foretell
         self.foretold: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
@@ -299,7 +304,8 @@ class TileReader:
                 if mixing is not None:
                     # "The activity of a part is 16 and the sum of its taps alone; the own row is part of the own band."
                     others = [bucket(16 + int(part[x]) + (west if i == 0 else 0)) for i, part in enumerate(parts)]
-                    token = self.pop_mixed(reader, tables, mixing, kind, [scale, *others])
+                    odds = self.odds(plane, band, y, x, kind // 2)
+                    token = self.pop_mixed(reader, tables, mixing, kind, [scale, *others], odds)
                 else:
                     # "The first letter of its first table stands for token 0, the second for another, ..."
                     token = self.pop_letter(reader, tables, ("zero", kind, scale))
@@ -323,6 +329,16 @@ class TileReader:
             # "After a symbol the state follows the table below; after a group that is all zero it is 0."
             state = NEXT_STATE[state][magnitude & 1] if trellis and not zeros else 0
         return state
+
+    def odds(self, plane: int, band: int, y: int, x: int, quantizer: int) -> list[int] | None:
+        """Return what a network makes of a place; None where none is heard."""
+        # "In a set that listens, a band of luma with a network ..."
+        listens = plane == 0 and self.planes[0].parameters.listens
+        if self.opinions is None or not listens or not self.opinions.speaks(band):
+            return None
+        first = band - (band - 1) % 3
+        told = [self.foretold[beside][0] if beside in self.foretold else None for beside in range(first, first + 3)]
+        return self.opinions.odds(band, self.opinions.inputs(self.contexts[0], told, band, y, x), quantizer)
 
     def pop_sign(self, reader: AbstractReader, tables: Learning, side: int, around: Sequence[int]) -> bool:
         """Read a sign, given the side that is foretold, -7 .. 7, and W, N and X; returns whether it is minus."""
@@ -360,16 +376,23 @@ class TileReader:
         return letter
 
     @staticmethod
-    def pop_mixed(reader: AbstractReader, tables: Learning, mixing: Mixing, kind: int, buckets: Sequence[int]) -> int:
+    def pop_mixed(
+        reader: AbstractReader,
+        tables: Learning,
+        mixing: Mixing,
+        kind: int,
+        buckets: Sequence[int],
+        odds: Sequence[int] | None,
+    ) -> int:
         """Read a token by decisions whose probabilities are mixed."""
         # "Up to three decisions: whether the token is 0; if not, whether it is 1; if not, whether it is 2."
         for decision in range(DECISIONS):
-            _, probability = mixing.mixed(kind, buckets, decision)
+            _, probability = mixing.mixed(kind, buckets, decision, odds)
             # "The first letter, for yes, has the interval up to max(1, floor(probability / 4)), the second the rest."
             yes = max(1, probability >> 2)
             letter = int(reader.slot() >= yes)
             reader.take(yes if letter else 0, (1 << 14) - yes if letter else yes)
-            mixing.learn(kind, buckets, decision, letter)
+            mixing.learn(kind, buckets, decision, letter, odds)
             if letter == 0:
                 return decision
         # "A token that is none of these is read in the second table of the whole activity."

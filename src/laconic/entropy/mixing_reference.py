@@ -71,6 +71,11 @@ class Mixing:
         self.weights = [
             [[16 * int(w) for w in decision] for decision in kind] for kind in parameters.mix_weights[index, band]
         ]
+        # "Its weight begins with context_weight, times 16, and learns as the others do."
+        if parameters.context_weight is not None:
+            for own, heard in zip(self.weights, parameters.context_weight[index, band], strict=True):
+                for decision, weight in zip(own, heard, strict=True):
+                    decision.append(16 * int(weight))
         self.tables = tables
 
     def tables_of(self, kind: int, buckets: Sequence[int], decision: int) -> list[Table]:
@@ -81,27 +86,35 @@ class Mixing:
         ]
         return [("whole", kind, buckets[0], decision), *parts]
 
-    def mixed(self, kind: int, buckets: Sequence[int], decision: int) -> tuple[list[int], int]:
-        """Return the stretched probabilities and the one mixed from them, in 2^-16."""
+    def mixed(
+        self, kind: int, buckets: Sequence[int], decision: int, odds: Sequence[int] | None = None
+    ) -> tuple[list[int], int]:
+        """Return the stretched probabilities and the one mixed from them, in 2^-16.
+
+        `odds` are those of a network, by decision (`spec/contexts.md`).
+        """
         # "The stretch of a table is that of floor(bound / 2^12)."
         stretched = [
             STRETCHED[self.tables.bounds_of(table)[0] >> 12] for table in self.tables_of(kind, buckets, decision)
         ]
+        # "the odds of the network are the sixth, as they are"
+        if odds is not None:
+            stretched.append(odds[decision])
         # "Their sum with the weights, (sum + 2^15) / 2^16 rounded down, is limited to -2047 .. 2047 and squashed."
         weights = self.weights[kind % 2][decision]
-        total = (sum(w * s for w, s in zip(weights, stretched, strict=True)) + (1 << 15)) >> 16
+        total = (sum(w * s for w, s in zip(weights, stretched, strict=False)) + (1 << 15)) >> 16
         return stretched, squashed(max(-MOST, min(MOST, total)))
 
-    def learn(self, kind: int, buckets: Sequence[int], decision: int, letter: int) -> None:
+    def learn(
+        self, kind: int, buckets: Sequence[int], decision: int, letter: int, odds: Sequence[int] | None = None
+    ) -> None:
         """Move the tables and the weights of a decision that has been read; letter 0 says that it is so."""
-        stretched, probability = self.mixed(kind, buckets, decision)
+        stretched, probability = self.mixed(kind, buckets, decision, odds)
         # "... e is 2^16 for the first letter, else 0, less the mixed probability."
         error = (0 if letter else 1 << 16) - probability
         weights = self.weights[kind % 2][decision]
         # "A weight w becomes w + floor((s e + 2^14) / 2^15), within -2^17 .. 2^17."
-        self.weights[kind % 2][decision] = [
-            max(-LIMIT, min(LIMIT, w + ((s * error + (1 << 14)) >> 15)))
-            for w, s in zip(weights, stretched, strict=True)
-        ]
+        for i, s in enumerate(stretched):
+            weights[i] = max(-LIMIT, min(LIMIT, weights[i] + ((s * error + (1 << 14)) >> 15)))
         for table in self.tables_of(kind, buckets, decision):
             self.tables.learn(table, letter)

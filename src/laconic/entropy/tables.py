@@ -41,7 +41,7 @@ SIDES = 7
 MASKED_LEVELS, CONTRASTS = 5, 96
 MIXING = ("part_freq", "mix_weights")
 DETAILS = ("detail_weight", "detail_sign_freq")
-OPTIONAL = (*MIXING, "mask", *DETAILS)
+OPTIONAL = (*MIXING, "mask", *DETAILS, "context_weight")
 MAX_RATIO = 1 << 14  # at the largest step code of a 16-bit picture the step is then just below 2^32
 
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -60,6 +60,7 @@ _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "mask": ("uint16", (MASKED_LEVELS, CONTRASTS)),
     "detail_weight": ("uint8", (BANDS,)),
     "detail_sign_freq": ("uint16", (BANDS, SIDES, SIGNS)),
+    "context_weight": ("int16", (BANDS, KINDS, DECISIONS)),
 }
 
 
@@ -102,6 +103,9 @@ class ParameterSet:
         Weight of the magnitude that is foretold (`spec/details.md`), 256 is 1.0; None in a set that foretells nothing.
     detail_sign_freq : (P, 19, 7, 27) uint16 or None
         Frequency of "the other side" by how far from zero a coefficient is foretold, and the sign context.
+    context_weight : (P, 19, 2, 3) int16 or None
+        Weight of what a network makes of the context (`spec/contexts.md`) beside `mix_weights`; None in a set that does
+        not listen to any.
     """
 
     weights: NDArray[np.uint8]
@@ -119,6 +123,7 @@ class ParameterSet:
     mask: NDArray[np.uint16] | None = None
     detail_weight: NDArray[np.uint8] | None = None
     detail_sign_freq: NDArray[np.uint16] | None = None
+    context_weight: NDArray[np.int16] | None = None
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> ParameterSet:
@@ -178,6 +183,11 @@ class ParameterSet:
     def foretells(self) -> bool:
         """Whether contexts know what is foretold of details."""
         return self.detail_weight is not None
+
+    @property
+    def listens(self) -> bool:
+        """Whether networks that see the context have a say."""
+        return self.context_weight is not None
 
     @cached_property
     def native(self) -> _native.ParameterSet:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laconic.entropy.context_network import ContextNetwork
 from laconic.entropy.tables import ParameterSet
 from laconic.errors import MissingModel, ModelError, UsageError
 from laconic.transform.network import Network
@@ -56,6 +57,8 @@ class ImageModel:
         The decoder-side networks it has, of "fast", "best" and "ssim".
     details : dict of int to Network
         The networks that foretell details of luma, by level, 1 .. 6.
+    contexts : dict of int to ContextNetwork
+        The networks that see the context of a coefficient of luma, by level.
     predicts_chroma : bool
         Since version 3: symbols of chroma stand for what luma does not foretell, see `entropy.causal.TileCoding`.
     """
@@ -67,6 +70,7 @@ class ImageModel:
     quality_codes: NDArray[np.uint16]
     networks: dict[str, Network]
     details: dict[int, Network]
+    contexts: dict[int, ContextNetwork]
     predicts_chroma: bool
 
     def set_for(self, code: int, kind: str = "lossy") -> int:
@@ -140,12 +144,19 @@ def load_model(data: bytes) -> ImageModel:
             for level in range(1, LEVELS + 1)
             if any(array.startswith(f"detail{level}.") for array in arrays)
         },
+        contexts={
+            level: ContextNetwork.of(arrays, f"context{level}.")
+            for level in range(1, LEVELS + 1)
+            if any(array.startswith(f"context{level}.") for array in arrays)
+        },
         predicts_chroma=version >= 3,
     )
     if any(parameters.foretells for parameters in model.lossy) and (not model.details or version < 3):
         raise ModelError("sets that foretell details take networks for it, and version 3")
-    if model.lossless.foretells:
-        raise ModelError("the lossless set foretells no details")
+    if any(parameters.listens for parameters in model.lossy) and (not model.contexts or version < 3):
+        raise ModelError("sets that listen to networks take networks that see contexts, and version 3")
+    if model.lossless.foretells or model.lossless.listens:
+        raise ModelError("the lossless set takes no networks")
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:
         raise ModelError("lossy sets have planes Y, Cb, Cr; the lossless set Y, Co, Cg and alpha")
     if model.lossless.trellis or any(

@@ -2,7 +2,8 @@
 
     python -m laconic.train.mixing --model photo.safetensors --data photos/ -o mixed.safetensors
 
-gives the lossy sets of a model file what mixing needs, or fits it anew, and leaves all else as it is; `laconic train
+gives the lossy sets of a model file what mixing needs, or fits it anew, with the weight of a network's opinion in sets
+that listen to one (`context_fit.py`), and leaves all else as it is; `laconic train
 image` does the same as its last stage. In a coder tables and weights go on learning; here they are fitted as if they
 stood still.
 """
@@ -11,20 +12,28 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from laconic.container.layout import band_place
 from laconic.entropy.tables import BANDS, BUCKETS, DECISIONS, KINDS, PARTS, ParameterSet
 from laconic.quantize.dependent import quantizers
 from laconic.train.counts import group_flags
 from laconic.train.symbols import Symbols
-from laconic.train.taps import bucket, compand, sources, weighted_sum
+from laconic.train.taps import bucket, compand, gather_context, sources, weighted_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from laconic.entropy.context_network import ContextNetwork
 
 __all__ = ["MixingSamples", "fit_mixing", "fit_sets", "sample_mixing"]
 
 PART_TAPS = (slice(0, 12), slice(12, 21), slice(21, 39), slice(39, 57))
 """Taps of the own band, the parent, the siblings, the planes before."""
 
+FITTED = (".part_freq", ".mix_weights", ".context_weight")
 UNIT = 4096
 MOST_WEIGHT = 8192
 ODDS_LIMIT = 2047 / 256
@@ -33,18 +42,25 @@ STRENGTH = 24.0
 RIDGE = 40.0
 """Symbols that the usual weights count for."""
 USUAL = np.array([0.6, 0.2, 0.1, 0.1, 0.1])
+USUAL_HEARD = np.array([0.2, 0.1, 0.05, 0.05, 0.05, 0.75])
+"""With what a network makes of the context."""
 
 
 class MixingSamples:
-    """Symbols of one band: rows of (whole bucket, four parts' buckets, kind of the weights, quantizer, token)."""
+    """Symbols of one band: rows of (whole bucket, four parts' buckets, kind of the weights, quantizer, token).
+
+    Where a network has an opinion, its odds of the three decisions in 1/256 lie beside them.
+    """
 
     def __init__(self) -> None:
         self.rows: list[np.ndarray] = []
         self.weights: list[np.ndarray] = []
+        self.opinions: list[np.ndarray] = []
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 8) uint8 and (N,) what each stands for."""
-        return np.concatenate(self.rows), np.concatenate(self.weights)
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """(N, 8) uint8, (N,) what each stands for, and (N, 3) odds or None."""
+        opinions = np.concatenate(self.opinions) if self.opinions else None
+        return np.concatenate(self.rows), np.concatenate(self.weights), opinions
 
 
 def sample_mixing(
@@ -54,6 +70,7 @@ def sample_mixing(
     rng: np.random.Generator,
     cap: int,
     weight: float,
+    contexts: Mapping[int, ContextNetwork] | None = None,
 ) -> None:
     """Add up to `cap` symbols a band of one picture, up to thrice as many of finer bands."""
     companded = [[compand(b) for b in plane] for plane in symbols.q]
@@ -94,9 +111,15 @@ def sample_mixing(
             band = into.setdefault((p, j), MixingSamples())
             band.rows.append(rows)
             band.weights.append(np.full(len(rows), each, np.float32))
+            level, orientation = band_place(j)
+            if p == 0 and j > 0 and contexts and level in contexts:
+                inputs = gather_context(src, symbols.told[j - orientation : j - orientation + 3], *at)
+                band.opinions.append(contexts[level].odds(inputs, symbols.code, orientation, which[at]))
 
 
-def fit_mixing(rows: np.ndarray, weights: np.ndarray, freq: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_mixing(
+    rows: np.ndarray, weights: np.ndarray, freq: np.ndarray, opinions: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Fit one band.
 
     Parameters
@@ -105,14 +128,17 @@ def fit_mixing(rows: np.ndarray, weights: np.ndarray, freq: np.ndarray) -> tuple
         As of `MixingSamples`.
     freq : (K, 48, 16) uint16
         Of the set: where the tables of the whole activity begin.
+    opinions : (N, 3), optional
+        Odds of the decisions in 1/256.
 
     Returns
     -------
-    part_freq (4, 48 or 96, 3) uint16, mix_weights (2, 3, 5) int16
+    part_freq (4, 48 or 96, 3) uint16, weights (2, 3, 5) int16, with opinions (2, 3, 6)
     """
     count = len(freq) // KINDS
     part_freq = np.zeros((PARTS, count * BUCKETS, DECISIONS), np.uint16)
-    mix = np.tile(np.rint(USUAL * UNIT).astype(np.int16), (KINDS, DECISIONS, 1))
+    usual = USUAL if opinions is None else USUAL_HEARD
+    mix = np.tile(np.rint(usual * UNIT).astype(np.int16), (KINDS, DECISIONS, 1))
     kind, quantizer, token = rows[:, 5], rows[:, 6].astype(np.int64), rows[:, 7]
     weights = weights / weights.mean() if len(weights) else weights
     for decision in range(DECISIONS):
@@ -129,9 +155,11 @@ def fit_mixing(rows: np.ndarray, weights: np.ndarray, freq: np.ndarray) -> tuple
             chances.append(table[cell])
         p = np.clip(np.stack(chances, -1), 1e-4, 1 - 1e-4)
         odds = np.clip(np.log(p / (1 - p)), -ODDS_LIMIT, ODDS_LIMIT)
+        if opinions is not None:
+            odds = np.column_stack([odds, opinions[asked, decision] / 256])
         for k in range(KINDS):
             here = kind[asked] == k
-            fitted = _logistic(odds[here], yes[here], w[here])
+            fitted = _logistic(odds[here], yes[here], w[here], usual)
             mix[k, decision] = np.clip(np.rint(fitted * UNIT), -MOST_WEIGHT, MOST_WEIGHT)
     return part_freq, mix
 
@@ -149,28 +177,33 @@ def _smoothed(counts: np.ndarray) -> np.ndarray:
     return np.clip(share, 1e-4, 1 - 1e-4)
 
 
-def _logistic(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """(5,) weights of logistic regression without a constant, by Newton's method, drawn toward the usual ones."""
-    fitted = USUAL.copy()
+def _logistic(x: np.ndarray, y: np.ndarray, w: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Weights of logistic regression without a constant, by Newton's method, drawn toward the usual ones."""
+    fitted = usual.copy()
     for _ in range(8):
         p = 1 / (1 + np.exp(-(x @ fitted)))
-        gradient = x.T @ (w * (p - y)) + RIDGE * (fitted - USUAL)
+        gradient = x.T @ (w * (p - y)) + RIDGE * (fitted - usual)
         curvature = (x * (w * np.maximum(p * (1 - p), 1e-3))[:, None]).T @ x + RIDGE * np.eye(len(fitted))
         fitted = np.clip(fitted - np.linalg.solve(curvature, gradient), -2, 2)
     return fitted
 
 
 def fit_sets(samples: dict[tuple[int, int], MixingSamples], parameters: ParameterSet) -> dict[str, np.ndarray]:
-    """Fit all bands of a set: its arrays `part_freq` and `mix_weights`."""
+    """Fit all bands of a set: its arrays `part_freq` and `mix_weights`, and `context_weight` if the set listens."""
     planes, kinds = parameters.planes, parameters.freq.shape[2]
     part_freq = np.zeros((planes, BANDS, PARTS, kinds // KINDS * BUCKETS, DECISIONS), np.uint16)
     mix = np.zeros((planes, BANDS, KINDS, DECISIONS, PARTS + 1), np.int16)
+    heard = np.zeros((planes, BANDS, KINDS, DECISIONS), np.int16)
     for p, j in np.ndindex(planes, BANDS):
         empty = MixingSamples()
         empty.rows, empty.weights = [np.zeros((0, 8), np.uint8)], [np.zeros(0, np.float32)]
-        rows, weights = samples.get((p, j), empty).arrays()
-        part_freq[p, j], mix[p, j] = fit_mixing(rows, weights, parameters.freq[p, j])
-    return {"part_freq": part_freq, "mix_weights": mix}
+        rows, weights, opinions = samples.get((p, j), empty).arrays()
+        part_freq[p, j], fitted = fit_mixing(rows, weights, parameters.freq[p, j], opinions)
+        mix[p, j] = fitted[..., : PARTS + 1]
+        if opinions is not None:
+            heard[p, j] = fitted[..., -1]
+    found = {"part_freq": part_freq, "mix_weights": mix}
+    return found | {"context_weight": heard} if parameters.listens else found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -184,17 +217,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, required=True, help="the model file to begin with")
     parser.add_argument("--data", type=Path, required=True, help="a folder of photos; every fourteenth is held out")
     parser.add_argument("--photos", type=int, default=80, help="photos for each set (default: %(default)s)")
+    parser.add_argument("--first", choices=SETS, default=SETS[0], help="the first kind of sets to fit (default: all)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the model file to write")
     options = parser.parse_args(arguments)
     arrays = read_model(options.model)
     codes = tuple(int(code) for code in arrays["set_codes"])
     plan = Plan(codes, photos=2 * options.photos)
     state = State(plan, arrays=completed(arrays))
-    state.task = next(k for k, task in enumerate(plan.tasks()) if task[2] == "mixing")
+    state.task = plan.tasks().index((0, f"{options.first}0", "mixing"))
     checkpoint = options.output.with_name(options.output.name + ".checkpoint")
     trainer = Trainer(find_photos(options.data)[0], checkpoint, state, report=print)
     trainer.run()
-    names = [name for name in state.arrays if name.startswith(SETS) and name.endswith((".part_freq", ".mix_weights"))]
+    names = [name for name in state.arrays if name.startswith(SETS) and name.endswith(FITTED)]
     write_model(options.output, arrays | {name: state.arrays[name] for name in names})
     checkpoint.unlink()
     return 0

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from laconic.container.layout import band_place
+from laconic.entropy.context_network import ContextNetwork
 from laconic.entropy.tables import BANDS, CONTRASTS, MAX_RATIO, ParameterSet
 from laconic.models import SETS
 from laconic.quantize import rdo
@@ -230,6 +231,7 @@ class Trainer:
     ) -> None:
         self.photos, self.checkpoint, self.state, self.report = photos, checkpoint, state, report
         self.details: dict[int, Network] = {}
+        self.contexts: dict[int, ContextNetwork] = {}
         self._saved = self._resumed = time.monotonic()
 
     def run(self, seconds: float = np.inf) -> bool:
@@ -435,9 +437,19 @@ class Trainer:
     def _details(self) -> dict[int, Network]:
         """The networks that foretell details, by level."""
         if not self.details:
-            names = {name.split(".")[0] for name in self.state.arrays if name.startswith("detail")}
-            self.details = {int(name[len("detail") :]): Network.of(self.state.arrays, f"{name}.") for name in names}
+            self.details = {level: Network.of(self.state.arrays, f"detail{level}.") for level in self._levels("detail")}
         return self.details
+
+    def _contexts(self) -> dict[int, ContextNetwork]:
+        """The networks that see contexts, by level."""
+        if not self.contexts:
+            self.contexts = {
+                level: ContextNetwork.of(self.state.arrays, f"context{level}.") for level in self._levels("context")
+            }
+        return self.contexts
+
+    def _levels(self, kind: str) -> set[int]:
+        return {int(name.split(".")[0][len(kind) :]) for name in self.state.arrays if name.startswith(kind)}
 
     def _mixing(self, number: int, name: str, deadline: float) -> bool:
         if name.startswith("foretold") and f"{name}.freq" not in self.state.arrays:
@@ -448,6 +460,7 @@ class Trainer:
             if time.monotonic() > deadline:
                 return False
             symbols, weight, rng = self._draw(number, name, "mixing", item)
-            sample_mixing(samples, symbols, parameters, rng, 4 * self.state.plan.samples, weight)
+            contexts = self._contexts() if parameters.listens else None
+            sample_mixing(samples, symbols, parameters, rng, 4 * self.state.plan.samples, weight, contexts)
         self.state.arrays |= {f"{name}.{k}": v for k, v in fit_sets(samples, parameters).items()}
         return True

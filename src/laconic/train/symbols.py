@@ -38,6 +38,8 @@ class Symbols:
         Magnitudes before quantization, in steps; None where nothing was quantized and in the lowest band.
     told : list over bands of (h, w) uint8
         Magnitudes that are foretold of luma, 0 where nothing is.
+    code : int
+        The step code; 0 without loss.
     pixels : int
     bits : float
         What the coder's operations cost with the parameter set that chose the symbols.
@@ -46,6 +48,7 @@ class Symbols:
     q: list[list[np.ndarray]]
     values: list[list[np.ndarray | None]]
     told: list[np.ndarray]
+    code: int
     pixels: int
     bits: float
 
@@ -146,7 +149,7 @@ def code(
                 step = steps[p, j] / np.float32(256.0)
                 before[j] = np.abs(band) / (step if masks is None else step * masks[p][j]) if j else None
         values.append(before)
-    return Symbols(q, values, split_bands(told[0].view(np.uint8)), height * width, bits)
+    return Symbols(q, values, split_bands(told[0].view(np.uint8)), step_code or 0, height * width, bits)
 
 
 def factors_of(

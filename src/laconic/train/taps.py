@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from laconic.container.layout import band_place
+from laconic.entropy.context_network import INPUTS, MOST_INPUT, TOLD
 from laconic.entropy.tables import TAPS
 
-__all__ = ["Sources", "bucket", "compand", "gather", "repeat", "sources", "uncompand", "weighted_sum"]
+__all__ = ["Sources", "bucket", "compand", "gather", "gather_context", "repeat", "sources", "uncompand", "weighted_sum"]
 
 OWN = [(dy, dx) for dy in (-2, -1) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
 SQUARE = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
@@ -94,6 +95,17 @@ def gather(src: Sources, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
             for i, (dy, dx) in enumerate(SQUARE):
                 out[:, 12 + 9 * k + i] = padded[rows + dy + 1, columns + dx + 1]
     return out
+
+
+def gather_context(src: Sources, told: list[np.ndarray], rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(N, 66) uint8 inputs of a network that sees the context; `told` is what is foretold of HL, LH and HH."""
+    out = np.zeros((len(rows), INPUTS), np.uint8)
+    out[:, :TOLD] = gather(src, rows, columns)[:, :TOLD]
+    for k, magnitudes in enumerate(told):
+        padded = _framed(magnitudes, src.own.shape)
+        for i, (dy, dx) in enumerate(SQUARE):
+            out[:, TOLD + 9 * k + i] = padded[rows + dy + 1, columns + dx + 1]
+    return np.minimum(out, MOST_INPUT)
 
 
 def weighted_sum(src: Sources, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,34 @@
+// sample_context.h - networks that see contexts for tests and fuzzing: random, some as heavy as 32-bit sums allow.
+#pragma once
+#include "check.h"
+#include "context_weights.h"
+
+namespace laconic {
+
+struct SampleContext {
+  ContextWeights weights = {};
+
+  explicit SampleContext(Random& random) {
+    const bool heavy = random.below(4) == 0;
+    const int top = heavy ? 32767 : 600;
+    const auto number = [&](int most) { return int32_t(random.below(uint32_t(2 * most + 1))) - most; };
+    const int used = 2 + int(random.below(kInputs - 3));
+    weights.pairs = (used + 1) / 2;
+    for (int k = 0; k < 2 * weights.pairs; ++k) {
+      do weights.input[k] = uint8_t(random.below(kInputs));
+      while (weights.input[k] == kOwnRow || weights.input[k] == kOwnRow + 1);
+      for (int h = 0; h < kHidden; ++h) weights.weight[k / 2][h][k % 2] = int16_t(number(top));
+    }
+    for (int h = 0; h < kHidden; ++h) {
+      weights.bias[h] = number(heavy ? 1 << 29 : 1 << 14);
+      for (int i = 0; i < 2; ++i) weights.own_row[i][h] = number(top);
+    }
+    for (int o = 0; o < kOutputs; ++o) {
+      weights.output_bias[o] = number(1 << 20);
+      for (int h = 0; h < kHidden; ++h) weights.output[o][h] = int16_t(number(2000));
+    }
+    weights.shift = heavy ? 16 : int(random.below(8)), weights.output_shift = 8 + int(random.below(5));
+  }
+};
+
+}  // namespace laconic

@@ -1,0 +1,255 @@
+"""Training the networks that see contexts (`entropy/context_network.py`), one for each band of luma.
+
+    python -m laconic.train.context_fit MODEL PHOTOS OUTPUT --minutes 3
+    python -m laconic.train.mixing --model OUTPUT --data PHOTOS -o MIXED
+
+MODEL's own files give the symbols: crops of the training photos, each at three step codes. A band is trained for some
+minutes on what its symbols cost by the network alone, and kept beside OUTPUT: an interrupted run goes on with the next
+band. `mixing` then fits how much each opinion counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from laconic.container.layout import band_place
+from laconic.entropy.context_network import (
+    DECISIONS,
+    HIDDEN,
+    INPUTS,
+    LAST_CODE,
+    MOST_INPUT,
+    QUANTIZERS,
+    ContextNetwork,
+)
+from laconic.entropy.tables import BANDS, KINDS
+from laconic.models import ImageModel, load_model
+from laconic.quantize import rdo
+from laconic.quantize.dependent import quantizers
+from laconic.train.checkpoint import replace_file
+from laconic.train.counts import group_flags
+from laconic.train.modelfile import read_model, write_model
+from laconic.train.photos import find_photos, read_photo
+from laconic.train.sampling import picture_weight
+from laconic.train.symbols import Symbols, analyze, code
+from laconic.train.taps import compand, gather_context, sources, weighted_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from laconic.entropy.tables import ParameterSet
+
+__all__ = ["BandContexts", "main", "quantized", "sample_contexts", "train_band"]
+
+SIDE, CODES_EACH, CAP = 512, 3, 8000
+BATCH, RATE, DECAY = 4096, 4e-3, 1e-3
+MANY = 1_000_000
+"""Symbols; bands with fewer are trained as much shorter."""
+UNIT = 8.0
+"""Inputs and step codes / 40 are divided by it, so that a network begins with sums near one."""
+CODE_UNIT = 320.0
+LEVELS = 6
+
+
+class BandContexts:
+    """Symbols of one band: inputs (N, 66) uint8; quantizer, token up to 3 (N, 2) uint8; step code; weight."""
+
+    def __init__(self) -> None:
+        self.inputs: list[NDArray[np.uint8]] = []
+        self.symbols: list[NDArray[np.uint8]] = []
+        self.codes: list[NDArray[np.int16]] = []
+        self.weights: list[NDArray[np.float32]] = []
+
+    def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int16], NDArray[np.float32]]:
+        """All of it, joined."""
+        return tuple(np.concatenate(part) for part in (self.inputs, self.symbols, self.codes, self.weights))  # type: ignore[return-value]
+
+
+def sample_contexts(
+    into: dict[int, BandContexts],
+    symbols: Symbols,
+    parameters: ParameterSet,
+    rng: np.random.Generator,
+    cap: int = CAP,
+) -> None:
+    """Add up to `cap` symbols of each band of luma of one picture."""
+    companded = [[compand(band) for band in symbols.q[0]]]
+    for band, q in enumerate(symbols.q[0]):
+        m = np.abs(q)
+        if not m.size or band == 0:
+            continue
+        src = sources(companded, 0, band)
+        above = int(parameters.bias[0, band]) + weighted_sum(src, parameters.weights[0, band])[0]
+        if parameters.detail_weight is not None:
+            above = above + int(parameters.detail_weight[0, band]) * symbols.told[band].astype(np.int64)
+        kind = group_flags(m, above, int(parameters.group_limit[0, band]))[3]
+        at = np.nonzero(kind >= 0)
+        if not len(at[0]):
+            continue
+        weight = picture_weight(symbols)
+        which = quantizers(m, kind < 0)
+        if len(at[0]) > cap:
+            weight *= len(at[0]) / cap
+            pick = rng.choice(len(at[0]), cap, replace=False)
+            at = at[0][pick], at[1][pick]
+        found = into.setdefault(band, BandContexts())
+        first = band - band_place(band)[1]
+        found.inputs.append(gather_context(src, symbols.told[first : first + 3], *at))
+        found.symbols.append(np.stack([which[at], np.minimum(m[at], DECISIONS)], 1).astype(np.uint8))
+        found.codes.append(np.full(len(at[0]), symbols.code, np.int16))
+        found.weights.append(np.full(len(at[0]), weight, np.float32))
+
+
+class Float(nn.Module):
+    """A band's network before it becomes integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(INPUTS + 1, HIDDEN)
+        self.output = nn.Linear(HIDDEN, QUANTIZERS * DECISIONS)
+
+    def forward(self, inputs: torch.Tensor, codes: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Return the odds (N, 3) of inputs (N, 66), step codes (N,) and quantizers (N,)."""
+        given = torch.cat([inputs.float() / UNIT, (codes.float() / CODE_UNIT - 1)[:, None]], 1)
+        odds = self.output(functional.relu(self.hidden(given))).view(-1, QUANTIZERS, DECISIONS)
+        return odds[torch.arange(len(odds)), which]
+
+
+def cost(odds: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+    """Bits (N,) of the decisions of tokens (N,), those above 2 being 3."""
+    bits = torch.zeros(len(odds))
+    for decision in range(DECISIONS):
+        loss = functional.binary_cross_entropy_with_logits(
+            odds[:, decision], (token == decision).float(), reduction="none"
+        )
+        bits = bits + loss * (token >= decision)
+    return bits / float(np.log(2))
+
+
+def train_band(samples: BandContexts, seconds: float, seed: int) -> tuple[Float, float]:
+    """Train a network for some seconds of processor time; returns it and the bits a symbol costs at the end."""
+    torch.manual_seed(seed)
+    inputs, symbols, codes, weights = (torch.from_numpy(a) for a in samples.arrays())
+    weights = weights / weights.mean()
+    network = Float()
+    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+    begun, done, mean = time.process_time(), 0.0, 0.0
+    while done < 1:
+        done = (time.process_time() - begun) / seconds
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * max(0.005, min(1.0, 1.6 * (1 - done)))
+        pick = torch.randint(len(inputs), (BATCH,))
+        which, token = symbols[pick, 0].long(), symbols[pick, 1].long()
+        loss = (cost(network(inputs[pick], codes[pick], which), token) * weights[pick]).mean()
+        optimizer.zero_grad()
+        loss.backward()  # pyright: ignore[reportUnknownMemberType]
+        optimizer.step()
+        mean += 0.002 * (float(loss.detach()) - mean) if mean else float(loss.detach())
+    return network, mean
+
+
+def quantized(network: Float) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a band's network as integers: as fine as 16-bit weights and 32-bit sums allow."""
+    first = network.hidden.weight.detach().double().numpy()
+    weight, slope = first[:, :INPUTS] / UNIT, first[:, INPUTS] / CODE_UNIT
+    bias = network.hidden.bias.detach().double().numpy() - first[:, INPUTS]
+    reach = np.abs(bias) + LAST_CODE * np.abs(slope) + MOST_INPUT * np.abs(weight).sum(1)
+    fine = int(np.floor(np.log2(min(32767 / np.abs(weight).max(), (2**31 - 2**16) / reach.max()))))
+    coarse = int(np.floor(np.log2(32767 / reach.max())))  # of a hidden unit
+    out = network.output.weight.detach().double().numpy() * 256
+    out_bias = network.output.bias.detach().double().numpy() * 256
+    sums = (np.abs(out).sum(1) * 32767 + np.abs(out_bias) * 2.0**coarse).max()
+    more = int(np.floor(np.log2(min(32767 / np.abs(out).max(), (2**31 - 2**16) / sums))))
+    if more < 0 or fine < coarse:
+        raise SystemExit("a network too steep for its integers")
+    return {
+        "weight": np.rint(weight * 2.0**fine).astype(np.int16),
+        "bias": np.rint(bias * 2.0**fine + half(fine - coarse)).astype(np.int32),
+        "slope": np.rint(slope * 2.0**fine).astype(np.int32),
+        "shift": np.uint8(fine - coarse),
+        "output": np.rint(out * 2.0**more).astype(np.int16).reshape(QUANTIZERS, DECISIONS, HIDDEN),
+        "output_bias": np.rint(out_bias * 2.0 ** (more + coarse) + half(more + coarse))
+        .astype(np.int32)
+        .reshape(QUANTIZERS, DECISIONS),
+        "output_shift": np.uint8(more + coarse),
+    }
+
+
+def half(shift: int) -> float:
+    """What makes a shift round."""
+    return 2.0**shift / 2
+
+
+def gather_samples(model: ImageModel, photos: Sequence[Path], seed: int = 0) -> dict[int, BandContexts]:
+    """Code a crop of every photo at three step codes; returns symbols by band."""
+    into: dict[int, BandContexts] = {}
+    for number, path in enumerate(photos):
+        rng = np.random.default_rng((seed, number))
+        planes = analyze(read_photo(path, crop=(SIDE, SIDE), seed=number), lossless=False)
+        for third in range(CODES_EACH):
+            quality = int(rng.integers(3 + 31 * third, 34 + 31 * third))
+            step_code = int(model.quality_codes[quality])
+            parameters = model.lossy[model.set_for(step_code, "foretold")]
+            symbols = code(planes, parameters, step_code, rdo.TRELLIS, details=model.details)
+            sample_contexts(into, symbols, parameters, rng)
+    return into
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="python -m laconic.train.context_fit", description=main.__doc__)
+    parser.add_argument("model", type=Path, help="the model file to begin with")
+    parser.add_argument("photos", type=Path, help="a folder of photos; every fourteenth is held out")
+    parser.add_argument("output", type=Path, help="the model file to write")
+    parser.add_argument(
+        "--minutes", type=float, default=3.0, help="processor time for each fine band (default: %(default)s)"
+    )
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    model = load_model(given.model.read_bytes())
+    kept = given.output.with_name(f"{given.output.name}.bands")
+    kept.mkdir(exist_ok=True)
+    samples: dict[int, BandContexts] | None = None
+    arrays = read_model(given.model)
+    for level in range(1, LEVELS + 1):
+        bands = range(1 + 3 * (LEVELS - level), 4 + 3 * (LEVELS - level))
+        for band in bands:
+            path = kept / f"{band}.npz"
+            if path.exists():
+                continue
+            if samples is None:
+                samples = gather_samples(model, find_photos(given.photos)[0])
+            contexts = samples.pop(band)
+            share = min(1.0, sum(map(len, contexts.inputs)) / MANY)
+            network, bits = train_band(contexts, 60 * given.minutes * share, band)
+            replace_file(path, partial(_save, quantized(network)))
+            sys.stdout.write(f"band {band}: {bits:.4f} bits a symbol\n")
+            sys.stdout.flush()
+        parts = [np.load(kept / f"{band}.npz") for band in bands]
+        arrays |= {f"context{level}.{name}": np.stack([part[name] for part in parts]) for name in parts[0].files}
+        ContextNetwork.of(arrays, f"context{level}.")
+        for number in range(len(model.set_codes)):
+            arrays[f"foretold{number}.context_weight"] = np.zeros((3, BANDS, KINDS, DECISIONS), np.int16)
+        write_model(given.output, arrays)
+    return 0
+
+
+def _save(arrays: dict[str, NDArray[Any]], path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

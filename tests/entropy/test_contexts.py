@@ -1,0 +1,207 @@
+"""Laws of networks that see contexts, with random weights: all programs and every processor agree on their odds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import laconic as lac
+from laconic import _native
+from laconic.codecs import image_reference
+from laconic.coder import rans
+from laconic.coder.rans_reference import RansReader
+from laconic.container import read
+from laconic.container.layout import BANDS, groups
+from laconic.entropy import causal
+from laconic.entropy.causal_reference import PlaneModel, TileReader
+from laconic.entropy.context_network import HIDDEN, INPUTS, ContextNetwork, context_networks
+from laconic.entropy.context_reference import Opinions
+from laconic.entropy.details_reference import Foretelling
+from laconic.errors import ModelError
+from laconic.models import PHOTO, default_model, load_model
+from laconic.transform.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from laconic.entropy.tables import ParameterSet
+
+CODE, BASE, STEP, CUTS = 300, 7000, 4000, 0b10101
+
+
+def context_arrays(seed: int, *, heavy: bool = False) -> dict[str, NDArray[Any]]:
+    """The arrays of a network with every weight random; heavy ones come close to 32 bits."""
+    rng = np.random.default_rng(seed)
+    top, bias = (32767, 1 << 28) if heavy else (600, 1 << 12)
+    arrays = {
+        "weight": rng.integers(-top, top + 1, (3, HIDDEN, INPUTS)).astype(np.int16),
+        "bias": rng.integers(-bias, bias, (3, HIDDEN)).astype(np.int32),
+        "slope": rng.integers(-20, 20, (3, HIDDEN)).astype(np.int32),
+        "shift": rng.integers(4, 8, 3).astype(np.uint8),
+        "output": rng.integers(-1900, 1900, (3, 2, 3, HIDDEN)).astype(np.int16),
+        "output_bias": rng.integers(-(1 << 18), 1 << 18, (3, 2, 3)).astype(np.int32),
+        "output_shift": rng.integers(9, 13, 3).astype(np.uint8),
+    }
+    if heavy:
+        arrays["shift"][...] = 11
+    arrays["weight"][:, :, rng.random(INPUTS) < 0.2] = 0  # inputs that nothing looks at, an odd number or an even one
+    return arrays
+
+
+def coding_of(
+    parameters: ParameterSet,
+    planes: int,
+    details: dict[int, Network],
+    contexts: dict[int, ContextNetwork],
+    *,
+    wide: bool,
+) -> causal.TileCoding:
+    factor = 257 if wide else 1
+    steps, lambdas = np.full(BANDS, STEP * factor, np.uint32), np.full(BANDS, 300, np.uint32)
+    each = [causal.PlaneCoding(parameters, p, p if p < 3 else 0, steps, lambdas) for p in range(planes)]
+    return causal.TileCoding(
+        each, CUTS, detail_step=BASE * factor, contexts=context_networks(contexts, CODE),
+        details={level: network.native(CODE) for level, network in details.items()},
+    )  # fmt: skip
+
+
+def coefficients(seed: int, shape: tuple[int, int, int], dtype: Any) -> NDArray[Any]:
+    rng = np.random.default_rng(seed)
+    factor = 1 if dtype == np.int16 else 256
+    return np.clip(rng.laplace(0, 30, shape) * factor, -30_000 * factor, 30_000 * factor).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+@pytest.mark.parametrize("trellis", [False, True])
+@pytest.mark.parametrize("foretold", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "levels", "heavy"),
+    [
+        ((1, 1, 1), (1, 6), False),
+        ((1, 64, 64), (1, 2, 3), True),
+        ((3, 37, 50), (1, 3), False),
+        ((4, 33, 63), (1, 2, 3, 4, 5, 6), False),
+        ((2, 3, 40), (2,), False),
+        ((3, 50, 1), (6, 1), False),
+    ],
+)
+def test_both_decoders_find_the_encoders_symbols(
+    shape: tuple[int, int, int], levels: tuple[int, ...], heavy: bool, foretold: bool, trellis: bool, dtype: Any,
+    network_arrays: Callable[..., dict[str, Any]], random_parameters: Callable[..., ParameterSet],
+):  # fmt: skip
+    wide = dtype == np.int32
+    details = {level: Network.of(network_arrays(level, 16, 32, 2), "") for level in (1, 2) if foretold}
+    contexts = {level: ContextNetwork.of(context_arrays(level, heavy=heavy), "") for level in levels}
+    parameters = random_parameters(1, 4, trellis=trellis, mixes=True, foretells=foretold, listens=True)
+    coding = coding_of(parameters, shape[0], details, contexts, wide=wide)
+    planes, used, window = coefficients(1, shape, dtype), _native.instruction_set(), (0, 0, *shape[1:])
+    found: set[tuple[bytes, ...]] = set()
+    streams: list[bytes] = []
+    symbols, decoded = np.zeros(shape, np.int32), np.zeros_like(planes)
+    try:
+        for name in _native.instruction_sets():
+            _native.use_instruction_set(name)
+            symbols[...], decoded[...] = 0, 0
+            streams = [rans.push(ops) for ops in causal.tables(planes, window, coding, symbols)]
+            causal.pop_tile(decoded, window, coding, streams)
+            found.add((*streams, symbols.tobytes(), decoded.tobytes()))
+    finally:
+        _native.use_instruction_set(used)
+    assert len(found) == 1
+    models = [PlaneModel(parameters, p, p if p < 3 else 0) for p in range(shape[0])]
+    foretelling = Foretelling(details, CODE, coding.detail_step, [STEP * (257 if wide else 1)] * BANDS, wide)
+    from laconic.train.symbols import split_bands
+
+    expected = [split_bands(plane) for plane in symbols]
+    reader = TileReader(
+        models, [band.shape for band in expected[0]], foretell=foretelling, opinions=Opinions(contexts, CODE)
+    )  # type: ignore[misc]
+    for group, of_levels in enumerate(groups(CUTS)):
+        if streams[group]:
+            stream = RansReader(streams[group])
+            reader.pop_group(stream, of_levels, lowest=group == 0)
+            stream.finish()
+    for plane, bands in enumerate(expected):
+        for band, of in enumerate(bands):
+            assert np.array_equal(of, reader.symbols[plane][band])
+    if min(shape[1:]) > 30:
+        deaf = coding_of(parameters, shape[0], details, {}, wide=wide)
+        assert [rans.push(ops) for ops in causal.tables(planes, window, deaf)] != streams
+
+
+def test_one_place_and_many_have_the_same_odds():
+    network = ContextNetwork.of(context_arrays(5), "")
+    opinions = Opinions({2: network}, CODE)
+    rng = np.random.default_rng(6)
+    inputs, quantizers = rng.integers(0, 32, (40, INPUTS)), rng.integers(0, 2, 40)
+    for orientation in range(3):
+        band = 13 + orientation
+        many = network.odds(inputs, CODE, orientation, quantizers)
+        one = [opinions.odds(band, row, q) for row, q in zip(inputs.tolist(), quantizers.tolist(), strict=True)]
+        assert np.array_equal(many, one)
+        assert np.abs(many).max() > 100
+
+
+def test_files_for_best_listen_and_both_decoders_agree(photo: NDArray[np.uint8]):
+    model = default_model()
+    assert {model.kind_of(number) for number, of in enumerate(model.lossy) if of.listens} == {"foretold"}
+    assert set(model.contexts) == {1, 2, 3, 4, 5, 6}
+    for quality in (5, 50, 90):
+        data = lac.ImageCodec(quality=quality, tile=64, network="best").encode(photo[:130, :90])
+        assert model.lossy[read(data).header.parameter_set].listens
+        assert np.array_equal(image_reference.decode(data).pixels, lac.decompress(data))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"context2.output": None}, "no array context2.output"),
+        ({"context": None}, "sets that listen"),
+        ({"context3.weight": np.zeros((3, HIDDEN, INPUTS - 1), np.int16)}, "context3.weight is"),
+        ({"context3.bias": np.full((3, HIDDEN), (1 << 31) - 1, np.int32)}, "could overflow"),
+        ({"context1.output": np.full((3, 2, 3, HIDDEN), 2048, np.int16)}, "could overflow"),
+        ({"context1.slope": np.full((3, HIDDEN), -(1 << 31), np.int32)}, "could overflow"),
+        ({"context1.shift": np.full(3, 31, np.uint8)}, "a shift of more than 30"),
+        ({"foretold2.context_weight": np.zeros((3, 18, 2, 3), np.int16)}, "foretold2.context_weight"),
+        ({"lossless.context_weight": np.zeros((4, 19, 2, 3), np.int16)}, "lossless set"),
+    ],
+)  # fmt: skip
+def test_models_whose_networks_cannot_be_used_are_refused(changes: dict[str, Any], message: str):
+    from safetensors.numpy import load, save
+
+    arrays = load(PHOTO.read_bytes())
+    for name, value in changes.items():
+        if value is None:
+            arrays = {key: array for key, array in arrays.items() if not key.startswith(name)}
+        else:
+            arrays[name] = value
+    data = save(arrays, {"kind": "laconic.image", "version": "3"})
+    with pytest.raises(ModelError, match=message):
+        load_model(data)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"shift": 31}, {"output": np.full((6, HIDDEN), 2048, np.int16)}, {"bias": np.zeros(31, np.int32)}]
+)
+def test_the_native_network_checks_again(changes: dict[str, Any]):
+    arrays = context_arrays(7)
+    given = {
+        "weight": arrays["weight"][0], "bias": arrays["bias"][0], "shift": 5,
+        "output": arrays["output"][0].reshape(6, HIDDEN), "output_bias": arrays["output_bias"][0].ravel(),
+        "output_shift": 10,
+    }  # fmt: skip
+    _native.ContextNetwork(**given)
+    with pytest.raises(ValueError, match=r"."):
+        _native.ContextNetwork(**(given | changes))
+
+
+def test_a_set_without_mixing_cannot_listen(random_arrays: Callable[..., dict[str, NDArray[Any]]]):
+    from laconic.entropy.tables import ParameterSet
+
+    arrays = random_arrays(1, 3, listens=True)
+    with pytest.raises(ModelError, match="takes mixing"):
+        _ = ParameterSet.of(arrays).native
