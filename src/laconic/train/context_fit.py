@@ -4,8 +4,8 @@
     python -m laconic.train.mixing --model OUTPUT --data PHOTOS -o MIXED
 
 MODEL's own files give the symbols: crops of the training photos, each at three step codes. A band is trained for some
-minutes on what its symbols cost by the network alone, and kept beside OUTPUT: an interrupted run goes on with the next
-band. `mixing` then fits how much each opinion counts.
+minutes on what its symbols cost by the network alone, from the network that MODEL may have, and kept beside OUTPUT: an
+interrupted run goes on with the next band. `mixing` then fits how much each opinion counts.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 __all__ = ["BandContexts", "main", "quantized", "sample_contexts", "train_band"]
 
 SIDE, CODES_EACH, CAP = 512, 3, 8000
+QUALITIES = 98, 2
 BATCH, RATE, DECAY = 4096, 4e-3, 1e-3
 MANY = 1_000_000
 """Symbols; bands with fewer are trained as much shorter."""
@@ -120,6 +121,23 @@ class Float(nn.Module):
         self.hidden = nn.Linear(INPUTS + 1, HIDDEN)
         self.output = nn.Linear(HIDDEN, QUANTIZERS * DECISIONS)
 
+    @classmethod
+    def of(cls, found: ContextNetwork, orientation: int) -> Float:
+        """Return what a network of integers stands for, with hidden units of 2^-8."""
+        network, o = cls(), orientation
+        first = 2.0 ** -(8 + int(found.shift[o]))
+        slope = torch.from_numpy(found.slope[o] * first * CODE_UNIT)
+        weight = torch.from_numpy(found.weight[o] * first * UNIT)
+        last = 2.0 ** -(int(found.output_shift[o]) + 8)
+        values = {
+            "hidden.weight": torch.cat([weight, slope[:, None]], 1),
+            "hidden.bias": torch.from_numpy(found.bias[o] * first) + slope,
+            "output.weight": torch.from_numpy(found.output[o].reshape(-1, HIDDEN) * last * 2.0**8),
+            "output.bias": torch.from_numpy(found.output_bias[o].ravel() * last),
+        }
+        network.load_state_dict({name: value.float() for name, value in values.items()})
+        return network
+
     def forward(self, inputs: torch.Tensor, codes: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
         """Return the odds (N, 3) of inputs (N, 66), step codes (N,) and quantizers (N,)."""
         given = torch.cat([inputs.float() / UNIT, (codes.float() / CODE_UNIT - 1)[:, None]], 1)
@@ -138,18 +156,19 @@ def cost(odds: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
     return bits / float(np.log(2))
 
 
-def train_band(samples: BandContexts, seconds: float, seed: int) -> tuple[Float, float]:
+def train_band(samples: BandContexts, seconds: float, seed: int, start: Float | None = None) -> tuple[Float, float]:
     """Train a network for some seconds of processor time; returns it and the bits a symbol costs at the end."""
     torch.manual_seed(seed)
     inputs, symbols, codes, weights = (torch.from_numpy(a) for a in samples.arrays())
     weights = weights / weights.mean()
-    network = Float()
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+    network = start or Float()
+    top = RATE if start is None else RATE / 4
+    optimizer = torch.optim.AdamW(network.parameters(), top, weight_decay=DECAY)
     begun, done, mean = time.process_time(), 0.0, 0.0
     while done < 1:
         done = (time.process_time() - begun) / seconds
         for group in optimizer.param_groups:
-            group["lr"] = RATE * max(0.005, min(1.0, 1.6 * (1 - done)))
+            group["lr"] = top * max(0.005, min(1.0, 1.6 * (1 - done)))
         pick = torch.randint(len(inputs), (BATCH,))
         which, token = symbols[pick, 0].long(), symbols[pick, 1].long()
         loss = (cost(network(inputs[pick], codes[pick], which), token) * weights[pick]).mean()
@@ -198,9 +217,9 @@ def gather_samples(model: ImageModel, photos: Sequence[Path], seed: int = 0) -> 
     for number, path in enumerate(photos):
         rng = np.random.default_rng((seed, number))
         planes = analyze(read_photo(path, crop=(SIDE, SIDE), seed=number), lossless=False)
-        for third in range(CODES_EACH):
-            quality = int(rng.integers(3 + 31 * third, 34 + 31 * third))
-            step_code = int(model.quality_codes[quality])
+        finest, coarsest = (int(model.quality_codes[quality]) for quality in QUALITIES)
+        for step_code in np.linspace(finest, coarsest, CODES_EACH + 1)[:-1].astype(int).tolist():
+            step_code += int(rng.integers((coarsest - finest) // CODES_EACH))
             parameters = model.lossy[model.set_for(step_code, "foretold")]
             symbols = code(planes, parameters, step_code, rdo.TRELLIS, details=model.details)
             sample_contexts(into, symbols, parameters, rng)
@@ -233,7 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 samples = gather_samples(model, find_photos(given.photos)[0])
             contexts = samples.pop(band)
             share = min(1.0, sum(map(len, contexts.inputs)) / MANY)
-            network, bits = train_band(contexts, 60 * given.minutes * share, band)
+            start = Float.of(model.contexts[level], band_place(band)[1]) if level in model.contexts else None
+            network, bits = train_band(contexts, 60 * given.minutes * share, band, start)
             replace_file(path, partial(_save, quantized(network)))
             sys.stdout.write(f"band {band}: {bits:.4f} bits a symbol\n")
             sys.stdout.flush()

@@ -42,8 +42,8 @@ STRENGTH = 24.0
 RIDGE = 40.0
 """Symbols that the usual weights count for."""
 USUAL = np.array([0.6, 0.2, 0.1, 0.1, 0.1])
-USUAL_HEARD = np.array([0.2, 0.1, 0.05, 0.05, 0.05, 0.75])
-"""With what a network makes of the context."""
+USUAL_HEARD = np.array([[0.2, 0.1, 0.05, 0.05, 0.05, 0.75], [0.6, 0.2, 0.1, 0.1, 0.1, 0.0]])
+"""With what a network makes of the context, by kind: networks know nothing of groups that wait for a first nonzero."""
 
 
 class MixingSamples:
@@ -137,8 +137,8 @@ def fit_mixing(
     """
     count = len(freq) // KINDS
     part_freq = np.zeros((PARTS, count * BUCKETS, DECISIONS), np.uint16)
-    usual = USUAL if opinions is None else USUAL_HEARD
-    mix = np.tile(np.rint(usual * UNIT).astype(np.int16), (KINDS, DECISIONS, 1))
+    usual = np.stack([USUAL] * KINDS) if opinions is None else USUAL_HEARD
+    mix = np.repeat(np.rint(usual * UNIT).astype(np.int16)[:, None], DECISIONS, 1)
     kind, quantizer, token = rows[:, 5], rows[:, 6].astype(np.int64), rows[:, 7]
     weights = weights / weights.mean() if len(weights) else weights
     for decision in range(DECISIONS):
@@ -159,7 +159,7 @@ def fit_mixing(
             odds = np.column_stack([odds, opinions[asked, decision] / 256])
         for k in range(KINDS):
             here = kind[asked] == k
-            fitted = _logistic(odds[here], yes[here], w[here], usual)
+            fitted = _logistic(odds[here], yes[here], w[here], usual[k])
             mix[k, decision] = np.clip(np.rint(fitted * UNIT), -MOST_WEIGHT, MOST_WEIGHT)
     return part_freq, mix
 
@@ -178,13 +178,23 @@ def _smoothed(counts: np.ndarray) -> np.ndarray:
 
 
 def _logistic(x: np.ndarray, y: np.ndarray, w: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Weights of logistic regression without a constant, by Newton's method, drawn toward the usual ones."""
-    fitted = usual.copy()
+    """Weights of logistic regression without a constant, by damped Newton steps, drawn toward the usual ones."""
+
+    def loss(weights: np.ndarray) -> float:
+        odds = x @ weights
+        return float(w @ np.logaddexp(0, np.where(y, -odds, odds)) + RIDGE / 2 * np.sum((weights - usual) ** 2))
+
+    fitted, least = usual.copy(), loss(usual)
     for _ in range(8):
         p = 1 / (1 + np.exp(-(x @ fitted)))
         gradient = x.T @ (w * (p - y)) + RIDGE * (fitted - usual)
         curvature = (x * (w * np.maximum(p * (1 - p), 1e-3))[:, None]).T @ x + RIDGE * np.eye(len(fitted))
-        fitted = np.clip(fitted - np.linalg.solve(curvature, gradient), -2, 2)
+        step = np.linalg.solve(curvature, gradient)
+        tried = next((k for k in range(6) if loss(np.clip(fitted - step / 2**k, -2, 2)) < least), None)
+        if tried is None:
+            break
+        fitted = np.clip(fitted - step / 2**tried, -2, 2)
+        least = loss(fitted)
     return fitted
 
 
