@@ -10,6 +10,7 @@ import numpy as np
 
 from laconic.codecs.array_blocks import Block, EncodedBlock, is_small, packed
 from laconic.codecs.array_trellis import encode_trellis, estimate_trellis, least_step
+from laconic.codecs.structure import Coder, code, structured
 from laconic.container.arrays import Coding
 from laconic.quantize.feedback import Feedback
 from laconic.quantize.trellis import SLOPE
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from laconic.codecs.array_gaps import Gaps
+    from laconic.codecs.array_trellis import TrellisTensor
     from laconic.codecs.curvature import Curvature
+    from laconic.codecs.structure import Structure
     from laconic.signals.tensors import Tensor
 
 __all__ = ["Candidate", "Part", "deviation_of"]
@@ -27,6 +31,7 @@ __all__ = ["Candidate", "Part", "deviation_of"]
 SAMPLE, RUN = 1 << 16, 1 << 12
 WIDEST = 1.0
 """The widest step, in root mean squares of a tensor."""
+SAME_OCTAVES = 0.5
 FRAME_BYTES = 16
 """What a block takes beside its stream, nearly."""
 
@@ -46,6 +51,7 @@ class Candidate:
     weight: float = 1.0
     deviation: float = 0.0
     least: float = 1e-36
+    curvature: Curvature | None = None
 
     @classmethod
     def of(cls, tensor: Tensor, base: NDArray[Any] | None, curvature: Curvature | None) -> Candidate:
@@ -77,7 +83,25 @@ class Candidate:
                 weight, values = feedback.weight, values / feedback.factors().ravel()
         sample = _runs(values)
         least = max(least_step(values), 1e-36)
-        return cls(tensor, values, sample, _runs(numbers), differs, feedback, weight, deviation_of(sample), least)
+        known = curvature if feedback is not None else None
+        return cls(
+            tensor, values, sample, _runs(numbers), differs, feedback, weight, deviation_of(sample), least, known
+        )
+
+    def reduced(self, matrix: NDArray[np.float32], gaps: Gaps) -> Candidate:
+        """The same for what gaps leave of the matrix, and what that has become in units of the numbers."""
+        weight, feedback, values = self.weight, None, matrix.ravel()
+        if self.curvature is not None:
+            rows, columns = gaps.kept
+
+            def left(moments: NDArray[np.float32] | None, kept: NDArray[np.int64]) -> NDArray[np.float32]:
+                assert moments is not None
+                return moments[kept] if moments.ndim == 1 else moments[np.ix_(kept, kept)]
+
+            feedback = Feedback.of(left(self.curvature.rows, rows), left(self.curvature.columns, columns), gaps.run)
+            weight, values = feedback.weight, values / feedback.factors().ravel()
+        least, deviation = max(least_step(values), 1e-36), deviation_of(values)
+        return replace(self, values=values, feedback=feedback, weight=weight, deviation=deviation, least=least)
 
     def step(self, price: float) -> float:
         """The step at a lambda, in units of the values: from half a bit down it stays, and only the price goes on."""
@@ -91,12 +115,17 @@ class Candidate:
 
 @dataclass
 class Part:
-    """A block, its members, and what it was last encoded to."""
+    """A block, its members, and what it was last encoded to.
+
+    `has_structure`: whether a matrix may get what `structure.py` knows; `chosen` is what it got, and at which lambda.
+    """
 
     block: Block
     members: tuple[Candidate, ...]
     exact: EncodedBlock
     contexts: int | None = None
+    has_structure: bool = True
+    chosen: tuple[float, Structure] | None = None
     known: dict[int, float] = field(default_factory=dict[int, float])
 
     @property
@@ -169,24 +198,44 @@ class Part:
         values = self.values
         if values is None:
             return self.exact
-        steps = [one.step(price) for one in self.members]
         differs = self.members[0].differs
-        found = encode_trellis(
-            self.block,
-            values,
-            steps[0] if len(steps) == 1 else steps,
-            slope=self._slope(price),
-            trellis_bits=trellis_bits,
-            contexts=self.contexts,
-            base=self.block.base if differs else None,
-            feedback=self.members[0].feedback,
-        )
+        if self.has_structure and len(self.members) == 1 and min(self._sides) > 1:
+            found = self._structured(price, trellis_bits)
+        else:
+            steps = [one.step(price) for one in self.members]
+            found = encode_trellis(
+                self.block,
+                values,
+                steps[0] if len(steps) == 1 else steps,
+                slope=self._slope(price),
+                trellis_bits=trellis_bits,
+                contexts=self.contexts,
+                base=self.block.base if differs else None,
+                feedback=self.members[0].feedback,
+            )
         self.contexts = found.contexts
         if found.is_zero:
             return self.zero()
         if len(found.payload) >= self.exact.size:
             return self.exact
-        return packed(self.block, Coding.TRELLIS_DIFFERENCE if differs else Coding.TRELLIS, found.payload, found.words)
+        ways = (
+            (Coding.LOW_RANK, Coding.LOW_RANK_DIFFERENCE) if found.rank else (Coding.TRELLIS, Coding.TRELLIS_DIFFERENCE)
+        )
+        return packed(self.block, ways[differs], found.payload, found.words, found.rank)
+
+    @property
+    def _sides(self) -> tuple[int, int]:
+        tensor = self.block.tensor
+        return tensor.count // tensor.columns, tensor.columns
+
+    def _structured(self, price: float, trellis_bits: int) -> TrellisTensor:
+        """Encode a matrix; near a lambda at which its structure was chosen it stays, so that sizes have no jumps."""
+        coder = Coder(self.block, self.members[0], price, trellis_bits, self.contexts)
+        if self.chosen is not None and abs(math.log2(price / self.chosen[0])) < SAME_OCTAVES:
+            return code(coder, self.chosen[1])
+        found, structure = structured(coder)
+        self.chosen = price, structure
+        return found
 
     def zero(self) -> EncodedBlock:
         """The least there is: nothing but zeros, or the base."""
