@@ -1,4 +1,4 @@
-"""Networks that have structure: ResNet-20 for CIFAR-10 after training that leaves low ranks, or dead channels, behind."""
+"""Networks that have structure: after training that leaves sums of low rank, or dead channels, behind."""
 
 from __future__ import annotations
 

@@ -2,14 +2,15 @@
 
     LACONIC_DATA=... LACONIC_SPEECH=... python bench/weights_structure.py
 
-with the curvatures that weights_networks.py keeps, and its folders. Every matrix of ResNet-20 and silero-vad is coded at
-the lambda of a file of 2 bits per weight, plain and with the structure that is chosen: the figure is by how many bits
-error + lambda bits becomes less, of all bits of the matrices; with calibrated curvature and, for comparison, of the
-weights alone. Then three networks that were trained here on the 1,000 calibration images of CIFAR-10, never on the test
-images, are coded at several sizes with and without, and compared by bytes at equal divergence of the outputs on 2,000
-test images: ResNet-20 with adapters of rank 4, as differences to what it was; the same with all matrices trained on; and
-with a group lasso that leaves a part of its channels dead, calibrated. Zeros: of a Gaussian matrix 256 x 512 at 2 bits
-a half of the rows, or of the columns, is set to zero; what they cost is the file less that of the other half alone.
+with the curvatures that weights_networks.py keeps, and its folders. Every matrix of ResNet-20 and silero-vad is coded
+at the lambda of a file of 2 bits per weight, plain and with the structure that is chosen: the figure is by how many
+bits error + lambda bits becomes less, of all bits of the matrices; with calibrated curvature and, for comparison, of
+the weights alone. Then three networks that were trained here on the 1,000 calibration images of CIFAR-10, never on the
+test images, are coded at several sizes with structure and without, and compared by bytes at equal divergence of the
+outputs on 2,000 test images: ResNet-20 with adapters of rank 4, and with all matrices trained on, as differences to
+what it was; and with a group lasso that leaves a part of its channels dead, calibrated. Zeros: of a Gaussian matrix
+256 x 512 at 2 bits a half of the rows, or of the columns, is set to zero; what they cost is the file less that of the
+other half alone.
 LACONIC_LIMIT=1 leaves out what is trained, and writes nothing.
 """
 
@@ -60,11 +61,11 @@ def chosen(subject: Subject, way: str) -> dict[str, Any]:
             continue
         coder = Coder(part.block, one, price, work.trellis_bits, None)
         loss = coder.loss()
-        costs: list[float] = []
         plain = coder.code()
         best, structure = structured(coder)
-        for each in (plain, best):
-            costs.append(loss.of_error(coder.values - coder.decoded(each)) / price + 8 * len(each.payload))
+        costs = [
+            loss.of_error(coder.values - coder.decoded(each)) / price + 8 * len(each.payload) for each in (plain, best)
+        ]
         gaps = structure.gaps
         rows[one.tensor.name] = {
             "bits": 8 * len(plain.payload),
