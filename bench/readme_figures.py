@@ -291,7 +291,11 @@ def targets(result: dict[str, Any]) -> str:
 def weights_repairs(result: dict[str, Any]) -> str:
     """What each repair leaves of the divergence, and what the whole comes to beside NNCodec."""
     rows = [
-        [f"{name}, {way}", f"{found['divergence_over_none']:.3f}", f"{found['bd_rate']:.1f}"]
+        [
+            f"{name}, {way}",
+            f"{found['divergence_over_none']:.3f}" if "divergence_over_none" in found else "-",
+            f"{found['bd_rate']:.1f}",
+        ]
         for name, network in result["networks"].items()
         for way, found in network["ways"].items()
     ]

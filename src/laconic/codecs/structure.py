@@ -20,7 +20,7 @@ import numpy as np
 
 from laconic.codecs.array_gaps import Gaps
 from laconic.codecs.array_low_rank import encode_low_rank, finest_step
-from laconic.codecs.array_trellis import encode_trellis
+from laconic.codecs.array_trellis import encode_trellis, least_step
 from laconic.codecs.loss import Loss
 from laconic.container.array_index import MAX_RANK
 from laconic.quantize.trellis import SLOPE
@@ -36,6 +36,8 @@ __all__ = ["Coder", "Structure", "code", "structured"]
 
 MOST_TRIED = 32
 """Rank of a correction that is looked for."""
+MOST_WEIGHTS = 1 << 26
+"""Of a matrix: of larger ones, tables of embeddings, the search would take more memory than all else."""
 HEAD_BITS = 8 * 18
 """What a correction takes beside its points, nearly."""
 NOISE = 0.5 / math.log(2)
@@ -108,10 +110,11 @@ class Coder:
         self, values: NDArray[np.float32] | None = None, low_rank: tuple[int, bytes] | None = None
     ) -> TrellisTensor:
         """Encode the matrix, or other values in its place."""
+        numbers = np.ascontiguousarray(self.values if values is None else values).ravel()
         return encode_trellis(
             self.block,
-            np.ascontiguousarray(self.values if values is None else values).ravel(),
-            self.one.step(self.price),
+            numbers,
+            max(self.one.step(self.price), least_step(numbers)),
             slope=self.one.slope(self.price),
             trellis_bits=self.trellis_bits,
             contexts=self.contexts,
@@ -152,6 +155,8 @@ def code(coder: Coder, structure: Structure) -> TrellisTensor:
 def structured(coder: Coder) -> tuple[TrellisTensor, Structure]:
     """Encode a matrix with the structure that costs least."""
     plain = coder.code()
+    if coder.values.size > MOST_WEIGHTS:
+        return plain, Structure()
     loss = coder.loss()
     cost = loss.of_error(coder.values - coder.decoded(plain)) + coder.bits(plain)
     best = Coded(plain, Structure(), cost)
@@ -165,6 +170,8 @@ def structured(coder: Coder) -> tuple[TrellisTensor, Structure]:
 
 def _low_rank(coder: Coder, loss: Loss, best: Coded) -> Coded:
     """The best correction on top of what is best so far."""
+    if not coder.one.differs and not coder.values.min() < 0 < coder.values.max():
+        return best  # what has no negative numbers must not get any
     gaps = best.structure.gaps
     inner = coder if gaps is None else _without(coder, gaps)
     own = loss if gaps is None else inner.loss()
