@@ -55,6 +55,7 @@ AIM = 0.9985
 SPARE = 0.002
 """Share of the size that is kept for vectors that a repair made longer."""
 ATTEMPTS, EXPECTED_ATTEMPTS = 10, 3
+NEAR_OCTAVES = 0.25
 LOWEST, HIGHEST = -200.0, 200.0
 """Of log2 lambda."""
 
@@ -211,7 +212,7 @@ class Shrinking:
     def land(self, size: int, least: Landed) -> Landed:
         """Find the lambda that brings the file to its size."""
         best = least
-        above: Landed | None = None
+        tried: list[Landed] = []
         low, high = LOWEST, HIGHEST  # of log2 lambda: the file is too large, or small enough
         large = small = 0  # such files
         guess = self.first_guess(size - len(least.data))
@@ -228,8 +229,7 @@ class Shrinking:
                     break
             else:
                 low, large = guess, len(found)
-                if above is None or len(found) < len(above.data):
-                    above = landed
+            tried.append(landed)
             # The expected sizes are a little off, but their slope is true.
             slope = self._expected(2 * price) - self._expected(price)
             # On small files the true one is a staircase: where a stride changed nothing, the next one is longer.
@@ -237,23 +237,27 @@ class Shrinking:
             stride = 2 * stride if attempt and is_small == was_small else 1.0
             was_small = is_small
             guess += stride * (AIM * size - len(found)) / min(slope, -1.0)
-            if attempt >= EXPECTED_ATTEMPTS and above is not None and best is not least:
+            if attempt >= EXPECTED_ATTEMPTS and large and small:
                 # Nor is the slope true of what is made of corrections: then between the two files next to the size.
                 share = (large - AIM * size) / max(large - small, 1)
                 guess = low + min(max(share, 0.1), 0.9) * (high - low)
             if not low < guess < high:
                 guess = (max(low, high - 4) + min(high, low + 4)) / 2
-        return best if above is None else self._filled(best, above, size)
+        # What is missing then, some of the blocks that were tried may fill up: their lambda is about the same.
+        for other in tried:
+            if abs(math.log2(other.price / best.price)) < NEAR_OCTAVES and len(best.data) < LANDING * size:
+                best = self._filled(best, other, size)
+        return best
 
-    def _filled(self, best: Landed, above: Landed, size: int) -> Landed:
-        """A file that is too small, with what fits in of one that is too large: lambda is about the same."""
-        if self.by_layer is not None or len(best.data) >= LANDING * size:
-            return best
+    def _filled(self, best: Landed, other: Landed, size: int) -> Landed:
+        """A file with those blocks of another one that are larger and fit in; the file itself where none do."""
+        if self.by_layer is not None:
+            return best  # what a matrix is to become depends on those before it
         blocks, spare = list(best.blocks), size - len(best.data)
-        more = [large.size - small.size for large, small in zip(above.blocks, blocks, strict=True)]
+        more = [large.size - small.size for large, small in zip(other.blocks, blocks, strict=True)]
         for place in sorted(range(len(blocks)), key=more.__getitem__, reverse=True):
             if 0 < more[place] <= spare:
-                blocks[place], spare = above.blocks[place], spare - more[place]
+                blocks[place], spare = other.blocks[place], spare - more[place]
         data = written(self.arrays, blocks, self.fingerprint)
         return Landed(data, blocks, best.price) if len(best.data) < len(data) <= size else best
 
