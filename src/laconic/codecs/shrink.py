@@ -25,7 +25,8 @@ import numpy as np
 from laconic.codecs.array import decode_block, encode_arrays, encode_exact, in_parallel
 from laconic.codecs.array_base import base_words
 from laconic.codecs.array_blocks import Block, EncodedBlock, blocks_of, written
-from laconic.codecs.shrink_parts import Candidate, Part, deviation_of
+from laconic.codecs.candidate import Candidate, deviation_of
+from laconic.codecs.shrink_parts import Part
 from laconic.errors import TargetUnreachable, UsageError
 from laconic.signals.tensors import Arrays, Tensor, narrowed
 

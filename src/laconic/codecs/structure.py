@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from laconic.codecs.array_blocks import Block
     from laconic.codecs.array_trellis import TrellisTensor
-    from laconic.codecs.shrink_parts import Candidate
+    from laconic.codecs.candidate import Candidate
 
 __all__ = ["Coder", "Structure", "code", "structured"]
 
