@@ -291,7 +291,11 @@ def targets(result: dict[str, Any]) -> str:
 def weights_repairs(result: dict[str, Any]) -> str:
     """What each repair leaves of the divergence, and what the whole comes to beside NNCodec."""
     rows = [
-        [f"{name}, {way}", f"{found['divergence_over_none']:.3f}", f"{found['bd_rate']:.1f}"]
+        [
+            f"{name}, {way}",
+            f"{found['divergence_over_none']:.3f}" if "divergence_over_none" in found else "-",
+            f"{found['bd_rate']:.1f}",
+        ]
         for name, network in result["networks"].items()
         for way, found in network["ways"].items()
     ]
@@ -323,28 +327,31 @@ def weights_choices(result: dict[str, Any]) -> str:
 
 
 def weights_structure(result: dict[str, Any]) -> str:
-    """What low rank would save in whole networks."""
+    """What corrections of low rank, and rows and columns left out, save."""
     rows: list[list[str]] = []
     for name, ways in result["networks"].items():
         for way, one in ways.items():
-            chosen = sorted(
-                ((row["bits_saved"], key) for key, row in one["matrices"].items() if row["rank"]), reverse=True
-            )
-            most = f"{100 * chosen[0][0] / one['bits']:.2f} % in {chosen[0][1]}" if chosen else "-"
+            matrices = one["matrices"].values()
             rows.append(
                 [
                     f"{name}, {way}",
                     f"{100 * one['share_saved']:.2f} %",
-                    f"{len(chosen)} of {len(one['matrices'])}",
-                    most,
+                    f"{sum(row['rank'] > 0 for row in matrices)} of {len(matrices)}",
+                    str(sum(row["rows_left_out"] for row in matrices)),
+                    str(sum(row["columns_left_out"] for row in matrices)),
                 ]
             )
-    head = ["low rank where lambda chooses it", "of all bits saved", "matrices", "most of it"]
+    head = ["at 2 bits per weight", "of all bits saved", "matrices corrected", "rows left out", "columns left out"]
+    found = table(head, rows)
+    trained = [[name, f"{one['bd_rate']:+.1f} %"] for name, one in result["trained"].items()]
+    found += "\n" + table(["ResNet-20, trained on", "bytes at equal divergence, with structure"], trained)
     cost = result["bits_of_a_zero"]
-    zeros = (
-        f"\nA zero takes {cost['rows']:.3f} bit where whole rows are zero, {cost['columns']:.3f} where columns are.\n"
+    found += (
+        f"\nA zero takes {cost['with structure']['rows']:.3f} bit where whole rows are zero, "
+        f"{cost['with structure']['columns']:.3f} where columns are; without gaps, {cost['without']['rows']:.3f} and "
+        f"{cost['without']['columns']:.3f}.\n"
     )
-    return table(head, rows) + zeros + made(result)
+    return found + made(result)
 
 
 TABLES = {

@@ -16,8 +16,7 @@ statistics (`train/data_free.py`), and from noise with the spectrum of speech. B
 are folded and vectors are repaired in closed form, on 1,000 images or on the noise; of silero they are repaired with
 calibration inputs only and tuned in three passes too, of MiniLM not. Where biases are repaired on real inputs, the
 curvature is centered, and matrices are coded layer by layer (`train/by_layer.py`), which sees the first 250 inputs.
-Bytes are those of whole files, vectors and headers included. The BD-rate is over log divergence, of five points each;
-of ResNet-32, 44 and 56 we have three, and of the latter two no mirror images.
+Bytes are those of whole files, vectors and headers included. The BD-rate is over log divergence, of five points each.
 
 Each part is kept in the folder LACONIC_PARTS (default: build/weights_networks) as soon as it is measured, so a run
 can be stopped and goes on where it was.
@@ -69,10 +68,6 @@ SHARES = {
 VOICE_EPOCHS = 3
 """Of silero's repair: passes over the calibration inputs."""
 REPAIR_INPUTS = 1000
-FEWER = ("resnet32", "resnet44", "resnet56")
-"""Measured at every second size: the others would take hours here."""
-NOT_MIRRORED = ("resnet44", "resnet56")
-"""Calibrated without mirror images, for the same reason."""
 LEFT_OUT = {
     "resnet32": ("weights alone",),
     "resnet44": ("weights alone",),
@@ -119,7 +114,7 @@ def residual(depth: int) -> Subject:
     with np.load(record.data("classify", "cifar10_small.npz")) as file:
         test, learned = cifar_resnet.images(file["x_test"]), cifar_resnet.images(file["x_calibration"])
     name = f"resnet{depth}"
-    calibration = learned if name in NOT_MIRRORED else torch.cat([learned, learned.flip(-1)])
+    calibration = torch.cat([learned, learned.flip(-1)])
     model = cifar_resnet.load(record.data("models"), depth)
     return Subject(name, model, test, calibration, lambda: noise_images((3, 32, 32)))
 
@@ -271,7 +266,7 @@ def bench(name: str, subject_of: Callable[[], Subject]) -> dict[str, Any]:
         if way in LEFT_OUT.get(name, ()) and not os.environ.get("LACONIC_ALL"):
             continue
         points: list[dict[str, Any]] = []
-        for peer, share in list(zip(found["nncodec"], shares, strict=True))[:: 2 if name in FEWER else 1]:
+        for peer, share in zip(found["nncodec"], shares, strict=True):
             size = int(peer["bytes"] * share)
             points.append(kept(f"{name}_{way}_{peer['qp']}", lambda way=way, size=size: point(way, size)))
             print(name, way, points[-1], flush=True)

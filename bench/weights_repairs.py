@@ -6,9 +6,10 @@ Data, divergence, NNCodec and BD-rate as for `weights_networks.py`, whose parts 
 1,000 others for calibration. The matrices are coded once for each size and curvature; then each repair is made alone,
 on that file, at the same bytes (vectors that a repair made longer are coded coarser until they fit). "inputs" is the
 curvature of the 1,000 images, "varied inputs" that of four variants of each, flipped and shifted
-(`train/varied_images.py`); the repairs themselves see the 1,000 images. Nothing here was chosen on test images. For
-each way there are five points, the BD-rate against NNCodec, and the mean divergence over that of the file without
-repairs.
+(`train/varied_images.py`); the repairs themselves see the 1,000 images. "layer by layer": each matrix makes up for
+those before it (`train/by_layer.py`). Nothing here was chosen on test images. For each way there are five points, the
+BD-rate against NNCodec and, but for layer by layer, where sizes are others, the mean divergence over that of the file
+without repairs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from laconic.codecs import weights
 from laconic.codecs.array_reader import arrays_of as as_file
 from laconic.codecs.curvature import curvatures_of
 from laconic.codecs.shrink import SPARE, Landed, Shrinking, prepare
+from laconic.train.by_layer import LayerByLayer
 from laconic.train.calibrate import collect
 from laconic.train.closed_repairs import CLOSED_REPAIRS
 from laconic.train.shrink_model import Repairer, arrays_of
@@ -31,12 +33,14 @@ from laconic.train.varied_images import varied_images
 
 COPIES = 4
 ALLOWED = -45.0
+LAYERS = "layer by layer"
 WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "varied inputs": ("varied", ()),
     "varied inputs, all three": ("varied", CLOSED_REPAIRS),
     "varied inputs, norms": ("varied", ("norms",)),
     "varied inputs, biases": ("varied", ("biases",)),
     "varied inputs, scales": ("varied", ("scales",)),
+    "varied inputs, all three, layer by layer": (f"varied, {LAYERS}", CLOSED_REPAIRS),
     "inputs": ("inputs", ()),
 }
 DEFAULT = "varied inputs, all three"
@@ -44,6 +48,7 @@ DEFAULT = "varied inputs, all three"
 
 def curvature(subject: Subject, name: str) -> Any:
     """Of the images, or of variants of them."""
+    name = name.split(", ")[0]
     path = PARTS / f"{subject.name}_{name}_repairs.npz"
     if not path.exists():
         images = subject.calibration[:1000]
@@ -72,7 +77,9 @@ def bench(depth: int) -> dict[str, Any]:
 
     def coded(name: str, size: int) -> tuple[Shrinking, Landed]:
         if name not in works:
-            works[name] = prepare(file, curvatures=curvatures_of(curvature(subject, name), file.tensors), jobs=1)
+            known = curvatures_of(curvature(subject, name), file.tensors)
+            walk = LayerByLayer(subject.model, subject.calibration[:1000]) if LAYERS in name else None
+            works[name] = prepare(file, curvatures=known, by_layer=walk, jobs=1)
         if (name, size) not in files:
             files[name, size] = works[name].at(2.0 ** works[name].first_guess(size))
         return works[name], files[name, size]
@@ -101,6 +108,8 @@ def bench(depth: int) -> dict[str, Any]:
             print(subject.name, way, mine[-1], flush=True)
         found["ways"][way] = {"points": mine, "bd_rate": round(bd_rate(mine, points), 2)}
         plain = found["ways"].get("inputs" if name == "inputs" else "varied inputs", found["ways"][way])
+        if LAYERS in name:
+            continue
         ratios = [np.log(a["divergence"] / b["divergence"]) for a, b in zip(mine, plain["points"], strict=True)]
         found["ways"][way]["divergence_over_none"] = round(float(np.exp(np.mean(ratios))), 4)
         print(way, found["ways"][way]["bd_rate"], found["ways"][way]["divergence_over_none"], flush=True)

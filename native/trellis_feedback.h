@@ -9,7 +9,9 @@
 //
 // In a trellis the errors depend on the path, so each state keeps those of its own survivor: per-survivor processing
 // (Raheli, Polydoros & Tzou, IEEE Trans. Commun. 43(2-4), 1995), of the last `kWindow` weights. What lies further back
-// all survivors share but for a few, and it is taken from the best. A path ends with its row.
+// is that of the best path, and survivors that went another way there end: else the errors that later targets make up
+// for would not be those that were made, which matters where all inputs of a layer have a direction in common. A path
+// ends with its row.
 #pragma once
 #include <cstring>
 #include <vector>
@@ -121,6 +123,8 @@ LACONIC_INLINE bool search_feedback(const FeedbackJob& job, const SearchModel& m
       if (j >= kWindow) {
         const size_t k = j - kWindow;
         const float leaving = before[from[j * states + best]].error[0];
+        for (uint32_t t = 0; t < states; ++t)
+          if (before[from[j * states + t]].error[0] != leaving) sum[t] = 1e30f;
         const float* along = job.along + k * n;
         for (size_t later = j + 1; later < n; ++later) base[later] += leaving * along[later];
       }

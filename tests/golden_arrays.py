@@ -18,6 +18,10 @@ import numpy as np
 from laconic.codecs import array_reference, weights
 from laconic.codecs.array import Bound, decode_block
 from laconic.codecs.array_base import check_of
+from laconic.codecs.array_gaps import Gaps, write_gaps
+from laconic.codecs.array_low_rank import encode_low_rank
+from laconic.codecs.array_points import write_points_head
+from laconic.codecs.array_reader import base_of
 from laconic.codecs.array_scales import write_scales
 from laconic.container import arrays as container
 from laconic.container.arrays import Coding, Entry
@@ -100,11 +104,55 @@ def with_scales() -> bytes:
     return with_check(Entry("w", 11, (12, 18), Coding.TRELLIS, len(payload), 0, 60), payload)
 
 
-def with_check(entry: Entry, payload: bytes) -> bytes:
+def with_structure(
+    *, rank: int = 0, gaps: Gaps | None = None, scales: Scales | None = None, based: bool = False
+) -> bytes:
+    """A matrix 20 x 18 with a correction, rows and columns left out, and scales."""
+    random = np.random.default_rng(rank)
+    matrix = gauss(20, 18)
+    inner = matrix if gaps is None else gaps.without(matrix)
+    factors = np.ones(inner.shape, np.float32) if scales is None else scales.steps(np.float32(1), *inner.shape)
+    inner, spelled = inner / factors, b""
+    if rank:
+        down, along = (random.standard_normal((rank, side)) * 0.2 for side in inner.shape)
+        spelled, low_rank = encode_low_rank(down, along, 0.05)
+        inner = inner - low_rank.added(np.zeros_like(inner), None)
+    layout = LevelLayout(inner.shape[1], 6, 2, MAX_TRELLIS_TOKENS, 8)
+    chosen = quantize(np.ascontiguousarray(inner).ravel(), 0.02, layout.fields)
+    layout = replace(layout, tokens=tokens_of(chosen.levels, layout))
+    payload = write_points_head(
+        layout,
+        np.float32(0.02).tobytes(),
+        chosen.offsets if rank == 3 else (0,) * 6,
+        has_scales=scales is not None,
+        has_gaps=gaps is not None,
+    )
+    payload += b"" if gaps is None else write_gaps(gaps)
+    payload += b"" if scales is None else write_scales(scales)
+    payload += spelled + push_levels(chosen.levels, layout)
+    codings = (Coding.TRELLIS, Coding.LOW_RANK), (Coding.TRELLIS_DIFFERENCE, Coding.LOW_RANK_DIFFERENCE)
+    coding = codings[based][rank > 0]
+    return with_check(Entry("w", 11, (20, 18), coding, len(payload), 0, 60, rank=rank), payload, based=based)
+
+
+def with_check(entry: Entry, payload: bytes, *, based: bool = False) -> bytes:
     """A file of one matrix, its checksum that of what it decodes to."""
-    kind = KINDS[entry.kind]
-    words = decode_block(entry.coding, memoryview(payload), kind, [entry.count], entry.shape[1])
-    return container.write_arrays(2, [replace(entry, check=check_of(words))], [payload])
+    kind, base = KINDS[entry.kind], base_of(matrix_base()) if based else None
+    origin = None if base is None else base.words_like(entry.name, kind, entry.shape)
+    size = [entry.count]
+    words = decode_block(entry.coding, memoryview(payload), kind, size, entry.shape[1], origin, entry.rank)
+    name = b"" if base is None else base.fingerprint
+    return container.write_arrays(2, [replace(entry, check=check_of(words))], [payload], base=name)
+
+
+def matrix_base() -> bytes:
+    """What a matrix 20 x 18 was made from."""
+    return lossless(w=gauss(20, 18, seed=40))
+
+
+GAPS = Gaps(np.arange(20) % 5 == 3, np.arange(6) % 3 == 1, 3)
+SCALES = Scales(np.arange(-8, 8, dtype=np.int8), np.array([0, 3, -5, 2], np.int8), 3)
+"""Of the 16 rows and 12 columns that the gaps leave."""
 
 
 def series(count: int, every: int, tail: bytes = b"", **settings: Any) -> bytes:
@@ -169,6 +217,18 @@ VALID: dict[str, Callable[[], bytes]] = {
     "arrays_trellis_bfloat16": lambda: weights.shrink(of(in_bfloat16("w", gauss(40, 40))), bpw=3),
     "arrays_trellis_float64": lambda: weights.shrink({"w": gauss(40, 40).astype(np.float64)}, bpw=3),
     "arrays_trellis_scales": with_scales,
+    "arrays_base_of_a_matrix": matrix_base,
+    "arrays_low_rank": lambda: with_structure(rank=2),
+    "arrays_low_rank_chosen_by_the_encoder": lambda: weights.shrink(
+        {"w": 5 * gauss(60, 2, seed=1) @ gauss(2, 70, seed=2) + 0.02 * gauss(60, 70)}, bpw=1.5
+    ),
+    "arrays_low_rank_scales_and_gaps": lambda: with_structure(rank=3, gaps=GAPS, scales=SCALES),
+    "arrays_low_rank_difference": lambda: with_structure(rank=1, gaps=GAPS, based=True),
+    "arrays_gaps": lambda: with_structure(gaps=GAPS),
+    "arrays_gaps_in_rows": lambda: with_structure(gaps=Gaps(np.arange(20) > 7, np.zeros(18, np.bool_))),
+    "arrays_gaps_in_columns_of_a_difference": lambda: with_structure(
+        gaps=Gaps(np.zeros(20, np.bool_), np.arange(18) < 5), based=True
+    ),
     "arrays_model_at_bits_per_weight": lambda: weights.shrink(model(), bpw=4),
     "arrays_model_at_a_size": lambda: weights.shrink(model(), size=1100),
     "arrays_base": lambda: lossless(**model()),
@@ -300,6 +360,35 @@ INVALID: dict[str, Callable[[], bytes]] = {
     "arrays_scale_beyond_its_range": lambda: payload_changed(
         "arrays_trellis_scales", lambda data: data[:9] + b"\x7f" + data[10:]
     ),
+    "arrays_coding_beyond_all": lambda: index_of(b"\0\1\0\1x\0\x0b\xff\0\0\0\0\0\0\0"),
+    "arrays_rank_of_zero": lambda: changed_index(
+        lambda parts: parts.__setitem__(0, replace(parts[0], rank=0)), with_structure(rank=2)
+    ),
+    "arrays_rank_beyond_the_sides": lambda: changed_index(
+        lambda parts: parts.__setitem__(0, replace(parts[0], rank=19)), with_structure(rank=2)
+    ),
+    "arrays_rank_that_is_another": lambda: changed_index(
+        lambda parts: parts.__setitem__(0, replace(parts[0], rank=3)), with_structure(rank=2)
+    ),
+    "arrays_group_of_low_rank": lambda: changed_index(
+        lambda parts: parts.__setitem__(-1, replace(parts[-1], coding=Coding.LOW_RANK))
+    ),
+    "arrays_correction_too_short": lambda: payload_changed(
+        "arrays_low_rank", lambda data: data[:7] + b"\x05" + data[8:]
+    ),
+    "arrays_correction_by_no_step": lambda: payload_changed(
+        "arrays_low_rank", lambda data: data[:11] + bytes(4) + data[15:]
+    ),
+    "arrays_correction_with_scales": lambda: payload_changed(
+        "arrays_low_rank", lambda data: data[:9] + bytes([data[9] | 128]) + data[10:]
+    ),
+    "arrays_gaps_that_leave_nothing": lambda: payload_changed(
+        "arrays_gaps_in_rows", lambda data: data[:9] + b"\xff\xff\x0f" + data[12:]
+    ),
+    "arrays_gaps_of_no_divisor": lambda: payload_changed("arrays_gaps", lambda data: data[:7] + b"\4" + data[8:]),
+    "arrays_gaps_with_more_bits": lambda: payload_changed(
+        "arrays_gaps_in_rows", lambda data: data[:11] + bytes([data[11] | 128]) + data[12:]
+    ),
     "arrays_bounded_by_no_step": lambda: payload_changed(
         "arrays_max_error_absolute", lambda data: bytes(8) + data[8:]
     ),
@@ -342,6 +431,8 @@ BASES = {
     "arrays_difference_with_raw_bits_too_many": "arrays_base",
     "arrays_difference_without_a_base": "arrays_base",
     "arrays_base_is_another": "arrays_base",
+    "arrays_low_rank_difference": "arrays_base_of_a_matrix",
+    "arrays_gaps_in_columns_of_a_difference": "arrays_base_of_a_matrix",
 }
 """The golden file that another one needs."""
 

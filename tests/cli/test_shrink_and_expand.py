@@ -51,6 +51,27 @@ def test_a_bound_in_units_and_in_percent(run: Any, model: Path):
         assert np.abs(array.load("x.npz").tensors[0].array() - before).max() <= limit
 
 
+def test_a_fine_tuned_model_gets_corrections_unless_told_otherwise(run: Any, model: Path):
+    arrays = array.load(model)
+    random = np.random.default_rng(1)
+    body = arrays.tensors[0]
+    delta = random.standard_normal((64, 2)) @ random.standard_normal((2, 96)) * 0.05
+    tuned = Tensor.of(body.name, (body.array() + delta.reshape(body.shape)).astype(np.float32))
+    array.save("tuned.safetensors", Arrays("safetensors", (tuned, arrays.tensors[1]), {}))
+    assert run("shrink", "tuned.safetensors", "--bpw", "0.9", "--base", model).code == 0
+    assert "low_rank_difference, rank 2" in run("info", "tuned.lac").text
+    [record] = run("info", "tuned.lac", "--json").records
+    assert [tensor["rank"] for tensor in record["tensors"]] == [2, 0]
+    assert run("expand", "tuned.lac", "x.npz", "--base", model).code == 0
+    errors = [np.square(array.load("x.npz").tensors[0].array() - tuned.array()).mean()]
+    plain = ("--bpw", "0.9", "--base", model, "--no-structure", "-f")
+    assert run("shrink", "tuned.safetensors", *plain).code == 0
+    assert "rank" not in run("info", "tuned.lac").text
+    assert run("expand", "tuned.lac", "x.npz", "-f", "--base", model).code == 0
+    errors.append(np.square(array.load("x.npz").tensors[0].array() - tuned.array()).mean())
+    assert errors[0] < 0.3 * errors[1]
+
+
 def test_info_lists_every_tensor(run: Any, model: Path):
     run("shrink", model, "--size", "2kB")
     page = run("info", "model.lac").text

@@ -216,11 +216,26 @@ def test_a_base_without_the_tensor_is_damage():
         weights.load(unbased, base=base)
 
 
+def adapted(base: dict[str, Any]) -> dict[str, Any]:
+    """Every matrix of floats plus one of rank 1."""
+    random = np.random.default_rng(3)
+
+    def change(array: Any) -> Any:
+        if array.ndim < 2 or array.dtype.kind != "f":
+            return array
+        sides = len(array), array.size // len(array)
+        sums = np.outer(random.standard_normal(sides[0]), random.standard_normal(sides[1]))
+        return (array + 0.1 * sums.reshape(array.shape)).astype(array.dtype)
+
+    return {name: change(array) for name, array in base.items()}
+
+
 BASE = model()
 DELTAS = [
     weights.shrink(tuned(BASE), lossless=True, base=BASE),
     weights.shrink(tuned(BASE, amount=0.1), bpw=3, base=BASE),
     weights.shrink(tuned(BASE), max_error=1e-4, base=BASE),
+    weights.shrink(adapted(BASE), bpw=3, base=BASE),
 ]
 
 

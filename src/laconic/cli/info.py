@@ -119,7 +119,7 @@ def _weights_page(name: str, info: WeightsInfo) -> str:
         (
             tensor.name or "(without a name)",
             f"{tensor.kind} {' x '.join(map(str, tensor.shape)) or 'number'}",
-            tensor.coding,
+            tensor.coding + (f", rank {tensor.rank}" if tensor.rank else ""),
             f"{tensor.bits_per_weight:.2f} bits",
             "exact" if tensor.snr is None else f"{tensor.snr:.1f} dB",
             f"{100 * tensor.share:.1f} %",

@@ -70,6 +70,12 @@ def configure(parser: options.CommandParser) -> None:
         help="1 to 10: 1 searches 8 trellis states, 5 searches 64, 8 and more 256; decoding takes the same time "
         "for all (default: 5)",
     )
+    group.add_argument(
+        "--no-structure",
+        action="store_true",
+        help="matrices get no corrections of low rank and lose no rows and columns; they do where that makes the error "
+        "less at the same size (a fine-tuned model and --base, dead channels)",
+    )
     group = parser.add_argument_group("what errors cost, for many fewer bytes at the same outputs")
     group.add_argument(
         "--calibration",
@@ -114,6 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
     options.check_streams(arguments, plan)
     settings = {name: getattr(arguments, name) for name in ("bpw", "size", "max_error", "effort", "kl")}
     settings |= {"lossless": arguments.lossless, "jobs": options.jobs_of(arguments)}
+    settings["structure"] = not arguments.no_structure
     network = _network_of(arguments)
     if network is None:
         settings["calibration"] = arguments.calibration

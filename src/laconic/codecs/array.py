@@ -133,6 +133,7 @@ def decode_block(
     sizes: Sequence[int],
     columns: int,
     base: NDArray[Any] | None = None,
+    rank: int = 0,
 ) -> NDArray[Any]:
     """Decode the words of a block, the inverse of the encoders above.
 
@@ -144,6 +145,8 @@ def decode_block(
         Of the only member; all elements of several.
     base : ndarray (n,) of words, optional
         What the base has, for codings that need it.
+    rank : int
+        Of the correction, for codings that have one.
 
     Raises
     ------
@@ -168,8 +171,8 @@ def decode_block(
         return decode_words(payload, count, kind.size, columns, rotate=kind.group == "float")
     if coding in {Coding.BOUNDED, Coding.BOUNDED_DIFFERENCE}:
         return decode_bounded(payload, kind, count, columns, base)
-    if coding in {Coding.TRELLIS, Coding.TRELLIS_DIFFERENCE}:
-        return decode_trellis(payload, kind, sizes, columns, base)
+    if coding in {Coding.TRELLIS, Coding.TRELLIS_DIFFERENCE} or coding.has_rank:
+        return decode_trellis(payload, kind, sizes, columns, base, rank)
     assert base is not None
     if coding is Coding.DIFFERENCE:
         return decode_difference(payload, kind, base, columns)

@@ -116,8 +116,10 @@ def blocks_of(
     return blocks
 
 
-def packed(block: Block, coding: Coding, payload: bytes, words: NDArray[Any] | None = None) -> EncodedBlock:
-    """Give a payload its entries; `words` are what a decoder gets, None for the block's own."""
+def packed(
+    block: Block, coding: Coding, payload: bytes, words: NDArray[Any] | None = None, rank: int = 0
+) -> EncodedBlock:
+    """Give a payload its entries; `words` are what a decoder gets, None for the block's own; `rank` of a correction."""
     found = block.tensor.words if words is None else words
     check = zlib.crc32(np.ascontiguousarray(found).view(np.uint8).data)
     is_alone = len(block.members) == 1
@@ -126,7 +128,7 @@ def packed(block: Block, coding: Coding, payload: bytes, words: NDArray[Any] | N
     at = 0
     for member in block.members:
         noise = NO_ERROR if words is None else _noise(member, found[at : at + member.count])
-        entries.append(Entry(member.name, KINDS.index(member.kind), member.shape, *own, noise))
+        entries.append(Entry(member.name, KINDS.index(member.kind), member.shape, *own, noise, rank=rank))
         at += member.count
     return EncodedBlock(tuple(entries), coding, payload, check)
 

@@ -52,6 +52,8 @@ class TensorInfo:
         Of the file's bytes, 0 to 1.
     snr : float or None
         Signal-to-noise ratio in decibels, in steps of 0.25 up to 63.5; None where nothing was lost.
+    rank : int
+        Of a correction of low rank; 0 where there is none.
     """
 
     name: str
@@ -62,6 +64,7 @@ class TensorInfo:
     bits_per_weight: float
     share: float
     snr: float | None
+    rank: int = 0
 
 
 @dataclass(frozen=True)
@@ -249,6 +252,7 @@ class Reader(AbstractBase, Mapping[str, "NDArray[Any]"]):
                 bits_per_weight=8 * size / max(entry.count, 1),
                 share=size / self.bytes_total,
                 snr=None if entry.noise == NO_ERROR else entry.noise / 4,
+                rank=entry.rank,
             )
             tensors.append(one)
         weights = sum(entry.count for entry in entries)
@@ -292,7 +296,8 @@ class Reader(AbstractBase, Mapping[str, "NDArray[Any]"]):
         begin, end = self._index.offsets[payload : payload + 2]
         content = memoryview(self._read(begin, end - begin))
         try:
-            words = decode_block(part.coding, content, kind, sizes, shell.columns, base)
+            rank = entries[0].rank if part.coding.has_rank else 0
+            words = decode_block(part.coding, content, kind, sizes, shell.columns, base, rank)
         except CorruptStream as error:
             raise CorruptStream(f"{what}: {error.field}", None, error.expected, error.found) from error
         if (found := check_of(words)) != part.check:

@@ -71,7 +71,8 @@ def decode(data: bytes, base: Mapping[str, Sequence[int]] | None = None) -> dict
         columns = max(1, int(np.prod(sides[1:], dtype=object)) if len(sides) > 1 else count)
         origin = [word for member in members for word in (base or {})[member.name]] if part.coding.needs_base else []
         payload = Cursor(memoryview(data)[index.offsets[number] : index.offsets[number + 1]])
-        words = _words(part.coding, payload, kind, sizes, columns, origin)
+        rank = members[0].rank if part.coding.has_rank else 0
+        words = _words(part.coding, payload, kind, sizes, columns, origin, rank)
         payload.finish("payload")
         # "CRC-32 of the decoded words, least significant byte first"
         if zlib.crc32(np.array(words, kind.word).tobytes()) != part.check:
@@ -81,7 +82,9 @@ def decode(data: bytes, base: Mapping[str, Sequence[int]] | None = None) -> dict
     return {entry.name: found[entry.name] for entry in index.entries}
 
 
-def _words(coding: Coding, payload: Cursor, kind: Kind, sizes: list[int], columns: int, origin: list[int]) -> list[int]:
+def _words(
+    coding: Coding, payload: Cursor, kind: Kind, sizes: list[int], columns: int, origin: list[int], rank: int
+) -> list[int]:
     count = sum(sizes)
     # "Without elements a tensor or group is STORED or SAME."
     if not count and coding not in {Coding.STORED, Coding.SAME}:
@@ -100,7 +103,7 @@ def _words(coding: Coding, payload: Cursor, kind: Kind, sizes: list[int], column
         case Coding.BOUNDED | Coding.BOUNDED_DIFFERENCE:
             return bounded(payload, kind, count, columns, origin if coding is Coding.BOUNDED_DIFFERENCE else None)
         case _:
-            return trellis(payload, kind, sizes, columns, origin if coding is Coding.TRELLIS_DIFFERENCE else None)
+            return trellis(payload, kind, sizes, columns, origin if coding.needs_base else None, rank)
 
 
 def lossless(payload: Cursor, count: int, bits: int, columns: int, *, is_float: bool) -> list[int]:
@@ -203,7 +206,9 @@ def bounded(payload: Cursor, kind: Kind, count: int, columns: int, origin: list[
     return words
 
 
-def trellis(payload: Cursor, kind: Kind, sizes: list[int], columns: int, origin: list[int] | None) -> list[int]:
+def trellis(
+    payload: Cursor, kind: Kind, sizes: list[int], columns: int, origin: list[int] | None, rank: int = 0
+) -> list[int]:
     """Section 4."""
     count = sum(sizes)
     flags, tokens, scale = (payload.u8("parameter") for _ in range(3))
@@ -215,19 +220,66 @@ def trellis(payload: Cursor, kind: Kind, sizes: list[int], columns: int, origin:
         own = [struct.unpack("<f", struct.pack("<I", half << 16))[0] for half in halves]
         steps = np.repeat(np.array(own, np.float32), sizes)
     offsets = struct.unpack("<6b", payload.take(6, "offsets")) if flags >> 6 & 1 else (0,) * 6
-    if tokens >= 128:
-        steps = _scaled(payload, steps[0], count, columns)
-        tokens -= 128
-    layout = LevelLayout(columns, flags & 15, flags >> 4 & 3, tokens, scale, bool(flags >> 7))
+    rows = -(-count // columns)
+    # "All that follows is that of a matrix of the rows and columns that are left"
+    down, along = _left(payload, rows, columns) if scale >= 128 else (list(range(rows)), list(range(columns)))
+    if scale >= 128:
+        steps = steps[: len(down) * len(along)]
+    exponents = _exponents_of(payload, len(down), len(along)) if tokens >= 128 else None
+    if exponents is not None:
+        steps = np.array([_scaled(steps[0], exponent) for exponent in exponents], np.float32)
+    correction = _correction(payload, rank, len(down), len(along), exponents) if rank else None
+    layout = LevelLayout(len(along), flags & 15, flags >> 4 & 3, tokens % 128, scale % 128, bool(flags >> 7))
     reader = RansReader(payload.take(payload.left, "stream"))
-    levels = parse_levels(_popping(reader), count, layout)
+    levels = parse_levels(_popping(reader), len(steps), layout)
     reader.finish()
     points = _points(levels, layout, offsets)
     # "A value is the point, times the step divided by 64, in float32, ..."
     values = np.array(points, np.float32) * (steps / np.float32(64))
+    if correction is not None:
+        # "It is added to the value in float32."
+        values = values + correction
+    if scale >= 128:
+        # "the values of the others are 0"
+        whole = np.zeros((rows, columns), np.float32)
+        whole[np.ix_(down, along)] = values.reshape(len(down), len(along))
+        values = whole.ravel()
     if origin is not None:
         values = values + _numbers(origin, kind).astype(np.float32)
     return [_rounded(float(value), kind) for value in values]
+
+
+def _left(payload: Cursor, rows: int, columns: int) -> tuple[list[int], list[int]]:
+    """The places of the rows and columns that are not left out."""
+    run, has_rows = payload.varint("run"), payload.u8("rows")
+    count = has_rows * rows + (columns // run if run else 0)
+    string = int.from_bytes(payload.take((count + 7) // 8, "bits"), "little")
+    down = [row for row in range(rows) if not (has_rows and string >> row & 1)]
+    first = has_rows * rows
+    return down, [column for column in range(columns) if not (run and string >> first + column // run & 1)]
+
+
+def _correction(payload: Cursor, rank: int, rows: int, columns: int, exponents: list[int] | None) -> Any:
+    """What a correction adds to each value."""
+    inner = Cursor(payload.take(payload.varint("length"), "correction"))
+    flags, tokens, scale = (inner.u8("parameter") for _ in range(3))
+    [step] = struct.unpack("<f", inner.take(4, "step"))
+    offsets = struct.unpack("<6b", inner.take(6, "offsets")) if flags >> 6 & 1 else (0,) * 6
+    # "r rows of as many levels as the matrix has rows and columns together"
+    layout = LevelLayout(rows + columns, flags & 15, flags >> 4 & 3, tokens, scale, bool(flags >> 7))
+    reader = RansReader(inner.take(inner.left, "stream"))
+    p = _points(parse_levels(_popping(reader), rank * (rows + columns), layout), layout, offsets)
+    reader.finish()
+    found: list[np.float32] = []
+    for at in range(rows * columns):
+        i, j = divmod(at, columns)
+        # "the sum of p[k, i] * p[k, R + j] for all k, a whole number below 2^52, rounded to float32, ..."
+        lines = range(0, rank * (rows + columns), rows + columns)
+        total = sum(p[line + i] * p[line + rows + j] for line in lines)
+        # "... times the step of the correction divided by 4096, in float32."
+        own = np.float32(step) if exponents is None else _scaled(np.float32(step), exponents[at])
+        found.append(np.float32(total) * (own / np.float32(4096)))
+    return np.array(found, np.float32)
 
 
 def _points(levels: list[int], layout: LevelLayout, offsets: Sequence[int]) -> list[int]:
@@ -244,21 +296,20 @@ def _points(levels: list[int], layout: LevelLayout, offsets: Sequence[int]) -> l
     return points
 
 
-def _scaled(payload: Cursor, step: np.float32, count: int, columns: int) -> Any:
-    """The steps of all elements, where rows or columns have scales."""
+def _exponents_of(payload: Cursor, rows: int, columns: int) -> list[int]:
+    """The exponents of all elements, where rows or columns have scales."""
     run, has_rows = payload.varint("run"), payload.u8("rows")
-    rows = -(-count // columns)
     down = _exponents(payload, rows) if has_rows else [0] * rows
-    along = _exponents(payload, columns // run) if run else [0]
-    steps: list[np.float32] = []
-    for at in range(count):
-        exponent = down[at // columns] + along[at % columns // run if run else 0]
-        # "times one of the float32 numbers 3f800000, 3f9837f0, 3fb504f3, 3fd744fd ..."
-        # "... itself times 2^floor(e / 4) exactly, rounded to float32."
-        word = (0x3F800000, 0x3F9837F0, 0x3FB504F3, 0x3FD744FD)[exponent % 4]
-        [mantissa] = struct.unpack("<f", struct.pack("<I", word))
-        steps.append(step * np.float32(mantissa * 2.0 ** (exponent // 4)))
-    return np.array(steps, np.float32)
+    along = _exponents(payload, columns // run) if run else [0] * columns
+    return [a + along[column // run if run else 0] for a in down for column in range(columns)]
+
+
+def _scaled(step: np.float32, exponent: int) -> np.float32:
+    # "times one of the float32 numbers 3f800000, 3f9837f0, 3fb504f3, 3fd744fd ..."
+    # "... itself times 2^floor(e / 4) exactly, rounded to float32."
+    word = (0x3F800000, 0x3F9837F0, 0x3FB504F3, 0x3FD744FD)[exponent % 4]
+    [mantissa] = struct.unpack("<f", struct.pack("<I", word))
+    return step * np.float32(mantissa * 2.0 ** (exponent // 4))
 
 
 def _exponents(payload: Cursor, count: int) -> list[int]:

@@ -1,11 +1,9 @@
 """The lossy coding of weights: trellis-coded quantization and adaptive entropy coding, for one block.
 
-payload:  flags    u8    bits 0-3 trellis bits, 4-5 contexts, 6 offsets follow, 7 shared zero
-          tokens   u8    with bit 7 set where scales follow
-          scale    u8
-          step     f32; in a group of several a u16 for each, the upper half of a f32
-          offsets  6 x i8, in 1/64 step, where flags say so
+payload:  head     of the points, see array_points.py
+          gaps     rows and columns that are left out, see array_gaps.py
           scales   of rows and columns, see array_scales.py
+          low rank a correction, see array_low_rank.py
           stream   up to the end
 """
 
@@ -17,21 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laconic.codecs.array_gaps import read_gaps, write_gaps
+from laconic.codecs.array_low_rank import read_low_rank
+from laconic.codecs.array_points import check_steps, from_halves, read_points_head, upper_halves, write_points_head
 from laconic.codecs.array_scales import read_scales, write_scales
 from laconic.container.cursor import Cursor
-from laconic.entropy.levels import (
-    CONTEXTS,
-    MAX_TRELLIS_TOKENS,
-    SCALES,
-    LevelLayout,
-    pop_levels,
-    push_levels,
-    scale_of,
-    tokens_of,
-)
+from laconic.entropy.levels import CONTEXTS, MAX_TRELLIS_TOKENS, LevelLayout, push_levels, scale_of, tokens_of
 from laconic.errors import CorruptStream
 from laconic.quantize.feedback import quantize_with_feedback
-from laconic.quantize.trellis import MOST_OFFSET, OFFSETS, SLOPE, dequantize, estimate, quantize
+from laconic.quantize.trellis import OFFSETS, SLOPE, dequantize, estimate, quantize
 from laconic.signals.tensors import Tensor, narrowed
 
 if TYPE_CHECKING:
@@ -40,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from laconic.codecs.array_blocks import Block
+    from laconic.codecs.array_gaps import Gaps
     from laconic.quantize.feedback import Feedback
     from laconic.quantize.trellis import Estimate
     from laconic.signals.tensors import Kind
@@ -54,8 +47,6 @@ TRIAL = 1 << 17
 """Values on which the contexts are chosen."""
 SHARED_BELOW = scale_of(1.5)
 """Of the scale: where values are two steps and more in the mean, a shared zero never pays."""
-SCALED = 128
-"""Bit of `tokens`."""
 CONTEXT_GAIN = 0.997
 """Contexts are used where they save this much at least: they cost decoding time."""
 
@@ -64,13 +55,22 @@ CONTEXT_GAIN = 0.997
 class TrellisTensor:
     """An encoded tensor: its payload, the values a decoder gets as words, and the contexts that were chosen.
 
-    `is_zero` where every value became 0.
+    `is_zero` where every value became 0; `rank` is that of its correction, and `stream_at` where the levels begin.
     """
 
     payload: bytes
     words: NDArray[Any]
     contexts: int
     is_zero: bool
+    stream_at: int
+    rank: int = 0
+
+    def corrected(self, block: Block, rank: int, low_rank: bytes, base: NDArray[Any] | None = None) -> TrellisTensor:
+        """The same levels and a correction on top of them."""
+        payload = self.payload[: self.stream_at] + low_rank + self.payload[self.stream_at :]
+        tensor = block.tensor
+        words = decode_trellis(memoryview(payload), tensor.kind, block.sizes, tensor.columns, base, rank)
+        return replace(self, payload=payload, words=words, is_zero=False, rank=rank)
 
 
 def least_step(values: NDArray[np.float32]) -> float:
@@ -88,6 +88,8 @@ def encode_trellis(
     contexts: int | None = None,
     base: NDArray[Any] | None = None,
     feedback: Feedback | None = None,
+    gaps: Gaps | None = None,
+    low_rank: tuple[int, bytes] | None = None,
 ) -> TrellisTensor:
     """Encode a block of floats with a step.
 
@@ -109,20 +111,25 @@ def encode_trellis(
         What the decoder adds the values to.
     feedback : Feedback, optional
         Of a block of one tensor: errors are fed on, and `values` are divided by its factors.
+    gaps : Gaps, optional
+        Of a matrix: `values` and `feedback` are those of what they leave.
+    low_rank : rank and bytes, optional
+        Of `encode_low_rank`, in units of `values`, which are what it leaves to be coded.
     """
     tensor = block.tensor
     if isinstance(step, (int, float)):
         step32, steps = np.float32(step), struct.pack("<f", step)
     else:
-        halves = _upper_halves(step)
+        halves = upper_halves(step)
         steps, step32 = halves.astype("<u2").tobytes(), np.float32(1)
-        values = values / np.repeat(_from_halves(halves), block.sizes)
-    layout = LevelLayout(tensor.columns, trellis_bits, 0, MAX_TRELLIS_TOKENS, _scale(values, float(step32)))
+        values = values / np.repeat(from_halves(halves), block.sizes)
+    columns = tensor.columns if gaps is None else gaps.inner[1]
+    layout = LevelLayout(columns, trellis_bits, 0, MAX_TRELLIS_TOKENS, _scale(values, float(step32)))
     if contexts is None:
         contexts = _best_contexts(values, float(step32), layout, slope)
     # With a shared zero no level changes the sign of its value: what has no negative numbers, such as variances, must
     # not get any.
-    parts = np.split(values, np.cumsum(block.sizes)[:-1])
+    parts = [values] if len(block.sizes) == 1 else np.split(values, np.cumsum(block.sizes)[:-1])
     one_sided = any(len(part) and (part.min() >= 0 or part.max() <= 0) for part in parts) and base is None
     is_shared = one_sided or _is_zero_shared(values, float(step32), slope)
     layout = replace(layout, contexts=contexts, shared_zero=is_shared)
@@ -131,23 +138,28 @@ def encode_trellis(
     else:
         chosen = quantize_with_feedback(values, float(step32), layout.fields, feedback, slope=slope)
     layout = replace(layout, tokens=tokens_of(chosen.levels, layout))
-    stream = push_levels(chosen.levels, layout)
     # Six bytes of offsets are worth it only where there are values enough to gain from them.
     offsets = chosen.offsets if len(values) >= 1024 else (0,) * OFFSETS
-    flags = layout.trellis_bits | contexts << 4 | any(offsets) << 6 | layout.shared_zero << 7
     scales = None if feedback is None else feedback.scales
-    payload = bytes([flags, layout.tokens + SCALED * (scales is not None), layout.scale]) + steps
-    if any(offsets):
-        payload += struct.pack("<6b", *offsets)
+    payload = write_points_head(layout, steps, offsets, has_scales=scales is not None, has_gaps=gaps is not None)
+    if gaps is not None:
+        payload += write_gaps(gaps)
     if scales is not None:
         payload += write_scales(scales)
-    payload += stream
-    words = decode_trellis(memoryview(payload), tensor.kind, block.sizes, tensor.columns, base)
-    return TrellisTensor(payload, words, contexts, not chosen.levels.any())
+    rank, spelled = low_rank or (0, b"")
+    stream_at = len(payload)
+    payload += spelled + push_levels(chosen.levels, layout)
+    words = decode_trellis(memoryview(payload), tensor.kind, block.sizes, tensor.columns, base, rank)
+    return TrellisTensor(payload, words, contexts, rank == 0 and not chosen.levels.any(), stream_at, rank)
 
 
 def decode_trellis(
-    payload: memoryview, kind: Kind, sizes: Sequence[int], columns: int, base: NDArray[Any] | None = None
+    payload: memoryview,
+    kind: Kind,
+    sizes: Sequence[int],
+    columns: int,
+    base: NDArray[Any] | None = None,
+    rank: int = 0,
 ) -> NDArray[Any]:
     """Decode the words of a block, the inverse of `encode_trellis`.
 
@@ -157,55 +169,41 @@ def decode_trellis(
         Elements of each member.
     columns : int
     base : ndarray (n,) of words, optional
+    rank : int
+        Of the correction; 0 where there is none.
 
     Raises
     ------
     CorruptStream
         The payload is damaged.
     """
+    if kind.group != "float":
+        raise CorruptStream("kind", None, "a kind of floats", kind.name)
     cursor = Cursor(payload)
-    flags, tokens, scale = (cursor.u8(field) for field in ("flags", "tokens", "scale"))
-    if len(sizes) == 1:
-        steps = np.frombuffer(cursor.take(4, "step"), "<f4")
-    else:
-        steps = _from_halves(np.frombuffer(cursor.take(2 * len(sizes), "steps"), "<u2"))
-    bits, contexts, has_offsets = flags & 15, flags >> 4 & 3, flags >> 6 & 1
-    if not 2 <= bits <= 8 or contexts >= CONTEXTS or kind.group != "float":
-        raise CorruptStream("flags", None, "a trellis of 2 to 8 bits for floats", f"{flags:#04x}")
-    is_scaled = tokens >= SCALED and len(sizes) == 1
-    tokens -= SCALED * is_scaled
-    if not 2 <= tokens <= MAX_TRELLIS_TOKENS or scale >= SCALES:
-        raise CorruptStream("trellis parameters", None, "lawful ones", (tokens, scale))
-    if not ((steps > 0) & (steps < 1e38)).all():
-        raise CorruptStream("step", None, "above 0 and below 1e38", steps.tolist()[:4])
-    offsets: tuple[int, ...] = (0,) * OFFSETS
-    if has_offsets:
-        offsets = struct.unpack("<6b", cursor.take(OFFSETS, "offsets"))
-        if not any(offsets) or max(map(abs, offsets)) > MOST_OFFSET:
-            raise CorruptStream("offsets", None, f"six from -{MOST_OFFSET} to {MOST_OFFSET}, not all 0", offsets)
-    layout = LevelLayout(columns, bits, contexts, tokens, scale, bool(flags >> 7))
-    scales = read_scales(cursor, -(-sizes[0] // columns), columns) if is_scaled else None
-    points = pop_levels(cursor.take(cursor.left, "levels"), sum(sizes), layout, offsets)
+    head = read_points_head(cursor, len(sizes))
+    shape = -(-sizes[0] // columns), columns
+    gaps = read_gaps(cursor, *shape) if head.has_gaps else None
+    if gaps is not None:
+        shape = gaps.inner
+    scales = read_scales(cursor, *shape) if head.has_scales else None
+    low_rank = read_low_rank(cursor, rank, *shape) if rank else None
+    count = sum(sizes) if gaps is None else shape[0] * shape[1]
+    points = head.points(cursor.take(cursor.left, "levels"), count, shape[1])
+    steps = head.steps
     if scales is not None:
-        steps = scales.steps(steps[0], -(-sizes[0] // columns), columns).ravel()[: sizes[0]]
-        if not ((steps > 0) & (steps < 1e38)).all():
-            raise CorruptStream("scales", None, "steps above 0 and below 1e38", "others")
+        steps = scales.steps(steps[0], *shape).ravel()[:count]
+        check_steps("scales", steps)
     elif len(sizes) > 1:
         steps = np.repeat(steps, sizes)
     values = dequantize(points, steps)
+    if low_rank is not None:
+        values = low_rank.added(values.reshape(shape), scales).ravel()
+    if gaps is not None:
+        values = gaps.within(values).ravel()
     if base is not None:
         with np.errstate(all="ignore"):  # a base of infinities and NaN is an encoder's mistake, and a wrong checksum
             values = values + Tensor("", kind, base.shape, base).numbers().astype(np.float32)
     return narrowed(values, kind)
-
-
-def _upper_halves(steps: Sequence[float]) -> NDArray[np.uint16]:
-    """The upper halves of float32, rounded down but never to 0."""
-    return np.maximum(np.asarray(steps, np.float32).view(np.uint32) >> np.uint32(16), 0x80).astype(np.uint16)
-
-
-def _from_halves(halves: NDArray[np.uint16]) -> NDArray[np.float32]:
-    return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def estimate_trellis(values: NDArray[np.float32], step: float, slope: float) -> Estimate:

@@ -37,6 +37,7 @@ def shrink(
     calibration: Source | Mapping[str, Any] | None = None,
     repair: Repair | None = None,
     by_layer: ByLayer | None = None,
+    structure: bool = True,
     effort: int = DEFAULT_EFFORT,
     jobs: int | None = None,
 ) -> bytes:
@@ -70,6 +71,9 @@ def shrink(
     by_layer : callable, optional
         Says what matrices are to become once those of the layers before are coded:
         `laconic.train.by_layer.LayerByLayer`.
+    structure : bool
+        Whether a matrix may get a correction of low rank, and lose rows and columns, where that makes a smaller error
+        at the same bytes. Without it, coding is a little faster.
     effort : int
         1 to 10: 5 searches 64 trellis states, 8 and more 256.
     jobs : int, optional
@@ -111,6 +115,7 @@ def shrink(
             curvatures=known,
             repair=repair,
             by_layer=by_layer,
+            structure=structure,
             jobs=jobs,
         )
     if bpw is not None:
@@ -126,6 +131,7 @@ def shrink(
         curvatures=known,
         repair=repair,
         by_layer=by_layer,
+        structure=structure,
         jobs=jobs,
     )
 

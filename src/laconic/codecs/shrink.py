@@ -25,7 +25,8 @@ import numpy as np
 from laconic.codecs.array import decode_block, encode_arrays, encode_exact, in_parallel
 from laconic.codecs.array_base import base_words
 from laconic.codecs.array_blocks import Block, EncodedBlock, blocks_of, written
-from laconic.codecs.shrink_parts import Candidate, Part, deviation_of
+from laconic.codecs.candidate import Candidate, deviation_of
+from laconic.codecs.shrink_parts import Part
 from laconic.errors import TargetUnreachable, UsageError
 from laconic.signals.tensors import Arrays, Tensor, narrowed
 
@@ -54,7 +55,8 @@ LANDING = 0.995
 AIM = 0.9985
 SPARE = 0.002
 """Share of the size that is kept for vectors that a repair made longer."""
-ATTEMPTS = 10
+ATTEMPTS, EXPECTED_ATTEMPTS = 10, 3
+NEAR_OCTAVES = 0.25
 LOWEST, HIGHEST = -200.0, 200.0
 """Of log2 lambda."""
 
@@ -68,6 +70,7 @@ def shrink_to(
     curvatures: Mapping[str, Curvature] | None = None,
     repair: Repair | None = None,
     by_layer: ByLayer | None = None,
+    structure: bool = True,
     jobs: int | None = None,
 ) -> bytes:
     """Encode a model so that the whole file has at most `size` bytes, and hardly less.
@@ -88,6 +91,8 @@ def shrink_to(
         up for what the matrices have lost.
     by_layer : callable, optional
         Says what matrices are to become, one after the other, knowing what those before it became.
+    structure : bool
+        Whether matrices may get corrections of low rank and lose rows and columns, see `structure.py`.
     jobs : int, optional
         Threads; None is one for each core. Never changes the bytes.
 
@@ -101,7 +106,9 @@ def shrink_to(
     lossless = encode_arrays(arrays, base=base, jobs=jobs)
     if arrays.count and len(lossless) <= size:
         return lossless
-    work = prepare(arrays, effort=effort, base=base, curvatures=curvatures, by_layer=by_layer, jobs=jobs)
+    work = prepare(
+        arrays, effort=effort, base=base, curvatures=curvatures, by_layer=by_layer, structure=structure, jobs=jobs
+    )
     least = work.least()
     if len(least.data) > size:
         per_weight = 8 * len(least.data) / arrays.count
@@ -122,6 +129,7 @@ def prepare(
     base: AbstractBase | None = None,
     curvatures: Mapping[str, Curvature] | None = None,
     by_layer: ByLayer | None = None,
+    structure: bool = True,
     jobs: int | None = None,
 ) -> Shrinking:
     """Get a model ready for encoding at any lambda; parameters as for `shrink_to`.
@@ -137,7 +145,7 @@ def prepare(
     known = curvatures or {}
     candidates = in_parallel(lambda one: Candidate.of(one, bases[one.name], known.get(one.name)), arrays.tensors, jobs)
     _weigh(candidates, known)
-    parts = _parts(candidates, bases, jobs)
+    parts = _parts(candidates, bases, jobs, has_structure=structure)
     return Shrinking(arrays, parts, TRELLIS_BITS[effort - 1], base.fingerprint if base else b"", jobs, by_layer)
 
 
@@ -196,7 +204,7 @@ class Shrinking:
                 raise UsageError(f"what {name!r} is to become is not {shape} finite numbers")
             aimed = part.aimed(numbers)
             known[place] = aimed.encode(price, self.trellis_bits)
-            part.contexts = aimed.contexts
+            part.contexts, part.chosen = aimed.contexts, aimed.chosen
             return _decoded(part.block, known[place])[0].array()
 
         self.by_layer(encode)
@@ -205,7 +213,9 @@ class Shrinking:
     def land(self, size: int, least: Landed) -> Landed:
         """Find the lambda that brings the file to its size."""
         best = least
+        tried: list[Landed] = []
         low, high = LOWEST, HIGHEST  # of log2 lambda: the file is too large, or small enough
+        large = small = 0  # such files
         guess = self.first_guess(size - len(least.data))
         stride, was_small = 1.0, False
         for attempt in range(ATTEMPTS):
@@ -213,13 +223,14 @@ class Shrinking:
             landed = self.at(price)
             found = landed.data
             if len(found) <= size:
-                high = guess
+                high, small = guess, len(found)
                 if len(found) > len(best.data):
                     best = landed
                 if len(found) >= LANDING * size:
                     break
             else:
-                low = guess
+                low, large = guess, len(found)
+            tried.append(landed)
             # The expected sizes are a little off, but their slope is true.
             slope = self._expected(2 * price) - self._expected(price)
             # On small files the true one is a staircase: where a stride changed nothing, the next one is longer.
@@ -227,9 +238,29 @@ class Shrinking:
             stride = 2 * stride if attempt and is_small == was_small else 1.0
             was_small = is_small
             guess += stride * (AIM * size - len(found)) / min(slope, -1.0)
+            if attempt >= EXPECTED_ATTEMPTS and large and small:
+                # Nor is the slope true of what is made of corrections: then between the two files next to the size.
+                share = (large - AIM * size) / max(large - small, 1)
+                guess = low + min(max(share, 0.1), 0.9) * (high - low)
             if not low < guess < high:
                 guess = (max(low, high - 4) + min(high, low + 4)) / 2
+        # What is missing then, some of the blocks that were tried may fill up: their lambda is about the same.
+        for other in tried:
+            if abs(math.log2(other.price / best.price)) < NEAR_OCTAVES and len(best.data) < LANDING * size:
+                best = self._filled(best, other, size)
         return best
+
+    def _filled(self, best: Landed, other: Landed, size: int) -> Landed:
+        """A file with those blocks of another one that are larger and fit in; the file itself where none do."""
+        if self.by_layer is not None:
+            return best  # what a matrix is to become depends on those before it
+        blocks, spare = list(best.blocks), size - len(best.data)
+        more = [large.size - small.size for large, small in zip(other.blocks, blocks, strict=True)]
+        for place in sorted(range(len(blocks)), key=more.__getitem__, reverse=True):
+            if 0 < more[place] <= spare:
+                blocks[place], spare = other.blocks[place], spare - more[place]
+        data = written(self.arrays, blocks, self.fingerprint)
+        return Landed(data, blocks, best.price) if len(best.data) < len(data) <= size else best
 
     def repaired(self, landed: Landed, repair: Repair, size: int) -> bytes:
         """Encode what a repair makes of the vectors, coarser if need be; the file as it is where that helps nothing."""
@@ -265,7 +296,9 @@ class Shrinking:
         return sum(one.expected_size(price) for one in self.parts)
 
 
-def _parts(candidates: list[Candidate], bases: dict[str, NDArray[Any] | None], jobs: int | None) -> list[Part]:
+def _parts(
+    candidates: list[Candidate], bases: dict[str, NDArray[Any] | None], jobs: int | None, *, has_structure: bool
+) -> list[Part]:
     """Blocks of tensors that are coded the same way."""
     known = {one.tensor.name: one for one in candidates}
     blocks = blocks_of(
@@ -275,7 +308,7 @@ def _parts(candidates: list[Candidate], bases: dict[str, NDArray[Any] | None], j
     )
     exact = in_parallel(encode_exact, blocks, jobs)
     return [
-        Part(block, tuple(known[member.name] for member in block.members), found)
+        Part(block, tuple(known[member.name] for member in block.members), found, has_structure=has_structure)
         for block, found in zip(blocks, exact, strict=True)
     ]
 
@@ -308,8 +341,9 @@ def _weigh(candidates: list[Candidate], known: Mapping[str, Curvature]) -> None:
 def _decoded(block: Block, encoded: EncodedBlock) -> list[Tensor]:
     """What a decoder makes of an encoded block, one by one."""
     whole = block.tensor
+    rank = encoded.entries[0].rank
     words = decode_block(
-        encoded.coding, memoryview(encoded.payload), whole.kind, block.sizes, whole.columns, block.base
+        encoded.coding, memoryview(encoded.payload), whole.kind, block.sizes, whole.columns, block.base, rank
     )
     parts = np.split(words, np.cumsum(block.sizes)[:-1])
     return [replace(one, words=part) for one, part in zip(block.members, parts, strict=True)]

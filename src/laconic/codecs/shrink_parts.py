@@ -8,95 +8,41 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.array_blocks import Block, EncodedBlock, is_small, packed
+from laconic.codecs.array_blocks import Block, EncodedBlock, packed
 from laconic.codecs.array_trellis import encode_trellis, estimate_trellis, least_step
+from laconic.codecs.candidate import Candidate, runs_of
+from laconic.codecs.structure import Coder, code, structured
 from laconic.container.arrays import Coding
-from laconic.quantize.feedback import Feedback
-from laconic.quantize.trellis import SLOPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from laconic.codecs.curvature import Curvature
+    from laconic.codecs.array_trellis import TrellisTensor
+    from laconic.codecs.structure import Structure
     from laconic.signals.tensors import Tensor
 
-__all__ = ["Candidate", "Part", "deviation_of"]
+__all__ = ["Part"]
 
-SAMPLE, RUN = 1 << 16, 1 << 12
-WIDEST = 1.0
-"""The widest step, in root mean squares of a tensor."""
+SAME_OCTAVES = 0.5
 FRAME_BYTES = 16
 """What a block takes beside its stream, nearly."""
 
 
 @dataclass
-class Candidate:
-    """One tensor and what is known of it."""
-
-    tensor: Tensor
-    values: NDArray[np.float32] | None
-    """Its numbers, or how they differ from those of the base; None where only exact words will do."""
-    sample: NDArray[np.float32]
-    own_sample: NDArray[np.float32]
-    """Of the numbers themselves."""
-    differs: bool = False
-    feedback: Feedback | None = None
-    weight: float = 1.0
-    deviation: float = 0.0
-    least: float = 1e-36
-
-    @classmethod
-    def of(cls, tensor: Tensor, base: NDArray[Any] | None, curvature: Curvature | None) -> Candidate:
-        """Take a tensor, the words of its base if there are any, and what its errors cost if that is known."""
-        nothing = np.empty(0, np.float32)
-        words = tensor.words
-        is_same = base is not None and np.array_equal(words, base)
-        is_constant = tensor.count != 1 and not (words != words[:1]).any()
-        if tensor.kind.group != "float" or is_same or is_constant:
-            return cls(tensor, None, nothing, nothing)
-        with np.errstate(over="ignore"):
-            numbers = np.ascontiguousarray(tensor.numbers().astype(np.float32))
-        if not np.isfinite(numbers).all() or float(np.abs(numbers).max()) <= 1e-30:
-            return cls(tensor, None, nothing, nothing)
-        values, differs = numbers, False
-        # What has no negative numbers must not get any, and a difference with an error could be one.
-        if base is not None and float(numbers.min()) < 0 < float(numbers.max()):
-            with np.errstate(all="ignore"):
-                difference = numbers - replace(tensor, words=base).numbers().astype(np.float32)
-            # At the same step, the smaller deviation takes fewer bits.
-            if np.isfinite(difference).all() and deviation_of(difference) < deviation_of(numbers):
-                values, differs = np.ascontiguousarray(difference), True
-        weight, feedback = 1.0, None
-        if curvature is not None:
-            weight = curvature.weight
-            if curvature.rows is not None and curvature.columns is not None and not is_small(tensor):
-                run = math.prod(tensor.shape[2:])
-                feedback = Feedback.of(curvature.rows, curvature.columns, run)
-                weight, values = feedback.weight, values / feedback.factors().ravel()
-        sample = _runs(values)
-        least = max(least_step(values), 1e-36)
-        return cls(tensor, values, sample, _runs(numbers), differs, feedback, weight, deviation_of(sample), least)
-
-    def step(self, price: float) -> float:
-        """The step at a lambda, in units of the values: from half a bit down it stays, and only the price goes on."""
-        wanted = math.sqrt(price / (self.weight * SLOPE))
-        return float(np.float32(max(min(wanted, WIDEST * self.deviation), self.least)))
-
-    def slope(self, price: float) -> float:
-        """Lambda in squared steps."""
-        return min(max(price / (self.weight * self.step(price) ** 2), SLOPE), 1e6)
-
-
-@dataclass
 class Part:
-    """A block, its members, and what it was last encoded to."""
+    """A block, its members, and what it was last encoded to.
+
+    `has_structure`: whether a matrix may get what `structure.py` knows; `chosen` is what it got, and at which lambda.
+    """
 
     block: Block
     members: tuple[Candidate, ...]
     exact: EncodedBlock
     contexts: int | None = None
+    has_structure: bool = True
+    chosen: tuple[float, Structure] | None = None
     known: dict[int, float] = field(default_factory=dict[int, float])
 
     @property
@@ -156,7 +102,7 @@ class Part:
                 sample, step = self.members[0].sample, steps[0]
             else:
                 sample = np.concatenate([one.sample for one in self.members]) / np.repeat(steps, sizes)
-                sample, step = _runs(sample.astype(np.float32)), 1.0
+                sample, step = runs_of(sample.astype(np.float32)), 1.0
             bits = estimate_trellis(sample, step, self._slope(price)).bits
             self.known[octave] = bits + float(np.average(finer, weights=sizes))
         return self.known[octave]
@@ -169,24 +115,44 @@ class Part:
         values = self.values
         if values is None:
             return self.exact
-        steps = [one.step(price) for one in self.members]
         differs = self.members[0].differs
-        found = encode_trellis(
-            self.block,
-            values,
-            steps[0] if len(steps) == 1 else steps,
-            slope=self._slope(price),
-            trellis_bits=trellis_bits,
-            contexts=self.contexts,
-            base=self.block.base if differs else None,
-            feedback=self.members[0].feedback,
-        )
+        if self.has_structure and len(self.members) == 1 and min(self._sides) > 1:
+            found = self._structured(price, trellis_bits)
+        else:
+            steps = [one.step(price) for one in self.members]
+            found = encode_trellis(
+                self.block,
+                values,
+                steps[0] if len(steps) == 1 else steps,
+                slope=self._slope(price),
+                trellis_bits=trellis_bits,
+                contexts=self.contexts,
+                base=self.block.base if differs else None,
+                feedback=self.members[0].feedback,
+            )
         self.contexts = found.contexts
         if found.is_zero:
             return self.zero()
         if len(found.payload) >= self.exact.size:
             return self.exact
-        return packed(self.block, Coding.TRELLIS_DIFFERENCE if differs else Coding.TRELLIS, found.payload, found.words)
+        ways = (
+            (Coding.LOW_RANK, Coding.LOW_RANK_DIFFERENCE) if found.rank else (Coding.TRELLIS, Coding.TRELLIS_DIFFERENCE)
+        )
+        return packed(self.block, ways[differs], found.payload, found.words, found.rank)
+
+    @property
+    def _sides(self) -> tuple[int, int]:
+        tensor = self.block.tensor
+        return tensor.count // tensor.columns, tensor.columns
+
+    def _structured(self, price: float, trellis_bits: int) -> TrellisTensor:
+        """Encode a matrix; near a lambda at which its structure was chosen it stays, so that sizes have no jumps."""
+        coder = Coder(self.block, self.members[0], price, trellis_bits, self.contexts)
+        if self.chosen is not None and abs(math.log2(price / self.chosen[0])) < SAME_OCTAVES:
+            return code(coder, self.chosen[1])
+        found, structure = structured(coder)
+        self.chosen = price, structure
+        return found
 
     def zero(self) -> EncodedBlock:
         """The least there is: nothing but zeros, or the base."""
@@ -194,16 +160,3 @@ class Part:
             return packed(self.block, Coding.SAME, b"", self.block.base)
         tensor = self.block.tensor
         return packed(self.block, Coding.CONSTANT, bytes(tensor.kind.size), np.zeros(tensor.count, tensor.kind.word))
-
-
-def _runs(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """At most `SAMPLE` values: whole runs, evenly spread."""
-    if len(values) <= SAMPLE:
-        return values
-    begins = np.linspace(0, len(values) - RUN, SAMPLE // RUN).astype(np.int64)
-    return np.concatenate([values[begin : begin + RUN] for begin in begins])
-
-
-def deviation_of(values: NDArray[np.float32]) -> float:
-    """Root mean square."""
-    return math.sqrt(float(np.mean(values.astype(np.float64) ** 2)) or 1e-60)

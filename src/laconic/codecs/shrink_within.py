@@ -43,6 +43,7 @@ def shrink_within(
     curvatures: Mapping[str, Curvature] | None = None,
     repair: Repair | None = None,
     by_layer: ByLayer | None = None,
+    structure: bool = True,
     jobs: int | None = None,
 ) -> bytes:
     """Encode a model so that its divergence is at most `limit`, in about the fewest bytes that do.
@@ -54,7 +55,7 @@ def shrink_within(
         In the unit of `measured`.
     measured : callable
         Given a file, returns the divergence of the model it decodes to.
-    effort, base, curvatures, repair, by_layer, jobs
+    effort, base, curvatures, repair, by_layer, structure, jobs
         As for `shrink.shrink_to`.
 
     Raises
@@ -66,7 +67,9 @@ def shrink_within(
     """
     if not 0 < limit < math.inf:
         raise UsageError(f"a divergence is a number above 0, not {limit}")
-    work = prepare(arrays, effort=effort, base=base, curvatures=curvatures, by_layer=by_layer, jobs=jobs)
+    work = prepare(
+        arrays, effort=effort, base=base, curvatures=curvatures, by_layer=by_layer, structure=structure, jobs=jobs
+    )
     best = encode_arrays(arrays, base=base, jobs=jobs)
     floor = _checked(measured(best))
     if floor > limit:

@@ -24,6 +24,7 @@ __all__ = [
     "MAX_AXES",
     "MAX_GROUPS",
     "MAX_INDEX",
+    "MAX_RANK",
     "MAX_TENSOR",
     "MAX_TENSORS",
     "NO_ERROR",
@@ -45,6 +46,8 @@ MIN_ENTRY = 6
 """Bytes of the shortest entry: no name, no axis, in a group."""
 MAX_TENSORS = 2**20
 MAX_GROUPS = 240
+MAX_RANK = 255
+"""Of a correction: sums of so many products stay far below 2^53."""
 NO_ERROR = 255
 
 # Bytes of an element, by the number of its kind; `signals.tensors.KINDS` gives them names.
@@ -63,12 +66,19 @@ class Coding(IntEnum):
     DIFFERENCE = 6
     BOUNDED_DIFFERENCE = 7
     TRELLIS_DIFFERENCE = 8
+    LOW_RANK = 9
+    LOW_RANK_DIFFERENCE = 10
     GROUPED = 16
 
     @property
     def needs_base(self) -> bool:
         """Whether the words of a base are needed to decode it."""
-        return Coding.SAME <= self <= Coding.TRELLIS_DIFFERENCE
+        return Coding.SAME <= self <= Coding.TRELLIS_DIFFERENCE or self is Coding.LOW_RANK_DIFFERENCE
+
+    @property
+    def has_rank(self) -> bool:
+        """Whether a correction of low rank comes on top of it."""
+        return self in {Coding.LOW_RANK, Coding.LOW_RANK_DIFFERENCE}
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,8 @@ class Entry:
         Signal-to-noise ratio in quarters of a decibel, at most 254; 255 where nothing was lost.
     group : int
         Number of the group; 0 where there is none.
+    rank : int
+        Of its correction; 0 where there is none.
     """
 
     name: str
@@ -101,6 +113,7 @@ class Entry:
     check: int
     noise: int = NO_ERROR
     group: int = 0
+    rank: int = 0
 
     @property
     def count(self) -> int:
@@ -162,6 +175,7 @@ def write_columns(entries: Sequence[Entry], groups: Sequence[Group], metadata: M
     spelled += varint(len(groups))
     for group in groups:
         spelled.append(group.coding)
+    spelled += bytes(entry.rank for entry in entries if entry.coding.has_rank)
     own = [part for part in (*entries, *groups) if part.coding != Coding.GROUPED]
     spelled += b"".join(_long(part.size) for part in own)
     spelled += b"".join(part.check.to_bytes(4, "little") for part in own)
@@ -199,11 +213,12 @@ def read_columns(body: Cursor) -> tuple[tuple[Entry, ...], tuple[Group, ...]]:
     shapes = [tuple(_read_long(body, "shape") for _ in range(n)) for n in axes]
     members = _read_members(body, marks)
     group_codings = [_coding(body.u8("group coding")) for _ in members]
+    ranks = _read_ranks(body, codings, group_codings, shapes)
     sizes = [0 if coding is Coding.GROUPED else _read_long(body, "size") for coding in codings]
     group_sizes = [_read_long(body, "size") for _ in members]
     checks = [0 if coding is Coding.GROUPED else body.u32("check") for coding in codings]
     numbers = [max(mark - Coding.GROUPED, 0) for mark in marks]
-    entries = tuple(map(Entry, names, kinds, shapes, codings, sizes, checks, noises, numbers))
+    entries = tuple(map(Entry, names, kinds, shapes, codings, sizes, checks, noises, numbers, ranks))
     groups: list[Group] = []
     for coding, places, size in zip(group_codings, members, group_sizes, strict=True):
         if len({kinds[place] for place in places}) != 1:
@@ -270,9 +285,26 @@ def _read_members(body: Cursor, marks: bytes) -> list[list[int]]:
     return members
 
 
+def _read_ranks(
+    body: Cursor, codings: Sequence[Coding], group_codings: Sequence[Coding], shapes: Sequence[tuple[int, ...]]
+) -> list[int]:
+    """Of the corrections of all tensors, 0 where there is none."""
+    if any(coding.has_rank for coding in group_codings):
+        raise CorruptStream("group coding", None, "one without a correction of low rank", "one with it")
+    ranks: list[int] = []
+    for coding, shape in zip(codings, shapes, strict=True):
+        if coding.has_rank and len(shape) < 2:
+            raise CorruptStream("coding", None, "a matrix where there is a correction of low rank", shape)
+        rank = body.u8("rank") if coding.has_rank else 0
+        if coding.has_rank and not 1 <= rank <= min(shape[0], math.prod(shape[1:])):
+            raise CorruptStream("rank", None, f"1 to the lesser side of {shape}", rank)
+        ranks.append(rank)
+    return ranks
+
+
 def _coding(value: int) -> Coding:
-    if value > Coding.TRELLIS_DIFFERENCE:
-        raise CorruptStream("coding", None, f"0..{int(Coding.TRELLIS_DIFFERENCE)}, or 16 and more of a group", value)
+    if value > Coding.LOW_RANK_DIFFERENCE:
+        raise CorruptStream("coding", None, f"0..{int(Coding.LOW_RANK_DIFFERENCE)}, or 16 and more of a group", value)
     return Coding(value)
 
 
