@@ -42,7 +42,7 @@ from laconic.train.modelfile import read_model, write_model
 from laconic.train.photos import find_photos, read_photo
 from laconic.train.sampling import picture_weight
 from laconic.train.symbols import Symbols, analyze, code
-from laconic.train.taps import compand, gather_context, sources, weighted_sum
+from laconic.train.taps import bucket, compand, gather_context, sources, weighted_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ BATCH, RATE, DECAY = 4096, 4e-3, 1e-3
 MANY = 1_000_000
 """Symbols; bands with fewer are trained as much shorter."""
 UNIT = 8.0
-"""Inputs and step codes / 40 are divided by it, so that a network begins with sums near one."""
+"""Inputs are divided by it, and step codes by `CODE_UNIT`, so that a network begins with sums near one."""
 CODE_UNIT = 320.0
 LEVELS = 6
 
@@ -75,7 +75,8 @@ class BandContexts:
 
     def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int16], NDArray[np.float32]]:
         """All of it, joined."""
-        return tuple(np.concatenate(part) for part in (self.inputs, self.symbols, self.codes, self.weights))  # type: ignore[return-value]
+        joined = np.concatenate
+        return joined(self.inputs), joined(self.symbols), joined(self.codes), joined(self.weights)
 
 
 def sample_contexts(
@@ -92,7 +93,8 @@ def sample_contexts(
         if not m.size or band == 0:
             continue
         src = sources(companded, 0, band)
-        above = int(parameters.bias[0, band]) + weighted_sum(src, parameters.weights[0, band])[0]
+        above, row = weighted_sum(src, parameters.weights[0, band])
+        above = above + int(parameters.bias[0, band])
         if parameters.detail_weight is not None:
             above = above + int(parameters.detail_weight[0, band]) * symbols.told[band].astype(np.int64)
         kind = group_flags(m, above, int(parameters.group_limit[0, band]))[3]
@@ -108,7 +110,8 @@ def sample_contexts(
         found = into.setdefault(band, BandContexts())
         first = band - band_place(band)[1]
         found.inputs.append(gather_context(src, symbols.told[first : first + 3], *at))
-        found.symbols.append(np.stack([which[at], np.minimum(m[at], DECISIONS)], 1).astype(np.uint8))
+        token = m[at] >> parameters.shift[0, band][bucket(above[at] + row[at])]
+        found.symbols.append(np.stack([which[at], np.minimum(token, DECISIONS)], 1).astype(np.uint8))
         found.codes.append(np.full(len(at[0]), symbols.code, np.int16))
         found.weights.append(np.full(len(at[0]), weight, np.float32))
 
