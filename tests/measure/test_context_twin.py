@@ -73,9 +73,14 @@ def test_same_operations_along_a_trellis(twin, photo, tune):
     told = np.zeros((2, *symbols.shape[1:]), np.int8)
     native = [causal.tables(analysis.planes, window, coding, symbols, told=told) for window in windows]
     assert told.any()
+    assert parameters.listens == (tune == "psnr")
+    codings, networks = [(parameters, p, p) for p in range(3)], analysis.model.contexts
     for number in range(grid.count):
-        found = twin.operations(symbols, grid, number, header.cuts, [(parameters, p, p) for p in range(3)], told)
+        found = twin.operations(symbols, grid, number, header.cuts, codings, told, networks, header.step_code)
         twin.check(found, native[number])
+    if parameters.listens:
+        with pytest.raises(SystemExit, match="first difference"):
+            twin.check(twin.operations(symbols, grid, 0, header.cuts, codings, told), native[0])
 
 
 @pytest.mark.parametrize("effort", [3, 5])
