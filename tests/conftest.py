@@ -119,6 +119,26 @@ def _random_arrays(
 
 
 @pytest.fixture(scope="session")
+def altered_model() -> Callable[[dict[str, Any]], bytes]:
+    """Return (changes) -> the shipped model with these arrays; None takes away all whose names begin so."""
+    return _altered_model
+
+
+def _altered_model(changes: dict[str, Any]) -> bytes:
+    from safetensors.numpy import load, save
+
+    from laconic.models import PHOTO
+
+    arrays = load(PHOTO.read_bytes())
+    for name, value in changes.items():
+        if value is None:
+            arrays = {key: array for key, array in arrays.items() if not key.startswith(name)}
+        else:
+            arrays[name] = value
+    return save(arrays, {"kind": "laconic.image", "version": "3"})
+
+
+@pytest.fixture(scope="session")
 def network_arrays() -> Callable[..., dict[str, NDArray[Any]]]:
     """Return (seed, channels, expanded, blocks, spread=6000) -> the arrays of a network with every weight random."""
     return _network_arrays
