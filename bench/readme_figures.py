@@ -196,17 +196,23 @@ def made(result: dict[str, Any]) -> str:
 def weights_networks(result: dict[str, Any]) -> str:
     """How many percent fewer bytes at equal divergence, each network and way."""
     ways = ("weights alone", "data-free", "calibrated")
-    rows = [
-        [
-            name,
-            *(
-                f"{rate:.1f}" if (rate := network.get(f"{way}, BD-rate against NNCodec in percent")) else "-"
-                for way in ways
-            ),
-        ]
-        for name, network in result["networks"].items()
-    ]
-    return table(["BD-rate against NNCodec in percent", *ways], rows) + made(result)
+    rows: list[list[str]] = []
+    notes = ""
+    for name, network in result["networks"].items():
+        rows.append([name])
+        for way in ways:
+            if way not in network:
+                rows[-1].append("-")
+                continue
+            ours, theirs = network[f"{way}, points of laconic and of NNCodec"]
+            some = "" if ours == theirs else f" ({ours} of {theirs} sizes)"
+            rows[-1].append(f"{network[f'{way}, BD-rate against NNCodec in percent']:.1f}{some}")
+            if some:
+                low, high = (f"{one:.3f}" for one in network[f"{way}, compared at divergences"])
+                where = low if low == high else f"{low} to {high}"
+                most = [f"{f(one['divergence'] for one in network['nncodec']):.3f}" for f in (min, max)]
+                notes += f"\n{name}, {way}: compared at a divergence of {where}; NNCodec's are {' to '.join(most)}.\n"
+    return table(["BD-rate against NNCodec in percent", *ways], rows) + notes + made(result)
 
 
 def weights_sentences(result: dict[str, Any]) -> str:
