@@ -43,7 +43,9 @@ class ContextNetwork {
           Samples w[kVectors];
           for (int j = 0; j < kVectors; ++j) w[j] = load(weights_->weight[k][h + j * kLanes]);
           for (int i = 0; i < kTogether; ++i) {
-            const Samples two = repeated(pair[k][x + i]);
+            int32_t both;
+            memcpy(&both, pair[k][x + i], sizeof both);
+            const Samples two = repeated(both);
             for (int j = 0; j < kVectors; ++j) acc[i][j] = multiply_add(acc[i][j], two, w[j]);
           }
         }
@@ -114,26 +116,6 @@ class ContextNetwork {
     for (int i = 0; i < kGroup; ++i) to[i][0] = int16_t(limited(a[i])), to[i][1] = int16_t(limited(b[i]));
 #endif
   }
-
-#if defined(__AVX512BW__)
-  static LACONIC_INLINE Samples repeated(const int16_t* pair) {
-    int32_t both;
-    memcpy(&both, pair, sizeof both);
-    return _mm512_set1_epi32(both);
-  }
-#elif defined(__AVX2__)
-  static LACONIC_INLINE Samples repeated(const int16_t* pair) {
-    int32_t both;
-    memcpy(&both, pair, sizeof both);
-    return _mm256_set1_epi32(both);
-  }
-#elif defined(__SSE2__)
-  static LACONIC_INLINE Samples repeated(const int16_t* pair) {
-    int32_t both;
-    memcpy(&both, pair, sizeof both);
-    return _mm_set1_epi32(both);
-  }
-#endif
 
   const ContextWeights* weights_;
   const uint8_t* own_ = nullptr;

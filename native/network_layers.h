@@ -207,6 +207,7 @@ inline void depthwise_plain(const int16_t* const rows[3], int n, int channels, i
 #if defined(__AVX512BW__)
 using Samples = __m512i;
 inline Samples load(const void* p) { return _mm512_loadu_si512(p); }
+inline Samples repeated(int32_t v) { return _mm512_set1_epi32(v); }
 inline void store(void* p, Samples v) { _mm512_storeu_si512(p, v); }
 inline Samples low_pairs(Samples a, Samples b) { return _mm512_unpacklo_epi16(a, b); }
 inline Samples high_pairs(Samples a, Samples b) { return _mm512_unpackhi_epi16(a, b); }
@@ -217,6 +218,7 @@ inline Samples packed(Samples low, Samples high, __m128i shift) {
 #elif defined(__AVX2__)
 using Samples = __m256i;
 inline Samples load(const void* p) { return _mm256_loadu_si256(static_cast<const Samples*>(p)); }
+inline Samples repeated(int32_t v) { return _mm256_set1_epi32(v); }
 inline void store(void* p, Samples v) { _mm256_storeu_si256(static_cast<Samples*>(p), v); }
 inline Samples low_pairs(Samples a, Samples b) { return _mm256_unpacklo_epi16(a, b); }
 inline Samples high_pairs(Samples a, Samples b) { return _mm256_unpackhi_epi16(a, b); }
@@ -230,6 +232,7 @@ inline Samples packed(Samples low, Samples high, __m128i shift) {
 #else
 using Samples = __m128i;
 inline Samples load(const void* p) { return _mm_loadu_si128(static_cast<const Samples*>(p)); }
+inline Samples repeated(int32_t v) { return _mm_set1_epi32(v); }
 inline void store(void* p, Samples v) { _mm_storeu_si128(static_cast<Samples*>(p), v); }
 inline Samples low_pairs(Samples a, Samples b) { return _mm_unpacklo_epi16(a, b); }
 inline Samples high_pairs(Samples a, Samples b) { return _mm_unpackhi_epi16(a, b); }
