@@ -63,8 +63,11 @@ class ContextNetwork {
   }
 
   // Before the decisions of a symbol of the group.
-  LACONIC_INLINE void look(int x, unsigned quantizer) {
-    const int32_t one = limited(own_[x - 1]), two = limited(own_[x - 2]);
+  LACONIC_INLINE void look(int x, unsigned quantizer) { look_from(x, quantizer, own_[x - 1], own_[x - 2]); }
+
+  // The same for two symbols to the left that only may come true.
+  LACONIC_INLINE void look_from(int x, unsigned quantizer, uint8_t west, uint8_t west2) {
+    const int32_t one = limited(west), two = limited(west2);
     const int32_t* sums = sums_[x - first_];
     for (int h = 0; h < kHidden; ++h) {
       const int32_t v = (sums[h] + two * weights_->own_row[0][h] + one * weights_->own_row[1][h]) >> weights_->shift;

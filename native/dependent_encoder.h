@@ -1,14 +1,15 @@
 // dependent_encoder.h - one band to the coder's operations by dependent quantization: for each row the path through the
 // states with the least distortion + lambda * bits (Viterbi), then the operations of the symbols it chose.
 //
-// Every survivor carries its own past, so contexts and group flags are priced as the decoder will see them; tables are
-// priced as they stand before the row. A row is decided as a whole: it begins in state 0 anyway.
+// Every survivor carries its own past, so contexts and group flags are priced as the decoder will see them, by tables as
+// they stand before the row (symbol_prices.h). A row is decided as a whole: it begins in state 0 anyway.
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
 #include "causal_encoder.h"
 #include "dependent.h"
 #include "masking.h"
+#include "symbol_prices.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -30,63 +31,16 @@ struct Survivor {
   bool waits;  // in a group that is known to hold a nonzero, before it
 };
 
-// What symbols cost by the tables as they stand, in 1/4096 of a squared step.
-class Prices {
- public:
-  static constexpr uint32_t kPriced = 15;
-
-  LACONIC_INLINE Prices(const BandModel& m, const BandTables& tables, uint32_t lambda)
-      : m_(m), tables_(tables), lambda_(lambda) {
-    memset(known_, 0, sizeof known_);
-  }
-  LACONIC_INLINE void forget(unsigned row) { known_[row] = false; }
-  LACONIC_INLINE void forget_signs() { memset(sign_known_, 0, sizeof sign_known_); }
-  LACONIC_INLINE int64_t sign(unsigned row, bool first) {
-    if (!sign_known_[row]) {
-      for (unsigned i = 0; i < 2; ++i) sign_[row][i] = uint32_t(worth(lambda_, first_cost(tables_.sign[row], i != 0)));
-      sign_known_[row] = true;
-    }
-    return sign_[row][first];
-  }
-  LACONIC_INLINE int64_t group(unsigned bucket, bool zero) const {
-    return worth(lambda_, first_cost(tables_.group[bucket], zero));
-  }
-  // Of magnitudes 0 .. kPriced - 1.
-  LACONIC_INLINE const uint32_t* of(unsigned row) {
-    if (!known_[row]) renew(row);
-    return price_[row];
-  }
-  int64_t large(unsigned row, uint32_t magnitude) const {
-    return worth(lambda_, magnitude_cost(m_, tables_, row, magnitude));
-  }
-
- private:
-  void renew(unsigned row) {
-    for (uint32_t k = 0; k < kPriced; ++k)
-      price_[row][k] = uint32_t(worth(lambda_, magnitude_cost(m_, tables_, row, k)));
-    known_[row] = true;
-  }
-
-  const BandModel& m_;
-  const BandTables& tables_;
-  const uint32_t lambda_;
-  uint32_t price_[kRows][kPriced + 1];
-  uint32_t sign_[kSignRows][2];
-  bool known_[kRows], sign_known_[kSignRows];
-};
-
 // `restored`, if there is one, gets what a decoder makes of the band; it may be `in` itself.
-template <class T>
-inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Context& own, const Sources& src,
-                             const RowSums& sums, uint32_t* v, Crossing* trace, const T* in, ptrdiff_t in_stride,
-                             uint32_t step, const Mask& mask, uint32_t lambda, int32_t* symbols, ptrdiff_t symbol_stride,
-                             T* restored, ptrdiff_t restored_stride) {
+template <class T, class Prices>
+inline bool encode_dependent_at(OpList& ops, const BandModel& m, bool mixes, Context& own, const Sources& src,
+                                const RowSums& sums, uint32_t* v, Crossing* trace, const T* in, ptrdiff_t in_stride,
+                                uint32_t step, const Mask& mask, uint32_t lambda, int32_t* symbols,
+                                ptrdiff_t symbol_stride, T* restored, ptrdiff_t restored_stride) {
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   constexpr uint32_t kQuiet = 22;  // below it a coefficient can only become zero
   const uint16_t* base = sums.whole;
-  BandTables tables = m.tables;
-  MixedTables mixed = m.mixed;
-  Prices prices(m, tables, lambda);
+  Prices prices(m, sums, src, lambda);
   bool ok = true;
   for (int y = 0; y < own.h; ++y) {
     uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
@@ -99,7 +53,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
     row_activity(sums, m, mixes, own, src, y);
     scale_row(v, c, own.w, step);
     mask_row(v, mask, y, own.w);
-    prices.forget_signs();
+    prices.start_row(own, src, y);
     own.busy[y] = 0;
 
     Survivor now[kStates] = {}, next[kStates] = {};
@@ -136,6 +90,7 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
         for (unsigned s = 0; s < kStates; ++s) now[s].waits = false;
         any = true;
       }
+      if (any) prices.start_group(x0);
       for (int x = x0; x < x1 && any; ++x) {
         Crossing& crossing = trace[x];
         for (unsigned s = 0; s < kStates; ++s) next[s].cost = kNoPath;
@@ -144,12 +99,11 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
         for (unsigned s = 1; s < kStates; ++s) least = now[s].cost < least ? now[s].cost : least;
         const int64_t hopeless = least + kSlack;
         const bool minus = c[x] < 0;
+        prices.start(x, v[x] < kQuiet ? 0 : ((v[x] + 32) >> 6) + 1);
         for (unsigned s = 0; s < kStates; ++s) {
           const Survivor& from = now[s];
           if (from.cost > hopeless) continue;
-          const unsigned bucket = bucket_of(base[x] + w1 * from.west + w2 * from.west2);
-          const unsigned row = first_row(s) + (from.waits ? kBuckets : 0) + bucket;
-          const uint32_t* price = prices.of(row);
+          const auto& place = prices.at({x, trellis_quantizer(s), from.waits, from.west, from.west2});
           const auto reach = [&](uint32_t magnitude, int64_t cost) {
             const unsigned to = next_state(s, magnitude);
             if (cost >= next[to].cost) return;
@@ -157,15 +111,13 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
                         uint8_t(magnitude == 0 ? 0 : minus ? 2 : 1), from.waits && magnitude == 0};
             crossing.magnitude[to] = magnitude, crossing.from[to] = uint8_t(s);
           };
-          reach(0, from.cost + zero + price[0]);
+          reach(0, from.cost + zero + prices.magnitude(place, 0));
           if (v[x] < kQuiet) continue;
-          const SignPlace place = sign_place(from.sign, above[x], third[x], side ? side[x] : 0);
-          const int64_t sign_price = from.cost + prices.sign(place.row, minus != place.flips);
+          const SignPlace signs = sign_place(from.sign, above[x], third[x], side ? side[x] : 0);
+          const int64_t sign_price = from.cost + prices.sign(signs.row, minus != signs.flips);
           const uint32_t low = (v[x] + 32 * trellis_quantizer(s)) >> 6;
-          for (uint32_t k = low ? low : 1; k <= low + 1; ++k) {
-            const int64_t bits = k < Prices::kPriced ? int64_t(price[k]) : prices.large(row, k);
-            reach(k, sign_price + bits + distortion(v[x], k, m.recon[row][recon_index(k)]));
-          }
+          for (uint32_t k = low ? low : 1; k <= low + 1; ++k)
+            reach(k, sign_price + prices.magnitude(place, k) + distortion(v[x], k, m.recon[place.row][recon_index(k)]));
         }
         memcpy(now, next, sizeof now);
       }
@@ -193,30 +145,22 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
 
     T* r = restored ? restored + y * restored_stride : nullptr;
     const uint8_t* contrast = mask.row(y);
-    const size_t row_start = ops.size;
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
       uint32_t any = 0;
       for (int x = x0; x < x1; ++x) any |= v[x];
       unsigned kind = 0;
-      if ((mag[x0 - 1] | mag[x0 - 2]) == 0) {
-        const uint32_t mean = group_mean(base, x0, own.w);
-        if (mean <= m.group_limit) {
-          ok &= push_first(ops, tables.group[group_bucket(mean)], !any);
-          if (!any) {
-            state = 0;
-            if (r) memset(r + x0, 0, size_t(x1 - x0) * sizeof(T));
-            continue;
-          }
-          kind = kBuckets;
+      if ((mag[x0 - 1] | mag[x0 - 2]) == 0 && group_mean(base, x0, own.w) <= m.group_limit) {
+        if (!any) {
+          state = 0;
+          if (r) memset(r + x0, 0, size_t(x1 - x0) * sizeof(T));
+          continue;
         }
+        kind = kBuckets;
       }
       for (int x = x0; x < x1; ++x) {
         const unsigned row = first_row(state) + kind + bucket_of(base[x] + w1 * mag[x - 1] + w2 * mag[x - 2]);
         const bool minus = c[x] < 0;
-        const SignPlace place = v[x] ? sign_context(own, src, y, x) : SignPlace{0, false};
-        ok &= push_symbol(ops, m, tables, row, v[x], minus != place.flips, place.row);
-        prices.forget(row);
         state = next_state(state, v[x]);
         if (r) r[x] = restored_as<T>(m, row, v[x], minus, step, mask.at(contrast, x));
         if (!v[x]) continue;
@@ -225,12 +169,21 @@ inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Contex
         own.busy[y] = 1, kind = 0;
       }
     }
-    if (mixes) {
-      ops.size = row_start;
-      ok &= push_mixed_row<true>(ops, m, mixed, own, src, sums, y, v);
-    }
+    ok &= prices.push_row(ops, own, src, y, v);
   }
   return ok;
+}
+
+template <class T>
+inline bool encode_dependent(OpList& ops, const BandModel& m, bool mixes, Context& own, const Sources& src,
+                             const RowSums& sums, uint32_t* v, Crossing* trace, const T* in, ptrdiff_t in_stride,
+                             uint32_t step, const Mask& mask, uint32_t lambda, int32_t* symbols, ptrdiff_t symbol_stride,
+                             T* restored, ptrdiff_t restored_stride) {
+  auto* encode = !mixes        ? encode_dependent_at<T, PlainPrices>
+                 : src.network ? encode_dependent_at<T, MixedPrices<ContextNetwork>>
+                               : encode_dependent_at<T, MixedPrices<NoOpinion>>;
+  return encode(ops, m, mixes, own, src, sums, v, trace, in, in_stride, step, mask, lambda, symbols, symbol_stride,
+                restored, restored_stride);
 }
 
 }  // namespace LACONIC_ISA

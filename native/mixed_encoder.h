@@ -1,7 +1,7 @@
 // mixed_encoder.h - the operations of a row whose symbols are chosen, in sets that mix probabilities.
 //
-// Symbols are chosen by the prices of the plain tables, which learn beside the mixed ones: a price from one table is a
-// look-up, and the mixed one differs from it by a few percent.
+// The scalar encoder chose them by the prices of the plain tables, which learn beside the mixed ones; the trellis by the
+// mixed ones themselves (symbol_prices.h).
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once

@@ -29,17 +29,22 @@ struct NoOpinion {
   static constexpr bool kSpeaks = false;
   explicit NoOpinion(const ContextWeights* = nullptr) {}
   LACONIC_INLINE void look(int, unsigned) const {}
+  LACONIC_INLINE void look_from(int, unsigned, uint8_t, uint8_t) const {}
   LACONIC_INLINE int32_t odds(unsigned) const { return 0; }
 };
+
+// The probability, in 2^-16, of a weighted sum of stretches (with the half that rounds), and its frequency.
+LACONIC_INLINE uint32_t mixed_probability(int32_t sum) {
+  sum >>= 16;
+  return kOdds.squashed(sum > kMaxStretched ? kMaxStretched : sum < -kMaxStretched ? -kMaxStretched : sum);
+}
+LACONIC_INLINE uint32_t mixed_freq(uint32_t probability) { return probability >> 2 < 1 ? 1 : probability >> 2; }
 
 // The chance of the first letter, 1 .. 16383, and what learning needs.
 struct Mixed {
   int32_t stretched[kMixInputs + 1];
   uint32_t probability;
-  LACONIC_INLINE uint32_t freq() const {
-    const uint32_t f = probability >> 2;
-    return f < 1 ? 1 : f;
-  }
+  LACONIC_INLINE uint32_t freq() const { return mixed_freq(probability); }
 };
 
 template <bool kSpeaks>
@@ -54,8 +59,7 @@ LACONIC_INLINE Mixed mixed(const Mixture& m, int32_t odds) {
     r.stretched[kMixInputs] = odds;
     sum += m.weight[kMixInputs] * odds;
   }
-  sum >>= 16;
-  r.probability = kOdds.squashed(sum > kMaxStretched ? kMaxStretched : sum < -kMaxStretched ? -kMaxStretched : sum);
+  r.probability = mixed_probability(sum);
   return r;
 }
 

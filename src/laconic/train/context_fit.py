@@ -224,7 +224,7 @@ def gather_samples(model: ImageModel, photos: Sequence[Path], seed: int = 0) -> 
         for step_code in np.linspace(finest, coarsest, CODES_EACH + 1)[:-1].astype(int).tolist():
             step_code += int(rng.integers((coarsest - finest) // CODES_EACH))
             parameters = model.lossy[model.set_for(step_code, "foretold")]
-            symbols = code(planes, parameters, step_code, rdo.TRELLIS, details=model.details)
+            symbols = code(planes, parameters, step_code, rdo.TRELLIS, details=model.details, contexts=model.contexts)
             sample_contexts(into, symbols, parameters, rng)
     return into
 

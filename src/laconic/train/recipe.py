@@ -294,9 +294,9 @@ class Trainer:
         best = rdo.SSIM if name.startswith("ssim") else rdo.TRELLIS
         decisions = rdo.PLAIN if first else best if trellis else rdo.SCALAR
         details = self._details() if parameters.foretells else None
-        symbols = code(
-            analyze(pixels, lossless=False), parameters, int(rng.integers(low, high)), decisions, details=details
-        )
+        contexts = self._contexts() if parameters.listens else None
+        planes, at = analyze(pixels, lossless=False), int(rng.integers(low, high))
+        symbols = code(planes, parameters, at, decisions, details=details, contexts=contexts)
         return symbols, picture_weight(symbols), rng
 
     def _codes(self, number: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from laconic.codecs.tiles import ALPHA, wavelets
 from laconic.coder import rans
 from laconic.container.layout import BANDS, band_place, band_shape, low_size
 from laconic.entropy import causal
+from laconic.entropy.context_network import context_networks
 from laconic.entropy.tables import BUCKETS, KINDS, SIGNS, TAPS, TOKENS, ParameterSet
 from laconic.quantize import rdo
 from laconic.quantize.masking_reference import LEVELS, add_contrast, factors
@@ -21,6 +22,7 @@ from laconic.transform.workers import Workers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from laconic.entropy.context_network import ContextNetwork
     from laconic.transform.network import Network
 
 __all__ = ["Symbols", "analyze", "code", "fit_lowest_predictor", "neutral_set", "split_bands"]
@@ -104,6 +106,7 @@ def code(
     *,
     depth: int = 8,
     details: Mapping[int, Network] | None = None,
+    contexts: Mapping[int, ContextNetwork] | None = None,
 ) -> Symbols:
     """Code a picture as one tile.
 
@@ -116,6 +119,8 @@ def code(
         How the encoder chooses.
     details
         The networks that foretell details, for a set that uses them.
+    contexts
+        Those that see contexts, likewise: the trellis weighs bits by what they say.
     """
     count, height, width = planes.shape
     if step_code is None:
@@ -131,6 +136,7 @@ def code(
         predicts_chroma=step_code is not None and count >= 3,
         details={level: network.native(step_code or 0) for level, network in (details or {}).items()},
         detail_step=base_step_units(step_code or 0, depth=depth),
+        contexts=context_networks(contexts or {}, step_code or 0) if parameters.listens else None,
     )
     chosen, targets = np.zeros(planes.shape, np.int32), planes.copy()
     told = np.zeros((2, height, width), np.int8)
