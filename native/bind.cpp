@@ -321,22 +321,42 @@ std::pair<int, int> decode_tile(const Array<T, nb::ndim<3>>& planes, const std::
 
 // ------------------------------------------------------------------------------------------------ network
 
-template <class S, class T>
-void enhance(const Array<const T, nb::ndim<3>>& planes, const Array<S, nb::ndim<3>>& pixels, const Network& net,
-             uint32_t step, const TileTuple& tile) {
+template <class T>
+NetworkJob network_job(const Array<const T, nb::ndim<3>>& planes, uint32_t step, const TileTuple& tile) {
   const size_t c = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
   require(c >= 1 && c <= 4 && h >= 1 && w >= 1 && h <= 65535 && w <= 65535, "1 to 4 planes are expected");
-  require(pixels.shape(0) == h && pixels.shape(1) == w && pixels.shape(2) == c, "planes and pixels differ in shape");
   const auto [y, x, th, tw] = tile;
   require(y >= 0 && x >= 0 && th >= 1 && tw >= 1 && y % 4 == 0 && x % 4 == 0 && size_t(y) + size_t(th) <= h &&
               size_t(x) + size_t(tw) <= w,
           "a tile outside the picture or off the grid of 4");
-  const NetworkJob job{int(h), int(w), {y, x, th, tw}, int(c), c >= 3 ? 3 : 1, step,
-                       ptrdiff_t(h * w), ptrdiff_t(w), ptrdiff_t(w * c)};
+  return {int(h), int(w), {y, x, th, tw}, int(c), c >= 3 ? 3 : 1, step, ptrdiff_t(h * w), ptrdiff_t(w), ptrdiff_t(w * c)};
+}
+
+template <class S, class T>
+void enhance(const Array<const T, nb::ndim<3>>& planes, const Array<S, nb::ndim<3>>& pixels, const Network& net,
+             uint32_t step, const TileTuple& tile) {
+  const NetworkJob job = network_job<T>(planes, step, tile);
+  require(pixels.shape(0) == planes.shape(1) && pixels.shape(1) == planes.shape(2) && pixels.shape(2) == planes.shape(0),
+          "planes and pixels differ in shape");
   bool ok;
   {
     nb::gil_scoped_release release;
     ok = table<S, T>().enhance_tile(planes.data(), pixels.data(), job, net.weights);
+  }
+  if (!ok) throw std::bad_alloc();
+}
+
+template <class S, class T>
+void precompensate(const Array<const T, nb::ndim<3>>& planes, const Array<T, nb::ndim<3>>& targets, const Network& net,
+                   uint32_t step, const TileTuple& tile, int share) {
+  const NetworkJob job = network_job<T>(planes, step, tile);
+  for (size_t axis = 0; axis < 3; ++axis)
+    require(planes.shape(axis) == targets.shape(axis), "planes and targets differ in shape");
+  require(share >= 0 && share <= 16, "a share of 0 to 16 sixteenths is expected");
+  bool ok;
+  {
+    nb::gil_scoped_release release;
+    ok = table<S, T>().precompensate_tile(planes.data(), targets.data(), job, net.weights, share);
   }
   if (!ok) throw std::bad_alloc();
 }
@@ -387,6 +407,8 @@ void bind_samples(nb::module_& m) {
   m.def("lift", &lift<S, T>, "plane"_a.noconvert(), "columns"_a, "extent"_a, "from_line"_a, "to_line"_a, "wavelet"_a,
         "inverse"_a);
   m.def("enhance_tile", &enhance<S, T>, "planes"_a.noconvert(), "pixels"_a.noconvert(), "network"_a, "step"_a, "tile"_a);
+  m.def("precompensate_tile", &precompensate<S, T>, "planes"_a.noconvert(), "targets"_a.noconvert(), "network"_a,
+        "step"_a, "tile"_a, "share"_a);
   m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
         "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "predicts_chroma"_a, "rounding"_a,
         "details"_a, "detail_step"_a, "contexts"_a, "symbols"_a.noconvert().none() = nb::none(),

@@ -349,7 +349,8 @@ bool search_feedback_path(unsigned bits, const FeedbackJob& job, const SearchMod
 template <class S, class T>
 constexpr SampleKernels<S, T> table() {
   return {analyze_color_rows<S, T>, synthesize_color_rows<S, T>, lift_row_range<T>,  lift_column_range<T>,
-          encode_tile<T>,           decode_tile<T>,              enhance_tile<S, T>};
+          encode_tile<T>,           decode_tile<T>,              enhance_tile<S, T>,
+          precompensate_tile<T>};
 }
 
 }  // namespace

@@ -12,6 +12,23 @@
 namespace laconic {
 namespace LACONIC_ISA {
 
+// Takes `share` sixteenths of the correction away from the targets of an encoder, in the network's tile of the color
+// planes: what it codes then need not hold what the decoder adds.
+template <class T>
+inline bool precompensate_tile(const T* planes, T* targets, const NetworkJob& job, const NetworkWeights& net, int share) {
+  return run_network(planes, job, net, [&](int by, const int16_t* found) {
+    for (int y = 0; y < 4 && by * 4 + y < job.tile.y + job.tile.h; ++y)
+      for (int p = 0; p < job.color_planes; ++p) {
+        T* to = targets + p * job.plane_stride + (by * 4 + y) * job.row_stride + job.tile.x;
+        const int16_t* r = found + 16 * p + 4 * y;
+        for (int x = 0; x < job.tile.w; ++x) {
+          const int64_t correction = network_correction(r[(x >> 2) * kBlockSamples + (x & 3)], job.step);
+          to[x] = saturate<T>(to[x] - ((share * correction + 8) >> 4));
+        }
+      }
+  });
+}
+
 // Decodes the network's tile, adds the correction to the planes and turns them into pixels.
 template <class S, class T>
 inline bool enhance_tile(const T* planes, S* pixels, const NetworkJob& job, const NetworkWeights& net) {
@@ -20,7 +37,7 @@ inline bool enhance_tile(const T* planes, S* pixels, const NetworkJob& job, cons
   T* fixed = static_cast<T*>(std::malloc(size_t(kMaxPlanes) * 4 * size_t(row_size) * sizeof(T)));  // corrected samples
   if (!fixed) return false;
   const bool ok = run_network(planes, job, net, [&](int by, const int16_t* found) {
-    for (int y = 0; y < 4 && by * 4 + y < job.height && by * 4 + y < job.tile.y + job.tile.h; ++y) {
+    for (int y = 0; y < 4 && by * 4 + y < job.tile.y + job.tile.h; ++y) {
       const int row = by * 4 + y;
       for (int p = 0; p < job.channels; ++p) {
         const T* from = planes + p * job.plane_stride + row * job.row_stride + job.tile.x;

@@ -61,6 +61,14 @@ def lift(
 def enhance_tile(
     planes: NDArray[Any], pixels: NDArray[Any], network: Network, step: int, tile: tuple[int, int, int, int]
 ) -> None: ...
+def precompensate_tile(
+    planes: NDArray[Any],
+    targets: NDArray[Any],
+    network: Network,
+    step: int,
+    tile: tuple[int, int, int, int],
+    share: int,
+) -> None: ...
 def encode_tile(
     planes: NDArray[Any],
     codings: list[Coding],

@@ -11,7 +11,7 @@ import pytest
 from laconic import _native
 from laconic.errors import ModelError
 from laconic.transform import color, network_reference
-from laconic.transform.network import Network, fold_layer, synthesize
+from laconic.transform.network import Network, fold_layer, precompensate, synthesize
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
@@ -131,3 +131,34 @@ def test_hostile_arrays_are_refused(network_arrays: Callable[..., dict[str, Any]
         changed.flat[-1] = value
         with pytest.raises(ModelError):
             Network.of({**good, name: changed}, "")
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32])
+def test_targets_lose_a_share_of_the_correction(dtype: Any, network_arrays: Callable[..., dict[str, Any]]):
+    network = Network.of(network_arrays(5, 16, 16, 2), "")
+    for planes, size in ((3, (61, 530)), (4, (33, 20)), (2, (5, 7))):
+        given, targets = planes_of(1, (planes, *size), dtype), planes_of(4, (planes, *size), dtype) // 2
+        added = network_reference.correct(given, network, code=300, step=9000).astype(np.int64) - given
+        colors = 3 if planes >= 3 else 1
+        for share in (0, 5, 16):
+            for jobs in (1, 3):
+                found = targets.copy()
+                with Workers(jobs) as workers:
+                    precompensate(given, found, network, code=300, step=9000, share=share, workers=workers)
+                inside = np.abs(given.astype(np.int64)) < np.iinfo(dtype).max // 4  # elsewhere the sum is limited
+                expected = targets - ((share * added + 8) >> 4)
+                assert np.array_equal(found[:colors][inside[:colors]], expected[:colors][inside[:colors]])
+                assert np.array_equal(found[colors:], targets[colors:])
+
+
+def test_it_is_told_whether_the_correction_helps(network_arrays: Callable[..., dict[str, Any]]):
+    network = Network.of(network_arrays(5, 16, 16, 2), "")
+    given = np.random.default_rng(2).integers(-1500, 1500, (3, 64, 64)).astype(np.int16)
+    shown = network_reference.correct(given, network, code=300, step=9000)
+    assert not np.array_equal(shown, given)
+    away = (2 * given.astype(np.int32) - shown).astype(np.int16)
+    for targets, helps in ((shown, True), (away, False)):
+        with Workers(1) as workers:
+            assert (
+                precompensate(given, targets.copy(), network, code=300, step=9000, share=13, workers=workers) == helps
+            )

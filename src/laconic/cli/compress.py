@@ -60,10 +60,9 @@ def configure(parser: options.CommandParser) -> None:
         type=options.in_range(int, 1, 10),
         help="higher is slower and smaller at the same quality. 1 rounds plainly; 2 and 3 weigh the error of each "
         "symbol against its bits; 4 and 5 search the best path of dependent quantization; 6 also asks for the better "
-        "network, which takes more than twice the time to decompress, and has details foretold; 7, 8, 9 and 10 code "
-        "the picture 1, 2, 4 and 10 times more, each time for targets that leave less error behind that network: "
-        "seconds per megapixel each "
-        "(default: 6)",
+        "network, which takes more than twice the time to decompress, and has details foretold; 7 to 10 code the "
+        "picture 1, 2, 4 and 8 times more, without what that network will add: each time two to four times what 6 "
+        "takes (default: 7)",
     )
     group.add_argument(
         "--enhance",
@@ -71,8 +70,7 @@ def configure(parser: options.CommandParser) -> None:
         choices=["auto", "off", "fast", "best", "ssim"],
         default="auto",
         help="what decompress runs over the picture to take back a part of the loss: auto is fast, best from "
-        "effort 6 on, and ssim with --tune ssim. Up to effort 6 the size is the same; `laconic decompress -h` says "
-        "what each costs (default: auto)",
+        "effort 6 on, and ssim with --tune ssim; `laconic decompress -h` says what each costs (default: auto)",
     )
     group.add_argument(
         "--tune",

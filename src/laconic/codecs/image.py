@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_EFFORT", "DEFAULT_QUALITY", "ImageCodec", "compress"]
 
 DEFAULT_QUALITY = 75
-DEFAULT_EFFORT = 6
+DEFAULT_EFFORT = 7
 BEST_NETWORK_EFFORT = 6
 LATENTS_EFFORT = 3
-SEARCH_PASSES = {7: 1, 8: 2, 9: 4, 10: 10}
+SEARCH_PASSES = {7: 1, 8: 2, 9: 4, 10: 8}
 MAX_SEARCHED_PIXELS = 1 << 25
 """Larger pictures pass by in rows, and the search needs the whole."""
 SMALL_PICTURE = 1 << 20
@@ -75,7 +75,8 @@ class ImageCodec:
     effort : int
         1 .. 10, higher is slower and smaller for the same quality: 1 rounds, 2 and 3 weigh every symbol's error against
         its bits, 4 and more search the best path of dependent quantization, 6 and more ask for the better network, and
-        7 to 10 code pictures of up to 32 megapixels 1, 2, 4 and 10 times more, see `codecs.search`.
+        7 to 10 code pictures of up to 32 megapixels 1, 2, 4 and 8 times more, without what the network will add, see
+        `codecs.search`.
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
     network : str
@@ -155,33 +156,39 @@ class ImageCodec:
         metadata = Metadata(icc=icc, exif=exif, xmp=xmp)
         with Workers(self.jobs) as workers:
             colors = choose([pixels]) if self.lossless else 0
-            analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers, colors=colors)
+            model, shape = default_model(), (pixels.shape[2], *pixels.shape[:2])
+            analysis: Analysis | None = None
 
             def attempt(code: int, decisions: rdo.Rdo) -> bytes:
-                header = self.header_at(analysis, code)
-                return write(header, self.best_tiles(pixels, analysis, header, workers, decisions), metadata)
+                nonlocal analysis
+                header = self.header_for(model, shape, 8 * pixels.itemsize, code, colors)
+                if self.searches(header):
+                    return write(header, self.search_tiles(pixels, header, workers, decisions), metadata)
+                if analysis is None:
+                    analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers, colors=colors)
+                return write(header, self.code_tiles(analysis, header, workers, decisions=decisions)[0], metadata)
 
             if self.lossless:
                 return attempt(0, self.decisions)
             return find_code(
-                self.target, attempt, analysis.model.quality_codes, self.decisions,
+                self.target, attempt, model.quality_codes, self.decisions,
                 pixels=pixels.shape[0] * pixels.shape[1],
                 size=len, quality=lambda data: psnr(pixels, decompress(data, jobs=self.jobs)),
             )  # fmt: skip
 
-    def best_tiles(
-        self, pixels: NDArray[Any], analysis: Analysis, header: Header, workers: Workers, decisions: rdo.Rdo
+    def search_tiles(
+        self, pixels: NDArray[Any], header: Header, workers: Workers, decisions: rdo.Rdo
     ) -> Sequence[Sequence[bytes]]:
         """Code a picture as a header says, with as many attempts as the effort asks for; returns streams by group."""
-        if not self.searches(header):
-            return self.code_tiles(analysis, header, workers, decisions=decisions)[0]
+        analysis = Analysis.of(pixels, lossless=False, workers=workers)
 
         def code(bands: NDArray[Any], weight: float) -> tuple[list[tuple[bytes, ...]], causal.TileCoding]:
             weighed = replace(decisions, weight=decisions.weight * weight)
             return self.code_tiles(Analysis(bands, analysis.model), header, workers, decisions=weighed)
 
         network = analysis.model.networks[NETWORKS[header.network]]
-        return search(pixels, header, network, code, passes=SEARCH_PASSES[self.effort], workers=workers)
+        passes = SEARCH_PASSES[self.effort]
+        return search(pixels, analysis.planes, header, network, code, passes=passes, workers=workers)
 
     def searches(self, header: Header) -> bool:
         """Tell whether a picture is coded several times: for PSNR, through a network, held whole."""

@@ -1,20 +1,20 @@
-"""The encoder's search: coding a picture again and again for targets that leave less error after the decoder's network.
+"""The encoder's search: coding a picture again, for targets without what the decoder's network will add anyway.
 
-The trellis finds symbols near the coefficients it is given. But the decoder shows x + N(x), not x; so after each
-attempt `transform.network_gradient` says where the decoded planes should have lain instead, the targets of the
-coefficients go a part of that way, and the trellis is asked again. What counts are real streams and real pixels: of all
-attempts, the plain one among them, the one is kept whose bytes are fewest for its PSNR, so no pass makes a file worse.
+The trellis finds symbols near the coefficients it is given. But the decoder shows x + N(x), not x. So once a picture is
+coded, its decoded planes x tell what the network adds, and the picture is coded anew as what should lie under it:
+original - s N(x), with a share s of 13/16, for what is coded then makes the network add a little less. It is a fixed
+point, approached from the plain encoding: bytes at equal PSNR fall by 1.9 % with one attempt more, by 2.2 % with two.
 
-It is alternating minimization over the symbols and, to first order, of the error after the network. All of it is
-arithmetic on whole numbers, so the bytes are the same on every machine.
+Where the correction would not bring the planes nearer to the picture (noise), the plain attempt stands. Of small
+pictures, and of three attempts and more, real streams and real pixels count: the one is kept whose bytes are fewest for
+its PSNR. For one more attempt at a large picture that would cost a third of the time, and it has always been better.
+All of it is arithmetic on whole numbers, so the bytes are the same on every machine and with any number of threads.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from laconic.codecs.targets import bytes_of_a_decibel, psnr
 from laconic.codecs.tiles import pixel_window, wavelets
@@ -23,8 +23,8 @@ from laconic.entropy import causal
 from laconic.quantize.rdo import SEARCHED_WEIGHT
 from laconic.quantize.steps import base_step_units
 from laconic.transform import color, lifting
+from laconic.transform.network import precompensate
 from laconic.transform.network import synthesize as synthesize_through
-from laconic.transform.network_gradient import wanted_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,22 +39,14 @@ if TYPE_CHECKING:
 
 __all__ = ["search"]
 
-LONG_STEPS, LONG_STEP, STEP = 3, 24, 16
-"""The targets go 24/32 of the way in the first passes, then 16/32: the network answers each move with another one."""
-LIMIT = 1 << 13
-"""Of the targets in 8-bit pictures: four times as far from gray as black and white, which lifting has room for."""
-
-
-class _Attempt(NamedTuple):
-    """Streams by group and tile, the logarithm of their bytes at equal PSNR, and the planes a decoder has of them."""
-
-    streams: Streams
-    price: float
-    decoded: NDArray[Any]
+SHARE = 13
+"""Sixteenths of the correction that are not coded (measured: 11 to 16 are within 0.1 % of bytes)."""
+SMALL_PICTURE = 1 << 17
 
 
 def search(
     pixels: NDArray[Any],
+    bands: NDArray[Any],
     header: Header,
     network: Network,
     code: Callable[[NDArray[Any], float], tuple[Streams, causal.TileCoding]],
@@ -67,12 +59,13 @@ def search(
     Parameters
     ----------
     pixels : ndarray (H, W, C) uint8 or uint16
+    bands : ndarray (C, H, W) int16 or int32
+        Its coefficients, as `lifting.analyze` leaves them; overwritten, for a large picture fills memory.
     header : Header
     network : Network
         The one that the header names.
     code : callable
-        Bands (C, H, W) as `lifting.analyze` leaves them, and a factor on the weight of a bit -> streams by group and
-        tile, and how they are coded.
+        Bands, and a factor on the weight of a bit -> streams by group and tile, and how they are coded.
     passes : int
         Attempts after the plain one.
 
@@ -81,44 +74,55 @@ def search(
     sequence of sequences of bytes
         By resolution group and tile.
     """
-    original = color.analyze(pixels, lossless=False, workers=workers)
     kinds = wavelets(header.channels, lossless=False)
     step = base_step_units(header.step_code, depth=header.depth)
-    target = original.astype(np.int32)
-    limit = LIMIT if original.dtype == np.int16 else LIMIT << 8
-
-    def attempt(weight: float) -> _Attempt:
-        bands = target.astype(original.dtype)
-        lifting.analyze(bands, kinds, workers=workers)
-        streams, coding = code(bands, weight)
-        decoded = _decoded(streams, coding, header, bands, workers)
-        shown = synthesize_through(decoded, network, code=header.step_code, step=step, workers=workers)
-        size = sum(len(stream) for group in streams for stream in group)
-        decibels = min(psnr(pixels, shown), 100.0)
-        price = math.log(max(size, 1)) - bytes_of_a_decibel(header.step_code) * decibels
-        return _Attempt(streams, price, decoded)
-
-    latest = attempt(1.0)
-    price, best = latest.price, latest.streams
+    streams, coding = code(bands, 1.0)
+    best, price = streams, math.inf
+    judged = passes > 1 or header.width * header.height < SMALL_PICTURE
     for number in range(passes):
-        wanted = wanted_planes(latest.decoded, original, network, code=header.step_code, step=step, workers=workers)
-        wanted -= target
-        wanted *= LONG_STEP if number < LONG_STEPS else STEP
-        wanted += 16
-        wanted >>= 5
-        target += wanted
-        np.clip(target, -limit, limit, out=target)
-        latest = attempt(SEARCHED_WEIGHT)
-        if latest.price < price:
-            price, best = latest.price, latest.streams
-    return best
+        _decode(bands, streams, coding, header, workers)
+        if judged:
+            best, price = min(
+                (best, price), (streams, _price(pixels, bands, streams, header, network, workers)), key=_at
+            )
+        targets = color.analyze(pixels, lossless=False, workers=workers)
+        helps = precompensate(bands, targets, network, code=header.step_code, step=step, share=SHARE, workers=workers)
+        if not helps and number == 0:
+            return best
+        bands[:] = targets
+        del targets
+        lifting.analyze(bands, kinds, workers=workers)
+        streams, coding = code(bands, SEARCHED_WEIGHT)
+    if judged:
+        _decode(bands, streams, coding, header, workers)
+        return min((best, price), (streams, _price(pixels, bands, streams, header, network, workers)), key=_at)[0]
+    return streams
 
 
-def _decoded(
-    streams: Streams, coding: causal.TileCoding, header: Header, like: NDArray[Any], workers: Workers
-) -> NDArray[Any]:
-    """Return the planes that a decoder makes of streams, before the network."""
-    planes = np.zeros_like(like)
+def _at(attempt: tuple[Streams, float]) -> float:
+    return attempt[1]
+
+
+def _price(
+    pixels: NDArray[Any],
+    planes: NDArray[Any],
+    streams: Streams,
+    header: Header,
+    network: Network,
+    workers: Workers,
+) -> float:
+    """Return the logarithm of the bytes of an attempt at equal PSNR."""
+    step = base_step_units(header.step_code, depth=header.depth)
+    shown = synthesize_through(planes, network, code=header.step_code, step=step, workers=workers)
+    size = sum(len(stream) for group in streams for stream in group)
+    return math.log(max(size, 1)) - bytes_of_a_decibel(header.step_code) * min(psnr(pixels, shown), 100.0)
+
+
+def _decode(
+    planes: NDArray[Any], streams: Streams, coding: causal.TileCoding, header: Header, workers: Workers
+) -> None:
+    """Overwrite planes with what a decoder makes of streams before the network."""
+    planes[:] = 0
     grid = TileGrid.of(header)
 
     def pop(tile: int) -> None:
@@ -126,4 +130,3 @@ def _decoded(
 
     workers.each(pop, range(grid.count))
     lifting.synthesize(planes, wavelets(header.channels, lossless=False), workers=workers)
-    return planes

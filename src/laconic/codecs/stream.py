@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.codecs.image import Analysis
 from laconic.codecs.image_decoder import FREE_PIXELS, MAX_PIXELS_PER_BYTE
 from laconic.codecs.inspection import in_words
 from laconic.codecs.targets import SquaredError, find_code
@@ -183,8 +182,7 @@ def _code_whole(codec: ImageCodec, source: RowSource, spool: Spool, workers: Wor
     """Code a picture that the encoder wants to see several times."""
     with source.reader() as reader:
         pixels = np.ascontiguousarray(reader.read(source.height))
-    analysis = Analysis.of(pixels, lossless=False, workers=workers)
-    for streams in zip(*codec.best_tiles(pixels, analysis, spool.header, workers, decisions), strict=True):
+    for streams in zip(*codec.search_tiles(pixels, spool.header, workers, decisions), strict=True):
         spool.add(streams)
 
 

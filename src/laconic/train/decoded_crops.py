@@ -46,7 +46,7 @@ UNIT = 4096.0
 """Planes are in 1/16 pixel units; divided by this, 8-bit pictures lie in -0.5 .. 0.5."""
 
 REGION = 320
-USES = 3
+USES = 5
 """Regions of this many pixels a side are coded at once and cut about this often, each time at another place."""
 
 
@@ -88,20 +88,24 @@ def codes_to_train(model: ImageModel) -> np.ndarray:
     return np.sort(np.concatenate([np.linspace(first, last, 1000), by_quality]))
 
 
-def through_codec(pixels: np.ndarray, code: int, effort: int = 6, tune: str = "psnr") -> Pair:
-    """Encode and decode pixels (H, W, 3) uint8 at a step code, stopping before color synthesis."""
+def through_codec(pixels: np.ndarray, code: int, effort: int = 7, tune: str = "psnr") -> Pair:
+    """Encode and decode pixels (H, W, 3) uint8 at a step code, stopping before color synthesis.
+
+    Where the effort says so, the encoder leaves out what the model's present network adds (`codecs.search`).
+    """
     codec = ImageCodec(effort=effort, tune=tune, jobs=1, tile=64 * -(-max(pixels.shape[:2]) // 64))
+    window, kinds = (0, 0, *pixels.shape[:2]), wavelets(3, lossless=False)
     with Workers(1) as workers:
         original = color.analyze(pixels, lossless=False, workers=workers)
-        planes = original.copy()
-        kinds = wavelets(3, lossless=False)
-        lifting.analyze(planes, kinds, workers=workers)
-        analysis = Analysis(planes, default_model())
-        header = codec.header_at(analysis, code)
-        coding = tile_coding(header, analysis.model, rdo.for_effort(effort))
-        window = (0, 0, *pixels.shape[:2])
-        streams = [rans.push(ops) for ops in causal.tables(planes, window, coding)]
-        decoded = np.zeros_like(planes)
+        header = codec.header_for(default_model(), original.shape, 8, code)
+        coding = tile_coding(header, default_model(), codec.decisions)
+        if codec.searches(header):
+            streams = [tiles[0] for tiles in codec.search_tiles(pixels, header, workers, codec.decisions)]
+        else:
+            planes = original.copy()
+            lifting.analyze(planes, kinds, workers=workers)
+            streams = [rans.push(ops) for ops in causal.tables(planes, window, coding)]
+        decoded = np.zeros_like(original)
         causal.pop_tile(decoded, window, coding, streams)
         lifting.synthesize(decoded, kinds, workers=workers)
     return Pair(decoded, original, code)

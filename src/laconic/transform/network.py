@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from laconic.transform.workers import Workers
 
-__all__ = ["ACTIVATION_BITS", "FoldedLayer", "Network", "synthesize"]
+__all__ = ["ACTIVATION_BITS", "FoldedLayer", "Network", "precompensate", "synthesize"]
 
 KNOTS, CODES_PER_KNOT, SAMPLES = 13, 64, 48
 ACTIVATION_BITS = 11
@@ -287,6 +287,49 @@ def synthesize(
     tiles = [(top + y, x, h, w) for y, x, h, w in _tiles(bottom - top, width, workers.jobs)]
     workers.each(lambda tile: _native.enhance_tile(planes, pixels, native, step, tile), tiles)
     return pixels[top:bottom]
+
+
+def precompensate(
+    planes: NDArray[Any],
+    targets: NDArray[Any],
+    network: Network,
+    *,
+    code: int,
+    step: int,
+    share: int,
+    workers: Workers,
+) -> bool:
+    """Take a share of what the network adds to decoded planes away from an encoder's targets, in place.
+
+    Parameters
+    ----------
+    planes : ndarray (C, H, W) int16 or int32
+        As `lifting.synthesize` leaves them.
+    targets : ndarray of the same shape and type
+        The planes of the picture, as `color.analyze` leaves them.
+    network, code, step
+        See `synthesize`.
+    share : int
+        Sixteenths of the correction.
+
+    Returns
+    -------
+    bool
+        Whether the decoded planes, moved by that share, would be nearer to the picture than they are.
+    """
+    _, height, width = planes.shape
+    native = network.native(code)
+
+    def work(tile: tuple[int, int, int, int]) -> int:
+        top, left, rows, columns = tile
+        place = np.s_[:, top : top + rows, left : left + columns]
+        picture = targets[place].astype(np.int64)
+        _native.precompensate_tile(planes, targets, native, step, tile, share)
+        moved = picture - targets[place]
+        picture -= planes[place]
+        return int((moved * (moved - 2 * picture)).sum())  # by how much the squared error grows
+
+    return sum(workers.each(work, _tiles(height, width, workers.jobs))) < 0
 
 
 def _tiles(height: int, width: int, jobs: int) -> list[tuple[int, int, int, int]]:
