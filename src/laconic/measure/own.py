@@ -25,12 +25,16 @@ class Laconic(AbstractPeer):
     jobs: int = 1
     network: str | None = None
     """Decoder-side network in place of the one that the file names."""
+    asked: str = "auto"
+    """The network the file is made for."""
     effort: int = DEFAULT_EFFORT
     tune: str = "psnr"
 
     def encode(self, pixels: RGB, quality: float) -> bytes:
         """Compress (H, W, 3) uint8 pixels to the bytes of a whole file."""
-        return laconic.compress(pixels, quality=round(quality), effort=self.effort, tune=self.tune, jobs=self.jobs)
+        return laconic.compress(
+            pixels, quality=round(quality), effort=self.effort, network=self.asked, tune=self.tune, jobs=self.jobs
+        )
 
     def decode(self, data: bytes) -> RGB:
         """Restore (H, W, 3) uint8 pixels from the bytes of a file."""
@@ -65,14 +69,18 @@ class LosslessLaconic(AbstractPeer):
         return laconic_version()
 
 
-BY_NETWORK = tuple(
-    Laconic(name=f"laconic-{network}", description=f"laconic, decoded with network {network}", network=network)
-    for network in ("off", "fast", "best")
+BY_NETWORK = (
+    *(
+        Laconic(name=f"laconic-{network}", description=f"laconic, decoded with network {network}", network=network)
+        for network in ("off", "fast", "best")
+    ),
+    # The others are the same files, which leave out what network best adds: without it they lack more than they must.
+    Laconic(name="laconic-for-off", description="laconic, files made for no network", asked="off"),
 )
 
 VARIANTS = (
     Laconic(name="laconic-e3", description="laconic, effort 3", effort=3),
-    # Its search takes minutes a curve and photo, so it has fewer points.
+    # It takes a second or two a file, so it has fewer points.
     Laconic(name="laconic-e9", description="laconic, effort 9", effort=9, qualities=(15, 30, 50, 70, 85, 94)),
     Laconic(name="laconic-ssim", description="laconic, tuned for MS-SSIM", tune="ssim"),
 )
