@@ -68,66 +68,73 @@ inline Span widened(Span s, int by, int limit) {
 inline int64_t network_correction(int16_t found, uint32_t step) { return (int64_t(found) * step + (1 << 18)) >> 19; }
 
 // Runs the network over a tile. `emit(by, found)` gets the results of each block row, 48 a block from the tile's left edge.
+//
+// Rows go through all residual blocks as soon as they can: block k works one row behind block k - 1, whose row below it
+// needs. So no more than blocks + 2 rows are held, whatever the height of the tile, and they stay in the caches.
 template <class T, class F>
 inline bool run_network(const T* planes, const NetworkJob& job, const NetworkWeights& net, F&& emit) {
   const int rows = (job.height + 3) / 4, columns = (job.width + 3) / 4;
   const Span tile_y = {job.tile.y / 4, (job.tile.y + job.tile.h + 3) / 4};
   const Span tile_x = {job.tile.x / 4, (job.tile.x + job.tile.w + 3) / 4};
   const Span all_y = widened(tile_y, net.blocks, rows), all_x = widened(tile_x, net.blocks, columns);
-  const int h_rows = all_y.to - all_y.from, h_columns = all_x.to - all_x.from;
+  const int h_columns = all_x.to - all_x.from, held = net.blocks + 2;
   const int c = net.channels, wide = net.expanded;
   const size_t row_size = size_t(h_columns + 2) * size_t(c);
   const size_t widest = size_t(h_columns + 2) * size_t(wide > kBlockSamples ? wide : kBlockSamples);
   const int widest_layer = wide > c ? (wide > kBlockSamples ? wide : kBlockSamples) : (c > kBlockSamples ? c : kBlockSamples);
   const size_t spare_size = size_t(kRowsAtOnce) * size_t(2 * widest_layer);
-  const size_t h_size = size_t(h_rows) * size_t(h_columns) * size_t(c);
+  const size_t h_size = size_t(held) * size_t(h_columns) * size_t(c), ring_size = size_t(net.blocks) * 3 * row_size;
   auto* block =
-      static_cast<int16_t*>(std::malloc((h_size + 4 * row_size + 2 * widest + spare_size + 256) * sizeof(int16_t)));
+      static_cast<int16_t*>(std::malloc((h_size + ring_size + row_size + 2 * widest + spare_size + 256) * sizeof(int16_t)));
   if (!block) return false;
-  int16_t* h = block;
-  int16_t* ring[3] = {h + h_size, h + h_size + row_size, h + h_size + 2 * row_size};
-  int16_t* spread = ring[2] + row_size;
-  int16_t* hidden = spread + row_size;
+  int16_t *h = block, *rings = h + h_size, *spread = rings + ring_size, *hidden = spread + row_size;
   int16_t* spare = hidden + 2 * widest;
   const auto at = [&](int y, int x) {
-    return h + (ptrdiff_t(y - all_y.from) * h_columns + (x - all_x.from)) * c;
+    return h + (ptrdiff_t((y - all_y.from) % held) * h_columns + (x - all_x.from)) * c;
   };
-  for (int y = all_y.from; y < all_y.to; ++y) {
+  const auto gather = [&](int y) {
     gather_blocks(planes, job, y, all_x.from, all_x.to, hidden);
     dense_run(net.input, hidden, h_columns, kStore, at(y, all_x.from), spare);
-  }
-  for (int k = 0; k < net.blocks; ++k) {
+  };
+  const auto work = [&](int k, int y) {
     const NetworkBlock& b = net.block[k];
     const int reach = net.blocks - 1 - k;
     const Span ys = widened(tile_y, reach, rows), xs = widened(tile_x, reach, columns);
+    if (y < ys.from || y >= ys.to) return;
     const Span xs_in = widened(xs, 1, columns);
     const int n = xs.to - xs.from, n_in = xs_in.to - xs_in.from;
     const int lead = xs.from - xs_in.from;  // 0 at the left edge of the picture, else 1
-    const auto mix = [&](int y) {
+    const auto ring = [&](int row) { return rings + (size_t(3 * k) + size_t((row + 3) % 3)) * row_size; };
+    const auto mix = [&](int row) {
       // One zero position stands left and right; inside the picture it is overwritten or out of reach.
-      int16_t* row = ring[(y + 3) % 3];
-      memset(row, 0, size_t(c) * sizeof(int16_t));
-      dense_run(b.mix, at(y, xs_in.from), n_in, kRelu, row + c, spare);
-      memset(row + size_t(n_in + 1) * size_t(c), 0, size_t(c) * sizeof(int16_t));
+      int16_t* to = ring(row);
+      memset(to, 0, size_t(c) * sizeof(int16_t));
+      dense_run(b.mix, at(row, xs_in.from), n_in, kRelu, to + c, spare);
+      memset(to + size_t(n_in + 1) * size_t(c), 0, size_t(c) * sizeof(int16_t));
     };
-    if (ys.from > 0) mix(ys.from - 1);
-    mix(ys.from);
-    for (int y = ys.from; y < ys.to; ++y) {
-      if (y + 1 < rows) mix(y + 1);
-      const int16_t* around[3];
-      for (int r = 0; r < 3; ++r) {
-        const int from = y + r - 1;
-        around[r] = from >= 0 && from < rows ? ring[(from + 3) % 3] + size_t(1 + lead) * size_t(c) : nullptr;
-      }
-      depthwise_row(around, n, c, b.spread, b.spread_bias, b.spread_shift, spread);
-      dense_run(b.merge, spread, n, kAdd, at(y, xs.from), spare);
-      dense_run(b.expand, at(y, xs.from), n, kRelu, hidden, spare);
-      dense_run(b.contract, hidden, n, kAdd, at(y, xs.from), spare);
+    if (y == ys.from) {
+      if (y > 0) mix(y - 1);
+      mix(y);
     }
-  }
-  for (int by = tile_y.from; by < tile_y.to; ++by) {
-    dense_run(net.output, at(by, tile_x.from), tile_x.to - tile_x.from, kStore, hidden, spare);
-    emit(by, hidden);
+    if (y + 1 < rows) mix(y + 1);
+    const int16_t* around[3];
+    for (int r = 0; r < 3; ++r) {
+      const int from = y + r - 1;
+      around[r] = from >= 0 && from < rows ? ring(from) + size_t(1 + lead) * size_t(c) : nullptr;
+    }
+    depthwise_row(around, n, c, b.spread, b.spread_bias, b.spread_shift, spread);
+    dense_run(b.merge, spread, n, kAdd, at(y, xs.from), spare);
+    dense_run(b.expand, at(y, xs.from), n, kRelu, hidden, spare);
+    dense_run(b.contract, hidden, n, kAdd, at(y, xs.from), spare);
+  };
+  gather(all_y.from);
+  for (int y = all_y.from; y < tile_y.to + net.blocks - 1; ++y) {
+    if (y + 1 < all_y.to) gather(y + 1);
+    for (int k = 0; k < net.blocks; ++k) work(k, y - k);
+    const int done = y - net.blocks + 1;
+    if (done < tile_y.from) continue;
+    dense_run(net.output, at(done, tile_x.from), tile_x.to - tile_x.from, kStore, hidden, spare);
+    emit(done, hidden);
   }
   std::free(block);
   return true;
