@@ -89,7 +89,8 @@ def test_bytes_and_pixels_are_those_of_the_whole_picture(
     ):
         pixels = tall(*size, channels, depth)
         monkeypatch.setattr(stream, "STRIP", strip)
-        codec = lac.ImageCodec(quality=None if lossless else 60, lossless=lossless, tile=tile, jobs=1 + size[0] % 2)
+        jobs = 1 + size[0] % 2
+        codec = lac.ImageCodec(quality=None if lossless else 60, lossless=lossless, effort=6, tile=tile, jobs=jobs)
         data = codec.encode(pixels, icc=b"profile", xmp=b"<x/>")
         assert streamed(codec, pixels, Metadata(icc=b"profile", xmp=b"<x/>")) == data
         whole = lac.decompress(data).reshape(pixels.shape)
@@ -115,14 +116,14 @@ def test_any_size_in_strips_of_any_height(height: int, width: int, rows: int, ti
 @pytest.mark.parametrize("target", [{"bpp": 1.0}, {"size": 9000}, {"psnr": 34.0}, {"quality": 20, "effort": 1}])
 def test_every_target_gives_the_same_file(target: dict[str, Any], tall: Callable[..., NDArray[Any]]):
     pixels = tall(300, 190, 3, 8)
-    codec = lac.ImageCodec(**target, tile=128)
+    codec = lac.ImageCodec(**{"effort": 6, **target}, tile=128)
     assert streamed(codec, pixels) == codec.encode(pixels)
 
 
 def test_a_target_out_of_reach_is_named(tall: Callable[..., NDArray[Any]]):
     for target in ({"size": 10}, {"psnr": 90.0}):
         with pytest.raises(TargetUnreachable):
-            streamed(lac.ImageCodec(**target), tall(100, 100, 3, 8))
+            streamed(lac.ImageCodec(effort=6, **target), tall(100, 100, 3, 8))
 
 
 @pytest.mark.parametrize(("channels", "depth", "height"), [(1, 8, 641), (3, 8, 999), (4, 8, 130), (3, 16, 257)])
@@ -143,7 +144,7 @@ def test_rows_go_through_the_network_too(
         monkeypatch.setattr(stream, "NETWORK_PIXELS", rows * 150)
         assert np.array_equal(decoded(data, 2), whole)
     assert not np.array_equal(decoded(data, network="off"), whole)
-    psnr = lac.ImageCodec(psnr=30, tile=64)
+    psnr = lac.ImageCodec(psnr=30, effort=6, tile=64)
     assert streamed(psnr, pixels) == psnr.encode(pixels)
 
 
@@ -196,6 +197,9 @@ def test_a_reader_that_fails_ends_the_encoder(tall: Callable[..., NDArray[Any]])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "STRIP", 150 * 64)
         for jobs in (1, 2):
-            with pytest.raises(lac.errors.UnsupportedInput), stream.encode_rows(lac.ImageCodec(jobs=jobs), source):
+            with (
+                pytest.raises(lac.errors.UnsupportedInput),
+                stream.encode_rows(lac.ImageCodec(effort=6, jobs=jobs), source),
+            ):
                 pass
     assert image.FREE_PIXELS == stream.FREE_PIXELS
