@@ -264,7 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arrays |= {f"context{level}.{name}": np.stack([part[name] for part in parts]) for name in parts[0].files}
         ContextNetwork.of(arrays, f"context{level}.")
         for number in range(len(model.set_codes)):
-            arrays[f"foretold{number}.context_weight"] = np.zeros((3, BANDS, KINDS, DECISIONS), np.int16)
+            # A trellis weighs bits by what is heard, so what was heard stays until `mixing` knows better.
+            arrays.setdefault(f"foretold{number}.context_weight", np.zeros((3, BANDS, KINDS, DECISIONS), np.int16))
         write_model(given.output, arrays)
     return 0
 
