@@ -97,3 +97,11 @@ def test_a_run_saves_resumes_and_exports(tmp_path) -> None:
     assert about["step"] == "3"
     assert arrays["input.weight"].shape == (16, 48)
     assert np.abs(arrays["output.weight"]).max() > 0
+    parts = {}
+    for blend in (0.0, 0.25, 1.0):
+        assert main([*common, "--steps", "2", "--blend", str(blend), "--name", "blended"]) == 0
+        parts[blend] = load_network(tmp_path / "out" / "blended.safetensors")[0]["mix.weight"]
+    first = Network(Shape(16, 1), code_range(default_model()))
+    np.testing.assert_array_equal(parts[1.0], first.export(first.start())["mix.weight"])
+    assert not np.array_equal(parts[0.0], parts[1.0])
+    np.testing.assert_allclose(parts[0.25], 0.75 * parts[0.0] + 0.25 * parts[1.0], atol=1e-6)

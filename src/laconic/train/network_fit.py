@@ -70,6 +70,9 @@ class Plan:
     limit: float = 16.0
     shipped: bool = False
     """Start from the network of this size in the shipped model, "ssim" from "best" where it has none as wide."""
+    blend: float = 0.0
+    """Share of the weights at the start in those that are kept: halfway between the shipped network and one trained on
+    from it there may be a better one than either (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022)."""
     limit_from: float = 0.85
     """Share of the time after which activations are clamped as the integer runtime will clamp them."""
 
@@ -233,7 +236,7 @@ class Run:
         same = plan.size in networks and len(networks[plan.size].input_weight) == network.shape.channels
         like = plan.size if same or plan.size != "ssim" else "best"
         self.theta = network.resumed(from_integers(networks[like])) if plan.shipped else network.start(plan.seed)
-        self.average = self.theta.clone()
+        self.first, self.average = self.theta.clone(), self.theta.clone()
         self.step, self.seconds, self.recent = 0, 0.0, np.zeros((2, plan.batch))
         self.gains: dict[str, float] = {}
 
@@ -249,6 +252,7 @@ class Run:
             "seconds": self.seconds,
             "recent": self.recent,
             "theta": self.theta,
+            "first": self.first,
             "average": self.average,
             "optimizer": self.optimizer.state,
             "gains": self.gains,
@@ -257,7 +261,7 @@ class Run:
         about = {**self.network.about(), "step": str(self.step), "minutes": f"{self.seconds / 60:.1f}"}
         about |= {"limit": str(self.plan.limit), "held_out": json.dumps(self.gains)}
         about["model"] = default_model().fingerprint.hex()
-        weights = self.network.export(self.average)
+        weights = self.network.export(self.kept)
         replace_file(self.folder / f"{self.name}.safetensors", lambda path: save_file(weights, path, metadata=about))
 
     def resume(self) -> None:
@@ -271,7 +275,7 @@ class Run:
         state = load_checkpoint(self.folder / f"{self.name}.pt", asdict(self.network.shape))
         self.step, self.seconds, self.gains = state["step"], state["seconds"], state["gains"]
         self.recent = state["recent"] if state["recent"].shape == self.recent.shape else self.recent
-        self.theta, self.average = state["theta"], state["average"]
+        self.first, self.theta, self.average = state["first"], state["theta"], state["average"]
         self.optimizer.state = state["optimizer"]
 
     def log(self, **row: Any) -> None:
@@ -330,10 +334,15 @@ class Run:
     def _part(self) -> float:
         return self.step / self.plan.steps if self.plan.steps else self.seconds / (self.plan.minutes * 60)
 
+    @property
+    def kept(self) -> torch.Tensor:
+        """The weights that are measured and exported."""
+        return torch.lerp(self.average, self.first, self.plan.blend)
+
     def look(self, held_out: HeldOut) -> None:
-        """Measure the average on held-out photos."""
+        """Measure what is kept on held-out photos."""
         limit = self.plan.limit
-        self.gains = held_out.gains(self.network, self.average, limit) | {"second": self.seconds}
+        self.gains = held_out.gains(self.network, self.kept, limit) | {"second": self.seconds}
         self.log(held_out=self.gains)
 
     def _update(self, shared: Step, done: float) -> None:
@@ -422,6 +431,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--muon-rate", type=float, default=Plan.muon_rate, help="0: AdamW alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shipped", action="store_true", help="start from the shipped network of this size")
+    parser.add_argument("--blend", type=float, default=Plan.blend, help="share of the first weights in those exported")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args(arguments)
@@ -436,6 +446,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         muon_rate=given.muon_rate,
         seed=given.seed,
         shipped=given.shipped,
+        blend=given.blend,
     )
     size = SIZES[given.size]
     shape = Shape(given.channels or size.channels, given.blocks or size.blocks)
