@@ -7,7 +7,7 @@ point, approached from the plain encoding: bytes at equal PSNR fall by 1.9 % wit
 
 Where the correction would not bring the planes nearer to the picture (noise), the plain attempt stands. Of small
 pictures, and of three attempts and more, real streams and real pixels count: the one is kept whose bytes are fewest for
-its PSNR. For one more attempt at a large picture that would cost a third of the time, and on no photo tried was it worse.
+its PSNR. For one more attempt at a large picture that would cost a third of the time, and no photo tried was worse.
 All of it is arithmetic on whole numbers, so the bytes are the same on every machine and with any number of threads.
 """
 
