@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
-from laconic.entropy.context_network import MOST_INPUT, ContextNetwork
+from laconic.entropy.context_network import MOST_INPUT, ContextNetwork, most_sign_inputs
 from laconic.entropy.mixing_reference import ODDS, STRETCHED
 from laconic.entropy.tables import ParameterSet
 from laconic.quantize.dependent import quantizers
 
 TOTAL, BUCKETS, TOKENS, ESCAPE, GROUP = 16384, 48, 16, 15, 16
 OWN = [(dy, dx) for dy in (-2, -1) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
+WIDE = 5
 SQUARE = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 # Rows of a band's tables: tokens but 0 by kind and bucket, then whether a token is 0 likewise, group flags, and signs.
 ZEROS, FLAGS, SIGNS, MIXED = 4 * BUCKETS, 8 * BUCKETS, 9 * BUCKETS, 9 * BUCKETS + 8 * 27
@@ -113,12 +114,30 @@ def operations(
         inputs = _inputs(companded[0], beside, j)
         return lambda ys, xs, quantizer: contexts[level].odds(inputs[ys, xs], code, orientation, quantizer)
 
+    mixes: dict[int, list[int]] = {}  # of the bands whose signs a network tells: what it and the tables count at first
+
+    def sign_odds_of(p: int, j: int) -> NDArray[np.int64] | None:
+        """The odds of minus at every place of a band."""
+        level, orientation = band_place(j)
+        if p or j == 0 or not codings[0][0].listens or not contexts or level not in contexts:
+            return None
+        network = contexts[level]
+        if network.sign_weight is None or network.sign_mix is None:
+            return None
+        mixes[j] = [16 * int(w) for w in network.sign_mix[orientation]]
+        beside = [np.where(side < 0, -m, m) for m, side in foretold[j - orientation : j - orientation + 3]]
+        inputs = _sign_inputs(bands[0], beside, j)
+        odds = network.sign_odds(inputs.reshape(-1, inputs.shape[-1]), code, orientation)
+        return odds.reshape(inputs.shape[:2]).astype(np.int64)
+
     rows: list[NDArray[np.int64]] = []
     for number, levels in enumerate(groups(cuts)):
         order = [(p, 0) for p in range(planes)] if number == 0 else []
         order += [(p, 1 + 3 * (6 - level) + o) for level in levels for p in range(planes) for o in range(3)]
         parts = [
-            _band(bands, companded, p, j, codings[p], nothing[j] if p else foretold[j], odds_of(p, j))
+            _band(
+                bands, companded, p, j, codings[p], nothing[j] if p else foretold[j], odds_of(p, j), sign_odds_of(p, j)
+            )
             for p, j in order
             if bands[p][j].size
         ]
@@ -129,6 +148,7 @@ def operations(
     table, letter, cells, odds = np.concatenate(rows, axis=1)
     cumulative = _learned(table, letter, codings)
     _mix(cumulative, table, letter, cells, odds, codings)
+    _mix_signs(cumulative, table, letter, odds, codings, mixes)
     place = np.arange(len(table))
     raw = table >= RAW
     letters = np.where(raw, 0, letter)
@@ -249,6 +269,37 @@ def _mix(
             tables[of] = [bound + (((0 if no else WHOLE) - bound) >> int(RATES[seen >> 4])), min(seen + 1, 255)]
 
 
+def _mix_signs(
+    cumulative: NDArray[np.uint16],
+    table: NDArray[np.int64],
+    letter: NDArray[np.int64],
+    odds: NDArray[np.int64],
+    codings: Sequence[tuple[ParameterSet, int, int]],
+    mixes: dict[int, list[int]],
+) -> None:
+    """Fill in where the second letter of each sign begins that a network tells."""
+    found = np.flatnonzero((table < RAW) & (table % ROWS >= SIGNS) & (table % ROWS < MIXED) & (odds != SILENT))
+    bounds: dict[int, list[int]] = {}  # and times learned
+    weights = {j: list(mix) for j, mix in mixes.items()}
+    for at in found.tolist():
+        name, heard = int(table[at]), int(odds[at])
+        if name not in bounds:
+            bounds[name] = [int(_first_bounds(np.array([name]), codings)[0, 1]), 0]
+        bound, seen = bounds[name]
+        own = weights[name // ROWS]
+        stretched = [STRETCHED[bound >> 12], heard]
+        x = (sum(w * s for w, s in zip(own, stretched, strict=True)) + (1 << 15)) >> 16
+        k, r = divmod(min(max(x, -2047), 2047), 32)
+        chance = (ODDS[k + 64] * (32 - r) + ODDS[k + 65] * r) >> 5
+        cumulative[at, :2] = 0, max(1, chance >> 2)
+        no = int(letter[at])
+        error = (0 if no else 65536) - chance
+        weights[name // ROWS] = [
+            min(max(w + ((s * error + 16384) >> 15), -131072), 131072) for w, s in zip(own, stretched, strict=True)
+        ]
+        bounds[name] = [bound + (((0 if no else WHOLE) - bound) >> int(RATES[seen >> 4])), min(seen + 1, 255)]
+
+
 def _cut(plane: NDArray[np.int32], grid: TileGrid, tile: int, band: int, height: int, width: int) -> NDArray[np.int64]:
     level, orientation = band_place(band)
     top = low_size(height, level) if orientation in (1, 2) else 0
@@ -297,14 +348,43 @@ def _signs(q: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _inputs(companded: list[NDArray[np.int64]], told: list[NDArray[np.int64]], j: int) -> NDArray[np.int64]:
-    """(h, w, 66) inputs of a network that sees the context."""
+    """(h, w, 77) inputs of a network that sees the context."""
     shape, orientation = companded[j].shape, (j - 1) % 3
     nothing = np.zeros(shape, np.int64)
-    squares = [np.repeat(np.repeat(companded[j - 3], 2, 0), 2, 1) if j > 3 else nothing]
-    squares += [companded[j - orientation + s] if s < orientation else nothing for s in range(2)]
+    above = companded[j - 3 - orientation : j - orientation] if j > 3 else [nothing] * 3
+    parents = [np.repeat(np.repeat(parent, 2, 0), 2, 1) for parent in above]
+    siblings = [companded[j - orientation + s] if s < orientation else nothing for s in range(2)]
     planes = [_moved(companded[j], dy, dx, shape) for dy, dx in OWN]
-    planes += [_moved(square, dy, dx, shape) for square in (*squares, *told) for dy, dx in SQUARE]
+    planes += [
+        _moved(square, dy, dx, shape) for square in (parents[orientation], *siblings, *told) for dy, dx in SQUARE
+    ]
+    planes += [_far(of, shape, 1, 1, 1) for o, of in enumerate(parents) if o != orientation]
+    planes.append(_far(companded[j], shape, 2, -1, WIDE))
+    planes += [_far(of, shape, WIDE, WIDE, WIDE) for of in (*told, *parents, *siblings)]
     return np.minimum(np.stack(planes, -1), MOST_INPUT)
+
+
+def _sign_inputs(symbols: list[NDArray[np.int64]], told: list[NDArray[np.int64]], j: int) -> NDArray[np.int64]:
+    """(h, w, 64) inputs of a network that tells signs."""
+    shape, orientation = symbols[j].shape, (j - 1) % 3
+    nothing = np.zeros(shape, np.int64)
+    parent = np.repeat(np.repeat(symbols[j - 3], 2, 0), 2, 1) if j > 3 else nothing
+    siblings = [symbols[j - orientation + s] if s < orientation else nothing for s in range(2)]
+    own = [(-2, dx) for dx in (-1, 0, 1)] + [(-1, dx) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
+    planes = [_moved(symbols[j], dy, dx, shape) for dy, dx in own]
+    planes += [_moved(square, dy, dx, shape) for square in (parent, *siblings, *told) for dy, dx in SQUARE]
+    most = most_sign_inputs()
+    return np.clip(np.stack(planes, -1), -most, most)
+
+
+def _far(a: NDArray[np.int64], shape: tuple[int, int], above: int, below: int, aside: int) -> NDArray[np.int64]:
+    """The logarithm of twice the sum over rows y - above .. y + below, columns x - aside .. x + aside of a shape."""
+    inside = np.zeros(shape, np.int64)
+    part = np.minimum(a[: shape[0], : shape[1]], MOST_INPUT)
+    inside[: part.shape[0], : part.shape[1]] = part
+    wide = np.pad(inside, ((above, max(below, 0)), (aside, aside)))
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (above + below + 1, 2 * aside + 1))
+    return _bucket(16 + 2 * windows.sum((-2, -1))[: shape[0]])
 
 
 def _band(
@@ -315,6 +395,7 @@ def _band(
     coding: tuple[ParameterSet, int, int],
     foretold: list[NDArray[np.int64]],
     odds: Odds | None,
+    sign_odds: NDArray[np.int64] | None,
 ) -> NDArray[np.int64]:
     """(4, n) table, letter, cells of mixing and odds of a network of everything one band codes."""
     parameters, index, color_sources = coding
@@ -404,7 +485,9 @@ def _band(
     west, north, third = (np.where(flips & (sign > 0), 3 - sign, sign) for sign in around)
     context = 27 * np.abs(foretold[1]) + 9 * west + 3 * north + third
     nonzero = coded & (m > 0)
-    out.emit(nonzero, 10, base_table + SIGNS + context[nonzero], ((q > 0) != flips)[nonzero].astype(np.int64))
+    heard = None if sign_odds is None else np.where(flips, -sign_odds, sign_odds)[nonzero]
+    letters = ((q > 0) != flips)[nonzero].astype(np.int64)
+    out.emit(nonzero, 10, base_table + SIGNS + context[nonzero], letters, None, heard)
 
     return out.in_order()
 

@@ -442,8 +442,9 @@ NB_MODULE(_native, m) {
            "context_weight"_a.noconvert().none() = nb::none())
       .def_ro("planes", &ParameterSet::planes);
   nb::class_<ContextWeights>(m, "ContextNetwork")
-      .def(nb::new_(&context_network), "weight"_a.noconvert(), "bias"_a.noconvert(), "shift"_a, "output"_a.noconvert(),
-           "output_bias"_a.noconvert(), "output_shift"_a);
+      .def(nb::new_(&context_network), "weight"_a.noconvert(), "bias"_a.noconvert(), "shift"_a, "middle"_a.noconvert(),
+           "middle_bias"_a.noconvert(), "middle_shift"_a, "output"_a.noconvert(), "output_bias"_a.noconvert(),
+           "output_shift"_a, "signs"_a.none() = nb::none());
   nb::class_<Network>(m, "Network")
       .def(nb::new_(&network), "channels"_a, "expanded"_a, "dense"_a, "spread"_a);
   bind_samples<uint8_t, int16_t>(m);

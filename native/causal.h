@@ -79,13 +79,27 @@ struct Foretold {
   ptrdiff_t stride;
 };
 
+// Where a network that sees the context keeps what is farther away in a row: kFarInputs rows, `stride` apart, and sums of
+// columns with kPad zeros on either side.
+struct FarRows {
+  uint8_t* row;
+  ptrdiff_t stride;
+  uint16_t* columns;
+  int8_t* signed_row;  // kSignedRows of them, kPad columns on either side
+};
+constexpr int kSignedRows = 20;
+
 // What surrounds a band: finished contexts of the band's own size; null where there is none.
 struct Sources {
   Foretold foretold;
   const Context *parent, *sibling[2], *color[2];
   const Context* sign_source;  // the plane coded just before; without one the northwest neighbor serves
-  // For a network that sees the context: what is foretold of HL, LH and HH, laid out like `foretold.mag`, in zeros.
+  // For a network that sees the context: what is foretold of HL, LH and HH, laid out like `foretold.mag`, in zeros; the
+  // parents of all three, and where it keeps sums over rows.
   const uint8_t* told[3];
+  const int8_t* told_side[3];
+  const Context* parents[3];
+  FarRows far;
   const ContextWeights* network;
 };
 
@@ -185,9 +199,13 @@ inline void upsample(Context& up, const Context& parent) {
     const int py = y >> 1;
     up.busy[y] = py >= 0 && py < parent.h ? parent.busy[py] : 0;
     if (!up.busy[y]) continue;
-    const uint8_t* from = parent.mag + ptrdiff_t(py) * parent.stride;
+    const uint8_t *from = parent.mag + ptrdiff_t(py) * parent.stride, *sign = parent.sign + ptrdiff_t(py) * parent.stride;
+    uint8_t* signs = up.sign + ptrdiff_t(y) * up.stride;
     // Columns -1 and w lie in the padding; the parent's own padding supplies the zeros they need.
-    for (int x = -2; x < up.w + 2; x += 2) to[x] = to[x + 1] = from[x >> 1];
+    for (int x = -2; x < up.w + 2; x += 2) {
+      to[x] = to[x + 1] = from[x >> 1];
+      signs[x] = signs[x + 1] = sign[x >> 1];
+    }
   }
 }
 

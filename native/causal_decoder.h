@@ -67,12 +67,12 @@ struct PopCoder {
 template <bool kMixes>
 struct TablesOf {
   using Type = BandTables;
-  static const Type& first(const BandModel& m) { return m.tables; }
+  static const Type& first(const BandModel& m, const Sources&) { return m.tables; }
 };
 template <>
 struct TablesOf<true> {
   using Type = MixedTables;
-  static const Type& first(const BandModel& m) { return m.mixed; }
+  static Type first(const BandModel& m, const Sources& src) { return first_tables(m, src); }
 };
 
 constexpr unsigned kMaxEscapeBits = 20;
@@ -103,7 +103,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
                                 const Sources& src, const RowSums& sums, int32_t* lowest, T* out, ptrdiff_t out_stride,
                                 uint32_t step, const Mask& mask) {
   RansReader r = reader;  // a local copy stays in registers
-  typename TablesOf<kMixes>::Type tables = TablesOf<kMixes>::first(m);
+  typename TablesOf<kMixes>::Type tables = TablesOf<kMixes>::first(m, src);
   const uint16_t* base = sums.whole;
   const uint32_t w1 = m.weight[kTapOwn + 11], w2 = m.weight[kTapOwn + 10];
   Opinion opinion(src.network);
@@ -159,7 +159,20 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
           if (magnitude == kInvalid) return kBadEscape;
           if (magnitude > 0) {
             const SignPlace place = sign_context(own, src, y, x);
-            const bool minus = pop_first<kEither>(r, tables.sign[place.row]) != place.flips;
+            bool minus = place.flips;
+            if constexpr (Opinion::kSpeaks) {
+              if (opinion.tells_signs()) {
+                opinion.signs.look(x);
+                const int32_t odds =
+                    opinion.signs.odds(signed_input(mag[x - 1], sign[x - 1]), signed_input(mag[x - 2], sign[x - 2]));
+                PopCoder coder{r};
+                minus ^= code_sign(coder, tables.sign[place.row], tables.sign_weight, place.flips ? -odds : odds, false);
+              } else {
+                minus ^= pop_first<kEither>(r, tables.sign[place.row]);
+              }
+            } else {
+              minus ^= pop_first<kEither>(r, tables.sign[place.row]);
+            }
             sign[x] = minus ? 2 : 1;
             mag[x] = companded(magnitude);
             value = minus ? -int32_t(magnitude) : int32_t(magnitude);

@@ -80,7 +80,7 @@ inline bool encode_lowest(OpList& ops, const BandModel& m, bool mixes, const int
   const uint16_t* base = sums.whole;
   int32_t residual[kGroup];
   BandTables tables = m.tables;
-  MixedTables mixed = m.mixed;
+  MixedTables mixed = first_tables(m, src);
   bool ok = true;
   for (int y = 0; y < own.h; ++y) {
     uint8_t* mag = own.mag + ptrdiff_t(y) * own.stride;
@@ -140,7 +140,7 @@ inline bool encode_band(OpList& ops, const BandModel& m, bool mixes, Context& ow
   const uint32_t quiet = lambda ? 24 : 64 - rounding;  // below it a coefficient can only become zero
   const uint16_t* base = sums.whole;
   BandTables tables = m.tables;
-  MixedTables mixed = m.mixed;
+  MixedTables mixed = first_tables(m, src);
   Undo undo;
   bool ok = true;
   for (int y = 0; y < own.h; ++y) {

@@ -2,8 +2,8 @@
 // is 0, 1, 2", as one more opinion for the mixing (spec/contexts.md).
 //
 // All inputs but the two in the coefficient's own row read finished rows. So the sums of the hidden units are formed for a
-// whole group at once, 16 positions; symbol by symbol only two products are added, and the outputs follow. Sums fit 32
-// bits (ContextNetwork checks), so the order of additions is free.
+// whole group at once, 16 positions; symbol by symbol only two products are added, and the second layer and the outputs
+// follow. Sums fit 32 bits (ContextNetwork checks), so the order of additions is free.
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
@@ -11,26 +11,39 @@
 #include "context_weights.h"
 #include "mixing.h"
 #include "network_layers.h"
+#include "sign_network.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
 
+constexpr int kWide = 5;  // how far the wider squares around a place reach
+
 class ContextNetwork {
  public:
   static constexpr bool kSpeaks = true;
-  explicit ContextNetwork(const ContextWeights* weights) : weights_(weights) {}
+  explicit ContextNetwork(const ContextWeights* weights)
+      : signs(weights->tells_signs ? &weights->signs : nullptr), weights_(weights) {}
+
+  SignNetwork signs;
+  LACONIC_INLINE bool tells_signs() const { return weights_->tells_signs; }
 
   // Before the symbols of a row.
   LACONIC_INLINE void start_row(const Context& own, const Sources& src, int y) {
     own_ = own.mag + ptrdiff_t(y) * own.stride;
     for (int i = 0; i < 2 * weights_->pairs; ++i) from_[i] = row_of(own, src, y, weights_->input[i]);
+    band_ = &own, src_ = &src, y_ = y, far_ready_ = !weights_->looks_far;
+    signs.start_row(own, src, y);
   }
 
   // Before the symbols of a group that is not all zero.
   inline void start_group(int x0) {
     first_ = x0;
+    if (!far_ready_) look_far();
     alignas(64) int16_t pair[kInputs / 2][kGroup][2];
-    for (int k = 0; k < weights_->pairs; ++k) interleave(from_[2 * k] + x0, from_[2 * k + 1] + x0, pair[k]);
+    const int16_t* used[kInputs / 2];  // weights of the pairs that are not zero all over the group
+    int pairs = 0;
+    for (int k = 0; k < weights_->pairs; ++k)
+      if (interleave(from_[2 * k] + x0, from_[2 * k + 1] + x0, pair[pairs])) used[pairs++] = weights_->weight[k][0];
 #if defined(__SSE2__)
     constexpr int kLanes = int(sizeof(Samples) / sizeof(int32_t)), kTogether = 4, kVectors = 2;
     static_assert(kHidden % (kVectors * kLanes) == 0 && kGroup % kTogether == 0);
@@ -39,9 +52,9 @@ class ContextNetwork {
         Samples acc[kTogether][kVectors];
         for (int i = 0; i < kTogether; ++i)
           for (int j = 0; j < kVectors; ++j) acc[i][j] = load(weights_->bias + h + j * kLanes);
-        for (int k = 0; k < weights_->pairs; ++k) {
+        for (int k = 0; k < pairs; ++k) {
           Samples w[kVectors];
-          for (int j = 0; j < kVectors; ++j) w[j] = load(weights_->weight[k][h + j * kLanes]);
+          for (int j = 0; j < kVectors; ++j) w[j] = load(used[k] + 2 * (h + j * kLanes));
           for (int i = 0; i < kTogether; ++i) {
             int32_t both;
             memcpy(&both, pair[k][x + i], sizeof both);
@@ -55,9 +68,9 @@ class ContextNetwork {
 #else
     for (int x = 0; x < kGroup; ++x) {
       for (int h = 0; h < kHidden; ++h) sums_[x][h] = weights_->bias[h];
-      for (int k = 0; k < weights_->pairs; ++k)
+      for (int k = 0; k < pairs; ++k)
         for (int h = 0; h < kHidden; ++h)
-          sums_[x][h] += pair[k][x][0] * weights_->weight[k][h][0] + pair[k][x][1] * weights_->weight[k][h][1];
+          sums_[x][h] += pair[k][x][0] * used[k][2 * h] + pair[k][x][1] * used[k][2 * h + 1];
     }
 #endif
   }
@@ -67,12 +80,36 @@ class ContextNetwork {
 
   // The same for two symbols to the left that only may come true.
   LACONIC_INLINE void look_from(int x, unsigned quantizer, uint8_t west, uint8_t west2) {
-    const int32_t one = limited(west), two = limited(west2);
-    const int32_t* sums = sums_[x - first_];
-    for (int h = 0; h < kHidden; ++h) {
-      const int32_t v = (sums[h] + two * weights_->own_row[0][h] + one * weights_->own_row[1][h]) >> weights_->shift;
-      unit_[h] = int16_t(v < 0 ? 0 : v > kMaxUnit ? kMaxUnit : v);
+    const int16_t own[2] = {int16_t(limited(west2)), int16_t(limited(west))};
+    alignas(64) int32_t first[kHidden];
+    add_pair<kHidden>(first, sums_[x - first_], own, weights_->own_row);
+    alignas(64) int16_t unit[kHidden];
+    for (int h = 0; h < kHidden; ++h) unit[h] = unit_of(first[h], weights_->shift);
+    alignas(64) int32_t middle[kMiddle];
+#if defined(__SSE2__)
+    // Several chains of additions at once: one would wait for itself.
+    constexpr int kLanes = int(sizeof(Samples) / sizeof(int32_t)), kVectors = kMiddle / kLanes, kChains = kVectors < 8 ? 8 / kVectors : 1;
+    Samples acc[kChains][kVectors];
+    for (int c = 0; c < kChains; ++c)
+      for (int j = 0; j < kVectors; ++j) acc[c][j] = c ? no_samples() : load(weights_->middle_bias + j * kLanes);
+    for (int k = 0; k < kHidden / 2; k += kChains)
+      for (int c = 0; c < kChains; ++c) {
+        int32_t both;
+        memcpy(&both, unit + 2 * (k + c), sizeof both);
+        const Samples pair = repeated(both);
+        for (int j = 0; j < kVectors; ++j) acc[c][j] = multiply_add(acc[c][j], pair, load(weights_->middle[k + c][j * kLanes]));
+      }
+    for (int j = 0; j < kVectors; ++j) {
+      for (int c = 1; c < kChains; ++c) acc[0][j] = added(acc[0][j], acc[c][j]);
+      store(middle + j * kLanes, acc[0][j]);
     }
+#else
+    for (int i = 0; i < kMiddle; ++i) middle[i] = weights_->middle_bias[i];
+    for (int k = 0; k < kHidden / 2; ++k)
+      for (int i = 0; i < kMiddle; ++i)
+        middle[i] += unit[2 * k] * weights_->middle[k][i][0] + unit[2 * k + 1] * weights_->middle[k][i][1];
+#endif
+    for (int i = 0; i < kMiddle; ++i) unit_[i] = unit_of(middle[i], weights_->middle_shift);
     outputs_ = int(quantizer) * kDecisions;
   }
 
@@ -80,13 +117,17 @@ class ContextNetwork {
   LACONIC_INLINE int32_t odds(unsigned decision) const {
     const int16_t* w = weights_->output[outputs_ + int(decision)];
     int32_t sum = weights_->output_bias[outputs_ + int(decision)];
-    for (int h = 0; h < kHidden; ++h) sum += int32_t(unit_[h]) * w[h];
+    for (int i = 0; i < kMiddle; ++i) sum += int32_t(unit_[i]) * w[i];
     sum >>= weights_->output_shift;
     return sum > kMaxStretched ? kMaxStretched : sum < -kMaxStretched ? -kMaxStretched : sum;
   }
 
  private:
   static LACONIC_INLINE int32_t limited(uint8_t mag) { return mag < kMaxInput ? mag : kMaxInput; }
+  static LACONIC_INLINE int16_t unit_of(int32_t sum, int shift) {
+    const int32_t v = sum >> shift;
+    return int16_t(v < 0 ? 0 : v > kMaxUnit ? kMaxUnit : v);
+  }
 
   // Where the magnitudes of an input lie, at column 0; what is not there is zero.
   static LACONIC_INLINE const uint8_t* row_of(const Context& own, const Sources& src, int y, unsigned input) {
@@ -98,35 +139,112 @@ class ContextNetwork {
     if (input < kTapSibling) return square(src.parent, input - kTapParent);
     if (input < kTapSibling + 9) return square(src.sibling[0], input - kTapSibling);
     if (input < kTold) return square(src.sibling[1], input - kTapSibling - 9);
+    if (input >= kFar) return src.far.row + ptrdiff_t(input - kFar) * src.far.stride;
     const unsigned k = (input - kTold) % 9;
     const uint8_t* told = src.told[(input - kTold) / 9];
     return told ? told + ptrdiff_t(y + int(k) / 3 - 1) * src.foretold.stride + int(k) % 3 - 1 : nothing;
   }
 
-  // 16 magnitudes of each of two inputs, limited, next to each other.
-  static LACONIC_INLINE void interleave(const uint8_t* a, const uint8_t* b, int16_t (*to)[2]) {
+  // Fills the rows of the inputs from kFar on.
+  inline void look_far() {
+    far_ready_ = true;
+    const Context& own = *band_;
+    const Sources& src = *src_;
+    uint8_t* to = src.far.row;
+    const auto rows = [&]<int kAside>(const uint8_t* of, ptrdiff_t stride, int above, int below) {
+      sum_far<kAside>(to, of, stride, above, below);
+      to += src.far.stride;
+    };
+    const auto square = [&]<int kSide>(const Context* of) {
+      rows.template operator()<kSide>(of ? of->mag : nullptr, of ? of->stride : 0, kSide, kSide);
+    };
+    bool skips = true;  // the parent of the band itself, whose 3 x 3 are inputs one by one
+    for (const Context* parent : src.parents) {
+      if (parent == src.parent && skips)
+        skips = false;
+      else
+        square.template operator()<1>(parent);
+    }
+    rows.template operator()<kWide>(own.mag, own.stride, 2, -1);
+    for (const uint8_t* told : src.told) rows.template operator()<kWide>(told, src.foretold.stride, kWide, kWide);
+    for (const Context* parent : src.parents) square.template operator()<kWide>(parent);
+    for (const Context* sibling : src.sibling) square.template operator()<kWide>(sibling);
+  }
+
+  // Logarithms of twice the sums over rows y - above .. y + below and columns x - kAside .. x + kAside inside the band.
+  template <int kAside>
+  inline void sum_far(uint8_t* to, const uint8_t* of, ptrdiff_t stride, int above, int below) {
+    const int w = band_->w, from = y_ > above ? y_ - above : 0, last = y_ + below < band_->h ? y_ + below : band_->h - 1;
+    uint16_t* column = src_->far.columns;
+    uint8_t any = 0;
+    for (int y = from; y <= last && of && !any; ++y) {
+      const uint8_t* row = of + y * stride;
+      for (int x = 0; x < w; ++x) any |= row[x];
+    }
+    if (!any) {
+      memset(to, 0, size_t(padded(w)));
+      return;
+    }
+    memset(column - kPad, 0, size_t(padded(w) + 2 * kPad) * sizeof(uint16_t));
+    for (int y = from; y <= last; ++y) add_limited(column, of + y * stride, w);
+    add_aside<kAside>(to, column, w);
+  }
+
+  static inline void add_limited(uint16_t* __restrict column, const uint8_t* row, int w) {
+    for (int x = 0; x < w; ++x) column[x] = uint16_t(column[x] + (row[x] < kMaxInput ? row[x] : kMaxInput));
+  }
+  template <int kAside>
+  static inline void add_aside(uint8_t* __restrict to, const uint16_t* column, int w) {
+    for (int x = 0; x < w; ++x) {
+      uint16_t sum = 0;
+      for (int k = -kAside; k <= kAside; ++k) sum = uint16_t(sum + column[x + k]);
+      // The bits of a floating-point number hold its logarithm, in quarters of an octave as bucket_of() does.
+      const float exact = float(16 + 2 * sum);
+      int32_t bits;
+      memcpy(&bits, &exact, sizeof bits);
+      bits = (bits >> 21) - ((127 + 4) << 2);
+      to[x] = uint8_t(bits < kMaxInput ? bits : kMaxInput);
+    }
+  }
+
+  // 16 magnitudes of each of two inputs, limited, next to each other; false where all are zero.
+  static LACONIC_INLINE bool interleave(const uint8_t* a, const uint8_t* b, int16_t (*to)[2]) {
 #if defined(__SSE2__)
     const __m128i most = _mm_set1_epi8(kMaxInput), zero = _mm_setzero_si128();
     const __m128i one = _mm_min_epu8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)), most);
     const __m128i two = _mm_min_epu8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)), most);
+    if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_or_si128(one, two), zero)) == 0xffff) return false;
     auto* out = reinterpret_cast<__m128i*>(to);
     const __m128i low = _mm_unpacklo_epi8(one, two), high = _mm_unpackhi_epi8(one, two);
     _mm_store_si128(out, _mm_unpacklo_epi8(low, zero));
     _mm_store_si128(out + 1, _mm_unpackhi_epi8(low, zero));
     _mm_store_si128(out + 2, _mm_unpacklo_epi8(high, zero));
     _mm_store_si128(out + 3, _mm_unpackhi_epi8(high, zero));
+    return true;
 #else
-    for (int i = 0; i < kGroup; ++i) to[i][0] = int16_t(limited(a[i])), to[i][1] = int16_t(limited(b[i]));
+    int any = 0;
+    for (int i = 0; i < kGroup; ++i) any |= (to[i][0] = int16_t(limited(a[i]))) | (to[i][1] = int16_t(limited(b[i])));
+    return any != 0;
 #endif
   }
 
   const ContextWeights* weights_;
   const uint8_t* own_ = nullptr;
   const uint8_t* from_[kInputs];
-  int first_ = 0, outputs_ = 0;
+  const Context* band_ = nullptr;
+  const Sources* src_ = nullptr;
+  int y_ = 0, first_ = 0, outputs_ = 0;
+  bool far_ready_ = false;
   alignas(64) int32_t sums_[kGroup][kHidden];
-  alignas(64) int16_t unit_[kHidden];
+  alignas(64) int16_t unit_[kMiddle];
 };
+
+// The tables of a band as it begins, with what its network of signs counts at first.
+LACONIC_INLINE MixedTables first_tables(const BandModel& m, const Sources& src) {
+  MixedTables tables = m.mixed;
+  for (int i = 0; i < 2; ++i) tables.sign_weight[i] = src.network ? src.network->signs.mix[i] : 0;
+  return tables;
+}
 
 }  // namespace LACONIC_ISA
 }  // namespace laconic

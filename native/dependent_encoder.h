@@ -27,7 +27,7 @@ constexpr int64_t kSlack = 2600;
 struct Survivor {
   int64_t cost;
   uint8_t west, west2;  // companded magnitudes
-  uint8_t sign;
+  uint8_t sign, sign2;  // of those
   bool waits;  // in a group that is known to hold a nonzero, before it
 };
 
@@ -58,7 +58,7 @@ inline bool encode_dependent_at(OpList& ops, const BandModel& m, bool mixes, Con
 
     Survivor now[kStates] = {}, next[kStates] = {};
     for (unsigned s = 0; s < kStates; ++s) now[s].cost = kNoPath;
-    now[0] = {0, 0, 0, 0, false};
+    now[0] = {0, 0, 0, 0, 0, false};
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
       const int x1 = x0 + kGroup < own.w ? x0 + kGroup : own.w;
       uint32_t peak = 0;
@@ -103,18 +103,19 @@ inline bool encode_dependent_at(OpList& ops, const BandModel& m, bool mixes, Con
         for (unsigned s = 0; s < kStates; ++s) {
           const Survivor& from = now[s];
           if (from.cost > hopeless) continue;
-          const auto& place = prices.at({x, trellis_quantizer(s), from.waits, from.west, from.west2});
+          const Sight sight{x, trellis_quantizer(s), from.waits, from.west, from.west2, from.sign, from.sign2};
+          const auto& place = prices.at(sight);
           const auto reach = [&](uint32_t magnitude, int64_t cost) {
             const unsigned to = next_state(s, magnitude);
             if (cost >= next[to].cost) return;
             next[to] = {cost, uint8_t(magnitude ? companded(magnitude) : 0), from.west,
-                        uint8_t(magnitude == 0 ? 0 : minus ? 2 : 1), from.waits && magnitude == 0};
+                        uint8_t(magnitude == 0 ? 0 : minus ? 2 : 1), from.sign, from.waits && magnitude == 0};
             crossing.magnitude[to] = magnitude, crossing.from[to] = uint8_t(s);
           };
           reach(0, from.cost + zero + prices.magnitude(place, 0));
           if (v[x] < kQuiet) continue;
           const SignPlace signs = sign_place(from.sign, above[x], third[x], side ? side[x] : 0);
-          const int64_t sign_price = from.cost + prices.sign(signs.row, minus != signs.flips);
+          const int64_t sign_price = from.cost + prices.sign(sight, signs, minus);
           const uint32_t low = (v[x] + 32 * trellis_quantizer(s)) >> 6;
           for (uint32_t k = low ? low : 1; k <= low + 1; ++k)
             reach(k, sign_price + prices.magnitude(place, k) + distortion(v[x], k, m.recon[place.row][recon_index(k)]));
@@ -124,7 +125,7 @@ inline bool encode_dependent_at(OpList& ops, const BandModel& m, bool mixes, Con
       for (unsigned s = 0; s < kStates; ++s)
         if (now[s].waits) now[s].cost = kNoPath;  // all zero after all: that is what dropping is for
       if (dropped < now[0].cost) {
-        now[0] = {dropped, 0, 0, 0, false};
+        now[0] = {dropped, 0, 0, 0, 0, false};
         trace[x1 - 1].from[0] = dropped_from;
       }
     }

@@ -70,8 +70,8 @@ class TileMemory {
     const int row = padded(job.tile.w) + 2 * kPad;
     up_bytes_ = largest;
     const size_t lowest = size_t(full.h) * size_t(full.w) * sizeof(int32_t);
-    const size_t total = bytes + largest + lowest + size_t(row) * ((1 + kMixParts) * sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing)) +
-                         size_t(job.planes) * kBands * sizeof(Context) + 512;
+    const size_t each = (2 + kMixParts) * sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing) + kFarInputs + kSignedRows;
+    const size_t total = bytes + 3 * largest + lowest + size_t(row) * each + size_t(job.planes) * kBands * sizeof(Context) + 1024;
     block_ = static_cast<uint8_t*>(std::calloc(1, total));
     if (!block_) return;
     uint8_t* at = block_;
@@ -84,11 +84,13 @@ class TileMemory {
     lowest_ = reinterpret_cast<int32_t*>(take(lowest));
     sums_.whole = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
     for (uint16_t*& part : sums_.part) part = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
+    far_ = {take(size_t(row) * kFarInputs), row, reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t))) + kPad,
+            reinterpret_cast<int8_t*>(take(size_t(row) * kSignedRows)) + kPad};
     trace_ = reinterpret_cast<Crossing*>(take(size_t(row) * sizeof(Crossing)));
     scaled_ = reinterpret_cast<uint32_t*>(at);
     at += size_t(row) * sizeof(uint32_t);
     up_ = at;
-    at += largest;
+    at += 3 * largest;
     for (int p = 0; p < job.planes; ++p)
       for (int j = 0; j < kBands; ++j) {
         const Rect r = rect(job, j);
@@ -126,21 +128,30 @@ class TileMemory {
     const int orientation = j == 0 ? 0 : (j - 1) % 3;
     for (int s = 0; s < orientation; ++s) src.sibling[s] = &context(plane, j - orientation + s);
     if (plane == 0 && job.contexts && coding.set->listens) src.network = job.contexts[j];
-    if (j >= 4 && (m.uses_parent || src.network)) {
-      const Context& own = context(plane, j);
-      memset(up_, 0, up_bytes_);
-      place_context(upsampled_, up_, own.h, own.w);
-      upsample(upsampled_, context(plane, j - 3));
-      src.parent = &upsampled_;
-    }
+    src.far = far_;
+    if (j >= 4 && src.network)
+      for (int o = 0; o < 3; ++o) src.parents[o] = parent(plane, j, o);
+    if (j >= 4 && (m.uses_parent || src.network))
+      src.parent = src.network ? src.parents[orientation] : parent(plane, j, orientation);
     return src;
   }
 
  private:
+  // A band of the level above band j, upsampled to its size.
+  const Context* parent(int plane, int j, int orientation) {
+    const Context& own = context(plane, j);
+    uint8_t* at = up_ + size_t(orientation) * up_bytes_;
+    memset(at, 0, context_bytes(own.h, own.w));
+    place_context(upsampled_[orientation], at, own.h, own.w);
+    upsample(upsampled_[orientation], context(plane, j - 3 - (j - 1) % 3 + orientation));
+    return &upsampled_[orientation];
+  }
+
   uint8_t *block_ = nullptr, *up_ = nullptr;
   size_t up_bytes_ = 0;
   Context* contexts_ = nullptr;
-  Context upsampled_ = {};
+  Context upsampled_[3] = {};
+  FarRows far_ = {};
   RowSums sums_ = {};
   uint32_t* scaled_ = nullptr;
   Crossing* trace_ = nullptr;
@@ -154,7 +165,7 @@ template <class T>
 void add_foretold(Sources& src, const DetailPrediction<T>& details, int level, int orientation) {
   if (!details.speaks(level)) return;
   src.foretold = details.foretold(orientation);
-  for (int o = 0; o < 3; ++o) src.told[o] = details.foretold(o).mag;
+  for (int o = 0; o < 3; ++o) src.told[o] = details.foretold(o).mag, src.told_side[o] = details.foretold(o).side;
 }
 
 template <class T>

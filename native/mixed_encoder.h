@@ -64,8 +64,16 @@ inline bool push_mixed_row(OpList& ops, const BandModel& m, MixedTables& tables,
       if (kTrellis) state = next_state(state, magnitude[x]);
       if (!magnitude[x]) continue;
       const SignPlace place = sign_context(own, src, y, x);
-      ok &= push_first(ops, tables.sign[place.row], (sign[x] == 2) != place.flips);
+      const bool first = (sign[x] == 2) != place.flips;
       kind = 0;
+      if constexpr (Opinion::kSpeaks)
+        if (opinion.tells_signs()) {
+          opinion.signs.look(x);
+          const int32_t odds = opinion.signs.odds(signed_input(mag[x - 1], sign[x - 1]), signed_input(mag[x - 2], sign[x - 2]));
+          code_sign(coder, tables.sign[place.row], tables.sign_weight, place.flips ? -odds : odds, first);
+          continue;
+        }
+      ok &= push_first(ops, tables.sign[place.row], first);
     }
   }
   return ok && coder.ok;

@@ -31,6 +31,7 @@ struct NoOpinion {
   LACONIC_INLINE void look(int, unsigned) const {}
   LACONIC_INLINE void look_from(int, unsigned, uint8_t, uint8_t) const {}
   LACONIC_INLINE int32_t odds(unsigned) const { return 0; }
+  LACONIC_INLINE bool tells_signs() const { return false; }
 };
 
 // The probability, in 2^-16, of a weighted sum of stretches (with the half that rounds), and its frequency.
@@ -92,6 +93,24 @@ LACONIC_INLINE unsigned code_token(Coder& coder, MixedTables& t, unsigned quanti
   token = coder.rest(t.rest[row], token);
   learn_token(t.rest[row], t.rest_seen[row], token);
   return token;
+}
+
+// A sign, likewise, mixed from its table and what a network says of the first letter; true for the first letter.
+LACONIC_INLINE int32_t mixed_sign(const int32_t* weight, uint32_t table, int32_t odds) {
+  return (1 << 15) + weight[0] * kOdds.stretched[table >> 20] + weight[1] * odds;
+}
+template <class Coder>
+LACONIC_INLINE bool code_sign(Coder& coder, uint32_t& table, int32_t* weight, int32_t odds, bool first) {
+  const int32_t stretched[2] = {kOdds.stretched[table >> 20], odds};
+  const uint32_t probability = mixed_probability(mixed_sign(weight, table, odds));
+  first = coder.first(mixed_freq(probability), first);
+  const int32_t error = (first ? 65536 : 0) - int32_t(probability);
+  for (int i = 0; i < 2; ++i) {
+    const int32_t w = weight[i] + ((stretched[i] * error + (1 << 14)) >> 15);
+    weight[i] = w > kMaxMixWeight ? kMaxMixWeight : w < -kMaxMixWeight ? -kMaxMixWeight : w;
+  }
+  learn_first(table, first);
+  return first;
 }
 
 }  // namespace LACONIC_ISA

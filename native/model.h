@@ -86,6 +86,7 @@ struct MixedTables {
   int32_t weight[kKinds][kDecisions][kMixInputs + 1];  // 2^16 is 1.0; the last is of a network's opinion
   uint32_t group[kBuckets];
   uint32_t sign[kSignRows];
+  int32_t sign_weight[2];  // 2^16 is 1.0: of the table of a sign, and of a network's opinion
 };
 
 struct BandModel {

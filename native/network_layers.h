@@ -206,6 +206,7 @@ inline void depthwise_plain(const int16_t* const rows[3], int n, int channels, i
 #if defined(__SSE2__)
 #if defined(__AVX512BW__)
 using Samples = __m512i;
+inline Samples added(Samples a, Samples b) { return _mm512_add_epi32(a, b); }
 inline Samples load(const void* p) { return _mm512_loadu_si512(p); }
 inline Samples repeated(int32_t v) { return _mm512_set1_epi32(v); }
 inline void store(void* p, Samples v) { _mm512_storeu_si512(p, v); }
@@ -217,6 +218,7 @@ inline Samples packed(Samples low, Samples high, __m128i shift) {
 }
 #elif defined(__AVX2__)
 using Samples = __m256i;
+inline Samples added(Samples a, Samples b) { return _mm256_add_epi32(a, b); }
 inline Samples load(const void* p) { return _mm256_loadu_si256(static_cast<const Samples*>(p)); }
 inline Samples repeated(int32_t v) { return _mm256_set1_epi32(v); }
 inline void store(void* p, Samples v) { _mm256_storeu_si256(static_cast<Samples*>(p), v); }
@@ -231,6 +233,7 @@ inline Samples packed(Samples low, Samples high, __m128i shift) {
 }
 #else
 using Samples = __m128i;
+inline Samples added(Samples a, Samples b) { return _mm_add_epi32(a, b); }
 inline Samples load(const void* p) { return _mm_loadu_si128(static_cast<const Samples*>(p)); }
 inline Samples repeated(int32_t v) { return _mm_set1_epi32(v); }
 inline void store(void* p, Samples v) { _mm_storeu_si128(static_cast<Samples*>(p), v); }

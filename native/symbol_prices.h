@@ -18,6 +18,7 @@ struct Sight {
   unsigned quantizer;
   bool waits;           // in a group that is known to hold a nonzero, before it
   uint8_t west, west2;  // companded magnitudes
+  uint8_t sign, sign2;  // of those
 };
 
 class SignPrices {
@@ -55,7 +56,9 @@ class PlainPrices {
   LACONIC_INLINE int64_t group(unsigned bucket, bool zero) const {
     return worth(lambda_, first_cost(tables_.group[bucket], zero));
   }
-  LACONIC_INLINE int64_t sign(unsigned row, bool first) { return signs_.of(tables_.sign, row, first, lambda_); }
+  LACONIC_INLINE int64_t sign(const Sight&, const SignPlace& place, bool minus) {
+    return signs_.of(tables_.sign, place.row, minus != place.flips, lambda_);
+  }
   LACONIC_INLINE Place at(const Sight& s) {
     const uint32_t w1 = m_.weight[kTapOwn + 11], w2 = m_.weight[kTapOwn + 10];
     const unsigned row = (s.quantizer * kKinds + s.waits) * kBuckets + bucket_of(sums_.whole[s.x] + w1 * s.west + w2 * s.west2);
@@ -123,7 +126,7 @@ class MixedPrices {
   };
 
   LACONIC_INLINE MixedPrices(const BandModel& m, const RowSums& sums, const Sources& src, uint32_t lambda)
-      : m_(m), sums_(sums), tables_(m.mixed), lambda_(lambda), opinion_(src.network) {}
+      : m_(m), sums_(sums), tables_(first_tables(m, src)), lambda_(lambda), opinion_(src.network) {}
 
   LACONIC_INLINE void start_row(const Context& own, const Sources& src, int y) {
     signs_.forget();
@@ -134,14 +137,18 @@ class MixedPrices {
   }
   // Before the survivors at a position: tokens up to `largest` are what they may ask for.
   LACONIC_INLINE void start(int x, unsigned largest) {
-    places_ = 0;
+    places_ = told_signs_ = 0;
     decisions_ = largest < kDecisions ? largest + 1 : kDecisions;
     for (int i = 1; i < kMixParts; ++i) bucket_[i + 1] = bucket_of(16u + sums_.part[i][x]);
   }
   LACONIC_INLINE int64_t group(unsigned bucket, bool zero) const {
     return worth(lambda_, first_cost(tables_.group[bucket], zero));
   }
-  LACONIC_INLINE int64_t sign(unsigned row, bool first) { return signs_.of(tables_.sign, row, first, lambda_); }
+  LACONIC_INLINE int64_t sign(const Sight& s, const SignPlace& place, bool minus) {
+    if constexpr (Opinion::kSpeaks)
+      if (opinion_.tells_signs()) return told_sign(s, place, minus);
+    return signs_.of(tables_.sign, place.row, minus != place.flips, lambda_);
+  }
   LACONIC_INLINE const Place& at(const Sight& s) {
     const uint32_t key = uint32_t(s.west) << 16 | uint32_t(s.west2) << 8 | s.quantizer << 1 | uint32_t(s.waits);
     for (unsigned i = 0; i < places_; ++i)
@@ -185,6 +192,26 @@ class MixedPrices {
     return p;
   }
 
+  // Of a position one sign can come true, so the price of it goes by the symbols to the left alone.
+  inline int64_t told_sign(const Sight& s, const SignPlace& place, bool minus) {
+    const int32_t west = signed_input(s.west, s.sign), west2 = signed_input(s.west2, s.sign2);
+    const int32_t key = west * 64 + west2;
+    for (unsigned i = 0; i < told_signs_; ++i)
+      if (told_sign_[i].key == key) return told_sign_[i].price;
+    if (!told_signs_) opinion_.signs.look(s.x);
+    const int32_t odds = opinion_.signs.odds(west, west2);
+    const int32_t sum = mixed_sign(tables_.sign_weight, tables_.sign[place.row], place.flips ? -odds : odds);
+    const uint32_t first = mixed_freq(mixed_probability(sum));
+    ToldSign& t = told_sign_[told_signs_++];
+    t.key = key, t.price = worth(lambda_, cost_of(minus != place.flips ? first : kProbTotal - first));
+    return t.price;
+  }
+
+  struct ToldSign {
+    int32_t key;
+    int64_t price;
+  };
+
   const BandModel& m_;
   const RowSums& sums_;
   MixedTables tables_;
@@ -193,7 +220,8 @@ class MixedPrices {
   SignPrices signs_;
   unsigned bucket_[kMixInputs];
   Place place_[kStates];
-  unsigned places_ = 0, decisions_ = 0;
+  ToldSign told_sign_[kStates];
+  unsigned places_ = 0, told_signs_ = 0, decisions_ = 0;
 };
 
 }  // namespace LACONIC_ISA

@@ -199,6 +199,11 @@ VALID: dict[str, Callable[[], bytes]] = {
     "precompensated_rgb": lambda: encode(photo(130, 100), quality=60, network="auto"),
     "precompensated_gray_alpha_16_bit": lambda: encode(photo(50, 70, 2, 16), quality=40, network="auto"),
     "precompensated_many_tiles": lambda: encode(photo(130, 100), quality=25, tile=64, network="auto"),
+    "signs_rgb": lambda: encode(photo(130, 100), quality=60, network="best"),
+    "signs_gray_alpha_16_bit": lambda: encode(photo(50, 70, 2, 16), quality=40, network="best"),
+    "signs_many_tiles": lambda: encode(photo(130, 100), quality=85, tile=64, network="best"),
+    "signs_noise": lambda: encode(noise(30, 24, np.uint8), quality=95, network="best"),
+    "signs_checkers": lambda: encode(checkers(40, 50), quality=100, network="best"),
     "colors_chosen": lambda: encode(photo(50, 100), lossless=True),
     "colors_rgba_16_bit": lambda: in_colors(photo(33, 35, 4, 16), 28),
     **{

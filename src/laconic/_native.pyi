@@ -32,9 +32,13 @@ class ContextNetwork:
         weight: NDArray[np.int16],
         bias: NDArray[np.int32],
         shift: int,
+        middle: NDArray[np.int16],
+        middle_bias: NDArray[np.int32],
+        middle_shift: int,
         output: NDArray[np.int16],
         output_bias: NDArray[np.int32],
         output_shift: int,
+        signs: tuple[Any, ...] | None = None,
     ) -> None: ...
 
 class Network:

@@ -16,7 +16,16 @@ from laconic.container import read
 from laconic.container.layout import BANDS, groups
 from laconic.entropy import causal
 from laconic.entropy.causal_reference import PlaneModel, TileReader
-from laconic.entropy.context_network import HIDDEN, INPUTS, ContextNetwork, context_networks
+from laconic.entropy.context_network import (
+    FAR,
+    HIDDEN,
+    INPUTS,
+    MIDDLE,
+    SIGN_INPUTS,
+    SIGN_UNITS,
+    ContextNetwork,
+    context_networks,
+)
 from laconic.entropy.context_reference import Opinions
 from laconic.entropy.details_reference import Foretelling
 from laconic.errors import ModelError
@@ -33,23 +42,34 @@ if TYPE_CHECKING:
 CODE, BASE, STEP, CUTS = 300, 7000, 4000, 0b10101
 
 
-def context_arrays(seed: int, *, heavy: bool = False) -> dict[str, NDArray[Any]]:
-    """The arrays of a network with every weight random; heavy ones come close to 32 bits."""
+def context_arrays(seed: int, *, heavy: bool = False, narrow: bool = False) -> dict[str, NDArray[Any]]:
+    """The arrays of a network with every weight random: heavy ones, close to 32 bits; narrow ones, of version 3."""
     rng = np.random.default_rng(seed)
     top, bias = (32767, 1 << 28) if heavy else (600, 1 << 12)
+    hidden, inputs = (32, FAR) if narrow else (HIDDEN, INPUTS)
     arrays = {
-        "weight": rng.integers(-top, top + 1, (3, HIDDEN, INPUTS)).astype(np.int16),
-        "bias": rng.integers(-bias, bias, (3, HIDDEN)).astype(np.int32),
-        "slope": rng.integers(-20, 20, (3, HIDDEN)).astype(np.int32),
+        "weight": rng.integers(-top, top + 1, (3, hidden, inputs)).astype(np.int16),
+        "bias": rng.integers(-bias, bias, (3, hidden)).astype(np.int32),
+        "slope": rng.integers(-20, 20, (3, hidden)).astype(np.int32),
         "shift": rng.integers(4, 8, 3).astype(np.uint8),
-        "output": rng.integers(-1900, 1900, (3, 2, 3, HIDDEN)).astype(np.int16),
+        "middle": rng.integers(-950, 950, (3, MIDDLE, HIDDEN)).astype(np.int16),
+        "middle_bias": rng.integers(-(1 << 18), 1 << 18, (3, MIDDLE)).astype(np.int32),
+        "middle_shift": rng.integers(8, 11, 3).astype(np.uint8),
+        "output": rng.integers(-1900, 1900, (3, 2, 3, MIDDLE)).astype(np.int16),
         "output_bias": rng.integers(-(1 << 18), 1 << 18, (3, 2, 3)).astype(np.int32),
         "output_shift": rng.integers(9, 13, 3).astype(np.uint8),
+        "sign_weight": rng.integers(-top, top + 1, (3, SIGN_UNITS, SIGN_INPUTS)).astype(np.int16),
+        "sign_bias": rng.integers(-bias, bias, (3, SIGN_UNITS)).astype(np.int32),
+        "sign_slope": rng.integers(-20, 20, (3, SIGN_UNITS)).astype(np.int32),
+        "sign_shift": np.full(3, 11 if heavy else 3, np.uint8),
+        "sign_output": rng.integers(-950, 950, (3, SIGN_UNITS)).astype(np.int16),
+        "sign_output_shift": rng.integers(10, 14, 3).astype(np.uint8),
+        "sign_mix": rng.integers(-3000, 5000, (3, 2)).astype(np.int16),
     }
     if heavy:
         arrays["shift"][...] = 11
-    arrays["weight"][:, :, rng.random(INPUTS) < 0.2] = 0  # inputs that nothing looks at, an odd number or an even one
-    return arrays
+    arrays["weight"][:, :, rng.random(inputs) < 0.2] = 0  # inputs that nothing looks at, an odd number or an even one
+    return {name: array for name, array in arrays.items() if not (narrow and name.startswith(("middle", "sign_")))}
 
 
 def coding_of(
@@ -95,7 +115,10 @@ def test_both_decoders_find_the_encoders_symbols(
 ):  # fmt: skip
     wide = dtype == np.int32
     details = {level: Network.of(network_arrays(level, 16, 32, 2), "") for level in (1, 2) if foretold}
-    contexts = {level: ContextNetwork.of(context_arrays(level, heavy=heavy), "") for level in levels}
+    contexts = {
+        level: ContextNetwork.of(context_arrays(level, heavy=heavy, narrow=not heavy and level == 3), "")
+        for level in levels
+    }
     parameters = random_parameters(1, 4, trellis=trellis, mixes=True, foretells=foretold, listens=True)
     coding = coding_of(parameters, shape[0], details, contexts, wide=wide)
     planes, used, window = coefficients(1, shape, dtype), _native.instruction_set(), (0, 0, *shape[1:])
@@ -144,6 +167,10 @@ def test_one_place_and_many_have_the_same_odds():
         one = [opinions.odds(band, row, q) for row, q in zip(inputs.tolist(), quantizers.tolist(), strict=True)]
         assert np.array_equal(many, one)
         assert np.abs(many).max() > 100
+        signed = rng.integers(-8, 9, (40, SIGN_INPUTS))
+        odds = network.sign_odds(signed, CODE, orientation)
+        assert np.array_equal(odds, [opinions.sign_odds(band, row) for row in signed.tolist()])
+        assert np.abs(odds).max() > 100
 
 
 def test_files_for_best_listen_and_both_decoders_agree(photo: NDArray[np.uint8]):
@@ -163,7 +190,14 @@ def test_files_for_best_listen_and_both_decoders_agree(photo: NDArray[np.uint8])
         ({"context": None}, "sets that listen"),
         ({"context3.weight": np.zeros((3, HIDDEN, INPUTS - 1), np.int16)}, "context3.weight is"),
         ({"context3.bias": np.full((3, HIDDEN), (1 << 31) - 1, np.int32)}, "could overflow"),
-        ({"context1.output": np.full((3, 2, 3, HIDDEN), 2048, np.int16)}, "could overflow"),
+        ({"context1.output": np.full((3, 2, 3, MIDDLE), 2048, np.int16)}, "could overflow"),
+        ({"context1.middle": np.full((3, MIDDLE, HIDDEN), 1025, np.int16)}, "could overflow"),
+        ({"context4.middle_shift": None}, "no array context4.middle_shift"),
+        ({"context2.sign_mix": np.full((3, 2), 8193, np.int16)}, "sign_mix leaves"),
+        ({"context2.sign_bias": np.full((3, SIGN_UNITS), 1 << 30, np.int32)}, "could overflow"),
+        ({"context2.sign_output": np.full((3, SIGN_UNITS), 1025, np.int16)}, "could overflow"),
+        ({"context2.sign_output_shift": None}, "no array context2.sign_output_shift"),
+        ({"context4.middle": None}, "no array context4.middle"),
         ({"context1.slope": np.full((3, HIDDEN), -(1 << 31), np.int32)}, "could overflow"),
         ({"context1.shift": np.full(3, 31, np.uint8)}, "a shift of more than 30"),
         ({"foretold2.context_weight": np.zeros((3, 18, 2, 3), np.int16)}, "foretold2.context_weight"),
@@ -178,18 +212,50 @@ def test_models_whose_networks_cannot_be_used_are_refused(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"shift": 31}, {"output": np.full((6, HIDDEN), 2048, np.int16)}, {"bias": np.zeros(31, np.int32)}]
-)
+    "changes",
+    [
+        {"shift": 31}, {"middle_shift": -1}, {"output": np.full((6, MIDDLE), 2048, np.int16)},
+        {"middle": np.full((MIDDLE, HIDDEN), 1025, np.int16)}, {"bias": np.zeros(31, np.int32)},
+        {"middle": np.zeros((HIDDEN, MIDDLE), np.int16)}, {"signs": {"shift": 31}}, {"signs": {"last": -1}},
+        {"signs": {"bias": np.full(SIGN_UNITS, 1 << 30, np.int32)}}, {"signs": {"bias": np.zeros(3, np.int32)}},
+        {"signs": {"output": np.full(SIGN_UNITS, 1025, np.int16)}}, {"signs": {"mix": np.full(2, 8193, np.int16)}},
+    ],
+)  # fmt: skip
 def test_the_native_network_checks_again(changes: dict[str, Any]):
     arrays = context_arrays(7)
     given = {
         "weight": arrays["weight"][0], "bias": arrays["bias"][0], "shift": 5,
-        "output": arrays["output"][0].reshape(6, HIDDEN), "output_bias": arrays["output_bias"][0].ravel(),
+        "middle": arrays["middle"][0], "middle_bias": arrays["middle_bias"][0], "middle_shift": 9,
+        "output": arrays["output"][0].reshape(6, MIDDLE), "output_bias": arrays["output_bias"][0].ravel(),
         "output_shift": 10,
     }  # fmt: skip
+    signs = {name: arrays[f"sign_{name}"][0] for name in ("weight", "bias", "output", "mix")} | {"shift": 3, "last": 11}
+    changes = dict(changes)
+    given["signs"] = signs_tuple(signs)
     _native.ContextNetwork(**given)
+    if "signs" in changes:
+        changes["signs"] = signs_tuple(signs | changes["signs"])
     with pytest.raises(ValueError, match=r"."):
         _native.ContextNetwork(**(given | changes))
+
+
+def signs_tuple(of: dict[str, Any]) -> tuple[Any, ...]:
+    return of["weight"], of["bias"], of["shift"], of["output"], of["last"], of["mix"]
+
+
+def test_networks_of_version_3_say_what_they_said():
+    arrays = context_arrays(8, narrow=True)
+    network = ContextNetwork.of(arrays, "")
+    rng = np.random.default_rng(9)
+    inputs, quantizers = rng.integers(0, 32, (200, INPUTS)), rng.integers(0, 2, 200)
+    for o in range(3):
+        # One layer: the formula of version 3, and nothing of what is farther away.
+        weight, slope = arrays["weight"][o].astype(np.int64), arrays["slope"][o].astype(np.int64)
+        sums = inputs[:, :FAR] @ weight.T + arrays["bias"][o] + slope * CODE
+        units = np.clip(sums >> int(arrays["shift"][o]), 0, 32767)
+        odds = np.einsum("nh,qdh->nqd", units, arrays["output"][o].astype(np.int64)) + arrays["output_bias"][o]
+        expected = np.clip(odds >> int(arrays["output_shift"][o]), -2047, 2047)[np.arange(200), quantizers]
+        assert np.array_equal(network.odds(inputs, CODE, o, quantizers), expected)
 
 
 def test_a_set_without_mixing_cannot_listen(random_arrays: Callable[..., dict[str, NDArray[Any]]]):

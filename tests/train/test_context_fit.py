@@ -44,8 +44,9 @@ def test_a_network_learns_what_no_sum_can_tell_and_keeps_it_as_integers():
         bits = float(cost(odds, torch.from_numpy(symbols[:, 1]).long()).mean())
     # Of knowing the rule: entropies of 0.95 and 0.1, and of which of three where it is not zero.
     assert bits < 1.15 * (0.5 * (0.286 + 0.05 * 1.58) + 0.5 * (0.469 + 0.9 * 1.58))
-    arrays = {name: np.stack([array] * 3) for name, array in quantized(network).items()}
-    integers = ContextNetwork.of(arrays, "")
+    arrays = {name: np.stack([array] * 3) for name, array in quantized(network, samples).items()}
+    signs = {name: array for name, array in vars(default_model().contexts[1]).items() if name.startswith("sign_")}
+    integers = ContextNetwork.of(arrays | signs, "")
     for number in (0, 1, 2, 3):
         whole = integers.odds(inputs[number::4][:500], 400, 1, symbols[number::4][:500, 0])
         with torch.no_grad():

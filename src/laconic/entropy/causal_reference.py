@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from laconic.entropy.learning_reference import Learning, Table
-from laconic.entropy.mixing_reference import DECISIONS, Mixing
+from laconic.entropy.mixing_reference import DECISIONS, Mixing, SignMixing
 from laconic.errors import CorruptStream
 from laconic.quantize.chroma_reference import Shares
 from laconic.quantize.dependent import NEXT_STATE
@@ -179,6 +179,7 @@ class TileReader:
         # What contexts see, "0 where nothing was read": companded magnitudes, and signs 0 none, 1 plus, 2 minus.
         self.contexts = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
         self.signs = [[np.zeros(shape, np.int64) for shape in shapes] for _ in planes]
+        self.sign_mixing: SignMixing | None = None  # of the band that is read
 
     def pop_group(self, reader: AbstractReader, levels: Iterable[int], *, lowest: bool) -> None:
         """Read the symbols of one resolution group.
@@ -247,6 +248,10 @@ class TileReader:
         # "Every band of every tile begins with the frequencies of the model."
         tables = Learning(model.parameters, model.index, band)
         mixing = Mixing(model.parameters, model.index, band, tables) if model.parameters.mixes else None
+        listens = plane == 0 and self.opinions is not None and model.parameters.listens
+        self.sign_mixing = None
+        if listens and self.opinions is not None and self.opinions.tells_signs(band):
+            self.sign_mixing = SignMixing(self.opinions.sign_mix(band), tables)
         for y in range(height):
             # "Of the band itself: the row two above and the row above, from two columns left to two right ..."
             own = np.zeros(width, np.int64)
@@ -316,7 +321,8 @@ class TileReader:
             if magnitude:
                 # "The sign of a nonzero: minus is the first letter, plus the second, in the table of the sign context."
                 side = int(self.foretold[band][1][y, x]) if plane == 0 and band in self.foretold else 0
-                negative = self.pop_sign(reader, tables, side, self.signs_around(plane, band, y, x))
+                around = self.signs_around(plane, band, y, x)
+                negative = self.pop_sign(reader, tables, side, around, self.sign_odds(band, y, x))
                 context[y, x] = companded(magnitude)
                 self.signs[plane][band][y, x] = 2 if negative else 1
                 self.offsets[plane][band][y, x] = parameters.recon[index, band, kind, scale, min(magnitude, 3) - 1]
@@ -340,8 +346,21 @@ class TileReader:
         told = [self.foretold[beside][0] if beside in self.foretold else None for beside in range(first, first + 3)]
         return self.opinions.odds(band, self.opinions.inputs(self.contexts[0], told, band, y, x), quantizer)
 
-    def pop_sign(self, reader: AbstractReader, tables: Learning, side: int, around: Sequence[int]) -> bool:
-        """Read a sign, given the side that is foretold, -7 .. 7, and W, N and X; returns whether it is minus."""
+    def sign_odds(self, band: int, y: int, x: int) -> int | None:
+        """Return what a network makes of the sign at a place of luma; None where none is heard."""
+        if self.opinions is None or self.sign_mixing is None:
+            return None
+        first = band - (band - 1) % 3
+        told = [self.foretold.get(beside) for beside in range(first, first + 3)]
+        return self.opinions.sign_odds(band, self.opinions.sign_inputs(self.symbols[0], told, band, y, x))
+
+    def pop_sign(
+        self, reader: AbstractReader, tables: Learning, side: int, around: Sequence[int], odds: int | None
+    ) -> bool:
+        """Read a sign, given the side that is foretold, -7 .. 7, W, N and X, and a network's odds of minus.
+
+        Returns whether it is minus.
+        """
         # "Where the side is negative, plus and minus change places, in W, N and X and in the sign itself."
         if side < 0:
             around = [3 - sign if sign else 0 for sign in around]
@@ -349,7 +368,16 @@ class TileReader:
         context = 9 * around[0] + 3 * around[1] + around[2]
         # "Where the side is not 0, the tables are those of detail_sign_freq for its magnitude."
         table: Table = ("side", abs(side) - 1, context) if side else ("sign", context)
-        return (self.pop_letter(reader, tables, table) == 0) != (side < 0)
+        if odds is None or self.sign_mixing is None:
+            return (self.pop_letter(reader, tables, table) == 0) != (side < 0)
+        # "Where plus and minus have changed places, so has the sign of the odds."
+        odds = -odds if side < 0 else odds
+        _, probability = self.sign_mixing.mixed(table, odds)
+        first = max(1, probability >> 2)
+        letter = int(reader.slot() >= first)
+        reader.take(first if letter else 0, (1 << 14) - first if letter else first)
+        self.sign_mixing.learn(table, odds, letter)
+        return (letter == 0) != (side < 0)
 
     def signs_around(self, plane: int, band: int, y: int, x: int) -> tuple[int, int, int]:
         """Return W, N and X of the context of a sign."""

@@ -1,8 +1,9 @@
 """What a small network makes of all that surrounds a coefficient of luma: one more opinion for the mixing.
 
-A sum of magnitudes cannot say that an edge passes here, or that neighbors disagree. A network of 32 hidden units can:
-it sees the neighbors one by one, with what is foretold around, and says the logarithmic odds of the decisions "it is 0,
-1, 2" (`spec/contexts.md`). All of it is integers; `native/context_network.h` is the fast twin.
+A sum of magnitudes cannot say that an edge passes here, or that neighbors disagree. A network of two hidden layers can:
+it sees the neighbors one by one, with what is foretold around and how much there is farther away, and says the
+logarithmic odds of the decisions "it is 0, 1, 2" (`spec/contexts.md`). All of it is integers;
+`native/context_network.h` is the fast twin.
 """
 
 from __future__ import annotations
@@ -21,16 +22,37 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["HIDDEN", "INPUTS", "MOST_INPUT", "OWN_ROW", "TOLD", "ContextNetwork", "context_networks"]
+__all__ = [
+    "FAR",
+    "HIDDEN",
+    "INPUTS",
+    "MIDDLE",
+    "MOST_INPUT",
+    "OWN_ROW",
+    "SIGN_INPUTS",
+    "SIGN_UNITS",
+    "TOLD",
+    "ContextNetwork",
+    "context_networks",
+    "most_sign_inputs",
+]
 
-HIDDEN = 32
+HIDDEN, MIDDLE = 64, 32
 TOLD = 39
 """Inputs before it are the taps of the own band, the parent and the siblings; from it on, 3 x 3 foretold magnitudes."""
-INPUTS = TOLD + 27
+FAR = TOLD + 27
+"""From it on, logarithms of sums: of the parents of the other orientations, of the rows above, of wider squares."""
+INPUTS = FAR + 11
+NARROW_HIDDEN = 32
+"""Models of version 3 have one layer of so many units, which see the inputs before `FAR`."""
 OWN_ROW = (10, 11)
 """The inputs two left and one left: only they are not known before the row begins."""
 MOST_INPUT, MOST_HIDDEN, MOST_ODDS = 31, 32767, 2047
 QUANTIZERS, DECISIONS, LEVELS = 2, 3, 6
+SIGN_UNITS, SIGN_TOLD, SIGN_INPUTS = 64, 37, 64
+"""Of the network of signs, whose inputs from `SIGN_TOLD` on are foretold."""
+MOST_SYMBOL, MOST_MIX = 8, 8192
+LARGEST_HALF = (1 << 30) - 1
 LARGEST_SUM = (1 << 31) - 1
 LAST_CODE = 767
 
@@ -39,9 +61,26 @@ _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "bias": ("int32", (3, HIDDEN)),
     "slope": ("int32", (3, HIDDEN)),
     "shift": ("uint8", (3,)),
-    "output": ("int16", (3, QUANTIZERS, DECISIONS, HIDDEN)),
+    "middle": ("int16", (3, MIDDLE, HIDDEN)),
+    "middle_bias": ("int32", (3, MIDDLE)),
+    "middle_shift": ("uint8", (3,)),
+    "output": ("int16", (3, QUANTIZERS, DECISIONS, MIDDLE)),
     "output_bias": ("int32", (3, QUANTIZERS, DECISIONS)),
     "output_shift": ("uint8", (3,)),
+}
+_SIGN_SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "sign_weight": ("int16", (3, SIGN_UNITS, SIGN_INPUTS)),
+    "sign_bias": ("int32", (3, SIGN_UNITS)),
+    "sign_slope": ("int32", (3, SIGN_UNITS)),
+    "sign_shift": ("uint8", (3,)),
+    "sign_output": ("int16", (3, SIGN_UNITS)),
+    "sign_output_shift": ("uint8", (3,)),
+    "sign_mix": ("int16", (3, 2)),
+}
+_NARROW_SHAPES = _SHAPES | {
+    "weight": ("int16", (3, NARROW_HIDDEN, FAR)),
+    "bias": ("int32", (3, NARROW_HIDDEN)),
+    "slope": ("int32", (3, NARROW_HIDDEN)),
 }
 
 
@@ -51,56 +90,100 @@ class ContextNetwork:
 
     Attributes
     ----------
-    weight : (3, 32, 66) int16
+    weight : (3, 64, 77) int16
         Of the inputs.
-    bias, slope : (3, 32) int32
+    bias, slope : (3, 64) int32
         What a hidden unit begins with: bias + slope * step code.
     shift : (3,) uint8
         By how much hidden sums are shifted right.
+    middle : (3, 32, 64) int16
+        Of the hidden units, by unit of the second layer.
+    middle_bias : (3, 32) int32
+    middle_shift : (3,) uint8
+        By how much the sums of the second layer are shifted right.
     output : (3, 2, 3, 32) int16
-        Of the hidden units, by quantizer and decision.
+        Of the units of the second layer, by quantizer and decision.
     output_bias : (3, 2, 3) int32
     output_shift : (3,) uint8
         By how much sums are shifted to odds in 1/256.
+    sign_weight : (3, 64, 64) int16 or None
+        Of the network of signs, by unit and input; models of version 3 have none.
+    sign_bias, sign_slope : (3, 64) int32 or None
+        The threshold of a unit: bias + slope * step code.
+    sign_shift : (3,) uint8 or None
+    sign_output : (3, 64) int16 or None
+        Of the units.
+    sign_output_shift : (3,) uint8 or None
+    sign_mix : (3, 2) int16 or None
+        What the table of a sign and the network count at first, 4096 is 1.0.
     """
 
     weight: NDArray[np.int16]
     bias: NDArray[np.int32]
     slope: NDArray[np.int32]
     shift: NDArray[np.uint8]
+    middle: NDArray[np.int16]
+    middle_bias: NDArray[np.int32]
+    middle_shift: NDArray[np.uint8]
     output: NDArray[np.int16]
     output_bias: NDArray[np.int32]
     output_shift: NDArray[np.uint8]
+    sign_weight: NDArray[np.int16] | None = None
+    sign_bias: NDArray[np.int32] | None = None
+    sign_slope: NDArray[np.int32] | None = None
+    sign_shift: NDArray[np.uint8] | None = None
+    sign_output: NDArray[np.int16] | None = None
+    sign_output_shift: NDArray[np.uint8] | None = None
+    sign_mix: NDArray[np.int16] | None = None
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str) -> ContextNetwork:
-        """Take the arrays named `prefix` + attribute.
+        """Take the arrays named `prefix` + attribute; without a second layer or signs, those of version 3.
 
         Raises
         ------
         ModelError
             An array is missing, has the wrong shape or type, or a sum could leave 32 bits.
         """
+        narrow = not any(name.startswith((f"{prefix}middle", f"{prefix}sign_")) for name in arrays)
         taken: dict[str, Any] = {}
         for field in fields(cls):
+            if narrow and field.name.startswith(("middle", "sign_")):
+                continue
             array = arrays.get(prefix + field.name)
             if array is None:
                 raise ModelError(f"the model has no array {prefix + field.name}")
-            kind, shape = _SHAPES[field.name]
+            kind, shape = (_NARROW_SHAPES if narrow else _SHAPES | _SIGN_SHAPES)[field.name]
             if array.dtype.name != kind or array.shape != shape:
                 raise ModelError(f"{prefix + field.name} is {array.dtype.name}{array.shape}, expected {kind}{shape}")
             taken[field.name] = np.ascontiguousarray(array)
-        network = cls(**taken)
+        network = cls(**(_widened(taken) if narrow else taken))
         network._check(prefix)
         return network
 
     def _check(self, prefix: str) -> None:
-        wide = {name: np.abs(getattr(self, name).astype(np.int64)) for name in ("weight", "bias", "slope", "output")}
-        hidden = wide["bias"] + LAST_CODE * wide["slope"] + MOST_INPUT * wide["weight"].sum(-1)
-        output = np.abs(self.output_bias.astype(np.int64)) + MOST_HIDDEN * wide["output"].sum(-1)
-        if max(hidden.max(), output.max()) > LARGEST_SUM:
+        def size(name: str) -> NDArray[np.int64]:
+            return np.abs(getattr(self, name).astype(np.int64))
+
+        sums = (
+            size("bias") + LAST_CODE * size("slope") + MOST_INPUT * size("weight").sum(-1),
+            size("middle_bias") + MOST_HIDDEN * size("middle").sum(-1),
+            size("output_bias") + MOST_HIDDEN * size("output").sum(-1),
+        )
+        if max(int(of.max()) for of in sums) > LARGEST_SUM:
             raise ModelError(f"{prefix}: a network whose sums could overflow")
-        if max(self.shift.max(), self.output_shift.max()) > 30:
+        shifts = [self.shift, self.middle_shift, self.output_shift]
+        if self.sign_weight is not None:
+            assert self.sign_shift is not None
+            assert self.sign_output_shift is not None
+            shifts += [self.sign_shift, self.sign_output_shift]
+            # The difference of two sums of a unit has to fit as well.
+            halves = size("sign_bias") + LAST_CODE * size("sign_slope") + size("sign_weight") @ most_sign_inputs()
+            if halves.max() > LARGEST_HALF or (MOST_HIDDEN * size("sign_output").sum(-1)).max() > LARGEST_SUM:
+                raise ModelError(f"{prefix}: a network of signs whose sums could overflow")
+            if size("sign_mix").max() > MOST_MIX:
+                raise ModelError(f"{prefix}sign_mix leaves -{MOST_MIX}..{MOST_MIX}")
+        if max(int(of.max()) for of in shifts) > 30:
             raise ModelError(f"{prefix}: a shift of more than 30")
 
     @lru_cache(maxsize=8)  # noqa: B019 - a model lives as long as the process
@@ -111,22 +194,63 @@ class ContextNetwork:
                 self.weight[o],
                 self.bias[o] + self.slope[o] * code,
                 int(self.shift[o]),
-                self.output[o].reshape(-1, HIDDEN),
+                self.middle[o],
+                self.middle_bias[o],
+                int(self.middle_shift[o]),
+                self.output[o].reshape(-1, MIDDLE),
                 self.output_bias[o].ravel(),
                 int(self.output_shift[o]),
+                self._native_signs(o, code),
             )
             for o in range(3)
         ]
 
+    def _native_signs(self, o: int, code: int) -> tuple[Any, ...] | None:
+        if self.sign_weight is None:
+            return None
+        of: dict[str, Any] = {name: getattr(self, name)[o] for name in _SIGN_SHAPES}
+        bias = of["sign_bias"] + of["sign_slope"] * code
+        shifts = int(of["sign_shift"]), int(of["sign_output_shift"])
+        return of["sign_weight"], bias, shifts[0], of["sign_output"], shifts[1], of["sign_mix"]
+
+    def sign_odds(self, inputs: NDArray[Any], code: int, orientation: int) -> NDArray[np.int32]:
+        """Return the logarithmic odds of minus (N,), in 1/256, of inputs (N, 64) already limited; only with signs."""
+        of: dict[str, Any] = {name: getattr(self, name)[orientation].astype(np.int64) for name in _SIGN_SHAPES}
+        sums = inputs.astype(np.int64) @ of["sign_weight"].T
+        threshold = of["sign_bias"] + of["sign_slope"] * code
+        units = (np.maximum(threshold + sums, 0) - np.maximum(threshold - sums, 0)) >> int(of["sign_shift"])
+        total = np.clip(units, -MOST_HIDDEN, MOST_HIDDEN) @ of["sign_output"]
+        return np.clip(total >> int(of["sign_output_shift"]), -MOST_ODDS, MOST_ODDS).astype(np.int32)
+
     def odds(self, inputs: NDArray[Any], code: int, orientation: int, quantizers: NDArray[Any]) -> NDArray[np.int32]:
-        """Return the logarithmic odds (N, 3), in 1/256, of inputs (N, 66) already limited, by quantizers (N,)."""
+        """Return the logarithmic odds (N, 3), in 1/256, of inputs (N, 77) already limited, by quantizers (N,)."""
         o = orientation
         sums = inputs.astype(np.int64) @ self.weight[o].T.astype(np.int64)
         sums += self.bias[o].astype(np.int64) + self.slope[o].astype(np.int64) * code
         hidden = np.clip(sums >> int(self.shift[o]), 0, MOST_HIDDEN)
-        odds = hidden @ self.output[o].reshape(-1, HIDDEN).T.astype(np.int64) + self.output_bias[o].ravel()
+        sums = hidden @ self.middle[o].T.astype(np.int64) + self.middle_bias[o]
+        units = np.clip(sums >> int(self.middle_shift[o]), 0, MOST_HIDDEN)
+        odds = units @ self.output[o].reshape(-1, MIDDLE).T.astype(np.int64) + self.output_bias[o].ravel()
         odds = np.clip(odds >> int(self.output_shift[o]), -MOST_ODDS, MOST_ODDS).reshape(-1, QUANTIZERS, DECISIONS)
         return odds[np.arange(len(odds)), quantizers].astype(np.int32)
+
+
+def most_sign_inputs() -> NDArray[np.int64]:
+    """How large each input of a network of signs is at most, (64,)."""
+    return np.where(np.arange(SIGN_INPUTS) < SIGN_TOLD, MOST_SYMBOL, MOST_INPUT).astype(np.int64)
+
+
+def _widened(narrow: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """One layer as two: the second repeats the units of the first."""
+    more = HIDDEN - NARROW_HIDDEN
+    return narrow | {
+        "weight": np.pad(narrow["weight"], ((0, 0), (0, more), (0, INPUTS - FAR))),
+        "bias": np.pad(narrow["bias"], ((0, 0), (0, more))),
+        "slope": np.pad(narrow["slope"], ((0, 0), (0, more))),
+        "middle": np.stack([np.eye(MIDDLE, HIDDEN, dtype=np.int16)] * 3),
+        "middle_bias": np.zeros((3, MIDDLE), np.int32),
+        "middle_shift": np.zeros(3, np.uint8),
+    }
 
 
 def context_networks(by_level: Mapping[int, ContextNetwork], code: int) -> dict[int, _native.ContextNetwork]:

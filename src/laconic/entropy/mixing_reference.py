@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from laconic.entropy.learning_reference import Learning, Table
     from laconic.entropy.tables import ParameterSet
 
-__all__ = ["DECISIONS", "Mixing"]
+__all__ = ["DECISIONS", "Mixing", "SignMixing"]
 
 DECISIONS = 3
 MOST = 2047
@@ -118,3 +118,36 @@ class Mixing:
             weights[i] = max(-LIMIT, min(LIMIT, weights[i] + ((s * error + (1 << 14)) >> 15)))
         for table in self.tables_of(kind, buckets, decision):
             self.tables.learn(table, letter)
+
+
+class SignMixing:
+    """The weights of a band whose signs a network tells (`spec/contexts.md`).
+
+    Parameters
+    ----------
+    mix : sequence of 2 int
+        What the table and the network count at first.
+    tables : Learning
+        Those of the same band.
+    """
+
+    def __init__(self, mix: Sequence[int], tables: Learning) -> None:
+        # "They begin with sign_mix, times 16"
+        self.weights = [16 * int(w) for w in mix]
+        self.tables = tables
+
+    def mixed(self, table: Table, odds: int) -> tuple[list[int], int]:
+        """Return the two stretches and the probability of the first letter mixed from them, in 2^-16."""
+        stretched = [STRETCHED[self.tables.bounds_of(table)[0] >> 12], odds]
+        total = (sum(w * s for w, s in zip(self.weights, stretched, strict=True)) + (1 << 15)) >> 16
+        return stretched, squashed(max(-MOST, min(MOST, total)))
+
+    def learn(self, table: Table, odds: int, letter: int) -> None:
+        """Move the table and the weights when a letter has been read."""
+        stretched, probability = self.mixed(table, odds)
+        error = (0 if letter else 1 << 16) - probability
+        self.weights = [
+            max(-LIMIT, min(LIMIT, w + ((s * error + (1 << 14)) >> 15)))
+            for w, s in zip(self.weights, stretched, strict=True)
+        ]
+        self.tables.learn(table, letter)

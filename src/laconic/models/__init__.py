@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["SETS", "ImageModel", "completed", "default_model", "find_model", "load_model"]
 
 PHOTO = Path(__file__).with_name("photo.safetensors")
-KIND, VERSIONS = "laconic.image", ("1", "2", "3")
+KIND, VERSIONS = "laconic.image", ("1", "2", "3", "4")
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
 NETWORKS = ("fast", "best", "ssim")
@@ -155,6 +155,8 @@ def load_model(data: bytes) -> ImageModel:
         raise ModelError("sets that foretell details take networks for it, and version 3")
     if any(parameters.listens for parameters in model.lossy) and (not model.contexts or version < 3):
         raise ModelError("sets that listen to networks take networks that see contexts, and version 3")
+    if version < 4 and any(name.startswith("context") and ".middle" in name for name in arrays):
+        raise ModelError("networks of two layers that see contexts take version 4")
     if model.lossless.foretells or model.lossless.listens:
         raise ModelError("the lossless set takes no networks")
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:

@@ -4,8 +4,9 @@
     python -m laconic.train.mixing --model OUTPUT --data PHOTOS -o MIXED
 
 MODEL's own files give the symbols: crops of the training photos, each at three step codes. A band is trained for some
-minutes on what its symbols cost by the network alone, from the network that MODEL may have, and kept beside OUTPUT: an
-interrupted run goes on with the next band. `mixing` then fits how much each opinion counts.
+minutes on what its symbols cost by the network alone, from the network that MODEL may have, and for a third of them on
+its signs (`sign_fit`). It is kept beside OUTPUT: an interrupted run goes on with the next band. `mixing` then fits how
+much each opinion counts.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from laconic.entropy.context_network import (
     HIDDEN,
     INPUTS,
     LAST_CODE,
+    MIDDLE,
+    MOST_HIDDEN,
     MOST_INPUT,
     QUANTIZERS,
     ContextNetwork,
@@ -41,6 +44,7 @@ from laconic.train.counts import group_flags
 from laconic.train.modelfile import read_model, write_model
 from laconic.train.photos import find_photos, read_photo
 from laconic.train.sampling import picture_weight
+from laconic.train.sign_fit import BandSigns, OddNetwork, quantized_signs, sample_signs, train_signs
 from laconic.train.symbols import Symbols, analyze, code
 from laconic.train.taps import bucket, compand, gather_context, sources, weighted_sum
 
@@ -53,11 +57,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BandContexts", "main", "quantized", "sample_contexts", "train_band"]
 
-SIDE, CODES_EACH, CAP = 512, 3, 8000
+SIDE, CODES_EACH, CAP, CALIBRATION = 512, 3, 8000, 100_000
 QUALITIES = 98, 2
 BATCH, RATE, DECAY = 4096, 4e-3, 1e-3
 MANY = 1_000_000
 """Symbols; bands with fewer are trained as much shorter."""
+SIGN_SHARE = 1 / 3
+"""Of the time that is for signs."""
 UNIT = 8.0
 """Inputs are divided by it, and step codes by `CODE_UNIT`, so that a network begins with sums near one."""
 CODE_UNIT = 320.0
@@ -65,7 +71,7 @@ LEVELS = 6
 
 
 class BandContexts:
-    """Symbols of one band: inputs (N, 66) uint8; quantizer, token up to 3 (N, 2) uint8; step code; weight."""
+    """Symbols of one band: inputs (N, 77) uint8; quantizer, token up to 3 (N, 2) uint8; step code; weight."""
 
     def __init__(self) -> None:
         self.inputs: list[NDArray[np.uint8]] = []
@@ -108,8 +114,7 @@ def sample_contexts(
             pick = rng.choice(len(at[0]), cap, replace=False)
             at = at[0][pick], at[1][pick]
         found = into.setdefault(band, BandContexts())
-        first = band - band_place(band)[1]
-        found.inputs.append(gather_context(src, symbols.told[first : first + 3], *at))
+        found.inputs.append(gather_context(companded[0], symbols.told, band, *at))
         token = m[at] >> parameters.shift[0, band][bucket(above[at] + row[at])]
         found.symbols.append(np.stack([which[at], np.minimum(token, DECISIONS)], 1).astype(np.uint8))
         found.codes.append(np.full(len(at[0]), symbols.code, np.int16))
@@ -122,29 +127,37 @@ class Float(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.hidden = nn.Linear(INPUTS + 1, HIDDEN)
-        self.output = nn.Linear(HIDDEN, QUANTIZERS * DECISIONS)
+        self.middle = nn.Linear(HIDDEN, MIDDLE)
+        self.output = nn.Linear(MIDDLE, QUANTIZERS * DECISIONS)
 
     @classmethod
     def of(cls, found: ContextNetwork, orientation: int) -> Float:
-        """Return what a network of integers stands for, with hidden units of 2^-8."""
+        """Return what a network of integers stands for, with units of 2^-8."""
         network, o = cls(), orientation
         first = 2.0 ** -(8 + int(found.shift[o]))
         slope = torch.from_numpy(found.slope[o] * first * CODE_UNIT)
         weight = torch.from_numpy(found.weight[o] * first * UNIT)
-        last = 2.0 ** -(int(found.output_shift[o]) + 8)
+        second, last = 2.0 ** -int(found.middle_shift[o]), 2.0 ** -(int(found.output_shift[o]) + 8)
         values = {
             "hidden.weight": torch.cat([weight, slope[:, None]], 1),
             "hidden.bias": torch.from_numpy(found.bias[o] * first) + slope,
-            "output.weight": torch.from_numpy(found.output[o].reshape(-1, HIDDEN) * last * 2.0**8),
+            "middle.weight": torch.from_numpy(found.middle[o] * second),
+            "middle.bias": torch.from_numpy(found.middle_bias[o] * second * 2.0**-8),
+            "output.weight": torch.from_numpy(found.output[o].reshape(-1, MIDDLE) * last * 2.0**8),
             "output.bias": torch.from_numpy(found.output_bias[o].ravel() * last),
         }
         network.load_state_dict({name: value.float() for name, value in values.items()})
         return network
 
-    def forward(self, inputs: torch.Tensor, codes: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
-        """Return the odds (N, 3) of inputs (N, 66), step codes (N,) and quantizers (N,)."""
+    def units(self, inputs: torch.Tensor, codes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the units (N, 64) and (N, 32) of the two layers of inputs (N, 77) and step codes (N,)."""
         given = torch.cat([inputs.float() / UNIT, (codes.float() / CODE_UNIT - 1)[:, None]], 1)
-        odds = self.output(functional.relu(self.hidden(given))).view(-1, QUANTIZERS, DECISIONS)
+        hidden = functional.relu(self.hidden(given))
+        return hidden, functional.relu(self.middle(hidden))
+
+    def forward(self, inputs: torch.Tensor, codes: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+        """Return the odds (N, 3) of inputs, step codes and quantizers (N,)."""
+        odds = self.output(self.units(inputs, codes)[1]).view(-1, QUANTIZERS, DECISIONS)
         return odds[torch.arange(len(odds)), which]
 
 
@@ -182,30 +195,45 @@ def train_band(samples: BandContexts, seconds: float, seed: int, start: Float | 
     return network, mean
 
 
-def quantized(network: Float) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a band's network as integers: as fine as 16-bit weights and 32-bit sums allow."""
+def quantized(network: Float, samples: BandContexts) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a band's network as integers: as fine as 16-bit weights and 32-bit sums allow.
+
+    Units are as large as leaves room for twice the largest one among some thousand symbols.
+    """
+    inputs, _, codes, _ = samples.arrays()
+    some = np.random.default_rng(0).choice(len(inputs), min(len(inputs), CALIBRATION), replace=False)
+    with torch.no_grad():
+        units = network.units(torch.from_numpy(inputs[some]), torch.from_numpy(codes[some]))
+    scales = [int(np.floor(np.log2(MOST_HIDDEN / 2 / max(float(of.max()), 1e-3)))) for of in units]
     first = network.hidden.weight.detach().double().numpy()
     weight, slope = first[:, :INPUTS] / UNIT, first[:, INPUTS] / CODE_UNIT
     bias = network.hidden.bias.detach().double().numpy() - first[:, INPUTS]
     reach = np.abs(bias) + LAST_CODE * np.abs(slope) + MOST_INPUT * np.abs(weight).sum(1)
     fine = int(np.floor(np.log2(min(32767 / np.abs(weight).max(), (2**31 - 2**16) / reach.max()))))
-    coarse = int(np.floor(np.log2(32767 / reach.max())))  # of a hidden unit
-    out = network.output.weight.detach().double().numpy() * 256
-    out_bias = network.output.bias.detach().double().numpy() * 256
-    sums = (np.abs(out).sum(1) * 32767 + np.abs(out_bias) * 2.0**coarse).max()
-    more = int(np.floor(np.log2(min(32767 / np.abs(out).max(), (2**31 - 2**16) / sums))))
-    if more < 0 or fine < coarse:
-        raise SystemExit("a network too steep for its integers")
-    return {
+    coarse = min(scales[0], fine)
+    arrays = {
         "weight": np.rint(weight * 2.0**fine).astype(np.int16),
         "bias": np.rint(bias * 2.0**fine + half(fine - coarse)).astype(np.int32),
         "slope": np.rint(slope * 2.0**fine).astype(np.int32),
         "shift": np.uint8(fine - coarse),
-        "output": np.rint(out * 2.0**more).astype(np.int16).reshape(QUANTIZERS, DECISIONS, HIDDEN),
-        "output_bias": np.rint(out_bias * 2.0 ** (more + coarse) + half(more + coarse))
-        .astype(np.int32)
-        .reshape(QUANTIZERS, DECISIONS),
-        "output_shift": np.uint8(more + coarse),
+    }
+    for name, layer, scale in (("middle", network.middle, scales[1]), ("output", network.output, 8)):
+        weight = layer.weight.detach().double().numpy() * 2.0 ** (scale - coarse)
+        bias = layer.bias.detach().double().numpy() * 2.0**scale
+        sums = (np.abs(weight).sum(1) * MOST_HIDDEN + np.abs(bias)).max()
+        more = int(np.floor(np.log2(min(32767 / np.abs(weight).max(), (2**31 - 2**21) / sums))))
+        if more < 0:
+            raise SystemExit("a network too steep for its integers")
+        more = min(more, 30)
+        arrays |= {
+            name: np.rint(weight * 2.0**more).astype(np.int16),
+            f"{name}_bias": np.rint(bias * 2.0**more + half(more)).astype(np.int32),
+            f"{name}_shift": np.uint8(more),
+        }
+        coarse = scale
+    return arrays | {
+        "output": arrays["output"].reshape(QUANTIZERS, DECISIONS, MIDDLE),
+        "output_bias": arrays["output_bias"].reshape(QUANTIZERS, DECISIONS),
     }
 
 
@@ -214,9 +242,12 @@ def half(shift: int) -> float:
     return 2.0**shift / 2
 
 
-def gather_samples(model: ImageModel, photos: Sequence[Path], seed: int = 0) -> dict[int, BandContexts]:
-    """Code a crop of every photo at three step codes; returns symbols by band."""
+def gather_samples(
+    model: ImageModel, photos: Sequence[Path], seed: int = 0
+) -> tuple[dict[int, BandContexts], dict[int, BandSigns]]:
+    """Code a crop of every photo at three step codes; returns symbols and signs by band."""
     into: dict[int, BandContexts] = {}
+    signs: dict[int, BandSigns] = {}
     for number, path in enumerate(photos):
         rng = np.random.default_rng((seed, number))
         planes = analyze(read_photo(path, crop=(SIDE, SIDE), seed=number), lossless=False)
@@ -226,7 +257,8 @@ def gather_samples(model: ImageModel, photos: Sequence[Path], seed: int = 0) -> 
             parameters = model.lossy[model.set_for(step_code, "foretold")]
             symbols = code(planes, parameters, step_code, rdo.TRELLIS, details=model.details, contexts=model.contexts)
             sample_contexts(into, symbols, parameters, rng)
-    return into
+            sample_signs(signs, symbols, parameters, rng)
+    return into, signs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -243,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model = load_model(given.model.read_bytes())
     kept = given.output.with_name(f"{given.output.name}.bands")
     kept.mkdir(exist_ok=True)
-    samples: dict[int, BandContexts] | None = None
+    samples: tuple[dict[int, BandContexts], dict[int, BandSigns]] | None = None
     arrays = read_model(given.model)
     for level in range(1, LEVELS + 1):
         bands = range(1 + 3 * (LEVELS - level), 4 + 3 * (LEVELS - level))
@@ -253,12 +285,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             if samples is None:
                 samples = gather_samples(model, find_photos(given.photos)[0])
-            contexts = samples.pop(band)
+            contexts, signs = (of.pop(band) for of in samples)
             share = min(1.0, sum(map(len, contexts.inputs)) / MANY)
-            start = Float.of(model.contexts[level], band_place(band)[1]) if level in model.contexts else None
-            network, bits = train_band(contexts, 60 * given.minutes * share, band, start)
-            replace_file(path, partial(_save, quantized(network)))
-            sys.stdout.write(f"band {band}: {bits:.4f} bits a symbol\n")
+            seconds, o = 60 * given.minutes * share, band_place(band)[1]
+            known = model.contexts.get(level)
+            start = Float.of(known, o) if known else None
+            network, bits = train_band(contexts, seconds, band, start)
+            odd = OddNetwork.of(known, o) if known and known.sign_weight is not None else None
+            odd, sign_bits = train_signs(signs, SIGN_SHARE * seconds, band, odd)
+            replace_file(path, partial(_save, quantized(network, contexts) | quantized_signs(odd, signs)))
+            sys.stdout.write(f"band {band}: {bits:.4f} bits a symbol, {sign_bits:.4f} a sign\n")
             sys.stdout.flush()
         parts = [np.load(kept / f"{band}.npz") for band in bands]
         arrays |= {f"context{level}.{name}": np.stack([part[name] for part in parts]) for name in parts[0].files}

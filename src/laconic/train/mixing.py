@@ -113,7 +113,7 @@ def sample_mixing(
             band.weights.append(np.full(len(rows), each, np.float32))
             level, orientation = band_place(j)
             if p == 0 and j > 0 and contexts and level in contexts:
-                inputs = gather_context(src, symbols.told[j - orientation : j - orientation + 3], *at)
+                inputs = gather_context(companded[0], symbols.told, j, *at)
                 band.opinions.append(contexts[level].odds(inputs, symbols.code, orientation, which[at]))
 
 

@@ -40,6 +40,8 @@ class Symbols:
         Magnitudes before quantization, in steps; None where nothing was quantized and in the lowest band.
     told : list over bands of (h, w) uint8
         Magnitudes that are foretold of luma, 0 where nothing is.
+    classes : list over bands of (h, w) int8
+        How far from zero luma is foretold, with the sign of it.
     code : int
         The step code; 0 without loss.
     pixels : int
@@ -50,9 +52,15 @@ class Symbols:
     q: list[list[np.ndarray]]
     values: list[list[np.ndarray | None]]
     told: list[np.ndarray]
+    classes: list[np.ndarray]
     code: int
     pixels: int
     bits: float
+
+    @property
+    def sides(self) -> list[np.ndarray]:
+        """What is foretold of luma with its sign, list over bands of (h, w) int32."""
+        return [m.astype(np.int32) * np.sign(side) for m, side in zip(self.told, self.classes, strict=True)]
 
     def density(self) -> float:
         """Nonzero symbols per pixel."""
@@ -155,7 +163,9 @@ def code(
                 step = steps[p, j] / np.float32(256.0)
                 before[j] = np.abs(band) / (step if masks is None else step * masks[p][j]) if j else None
         values.append(before)
-    return Symbols(q, values, split_bands(told[0].view(np.uint8)), step_code or 0, height * width, bits)
+    return Symbols(
+        q, values, split_bands(told[0].view(np.uint8)), split_bands(told[1]), step_code or 0, height * width, bits
+    )
 
 
 def factors_of(

@@ -11,12 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from laconic.container.layout import band_place
-from laconic.entropy.context_network import INPUTS, MOST_INPUT, TOLD
+from laconic.entropy.context_network import FAR, INPUTS, MOST_INPUT, SIGN_INPUTS, TOLD, most_sign_inputs
 from laconic.entropy.tables import TAPS
 
-__all__ = ["Sources", "bucket", "compand", "gather", "gather_context", "repeat", "sources", "uncompand", "weighted_sum"]
+__all__ = [
+    "Sources",
+    "bucket",
+    "compand",
+    "gather",
+    "gather_context",
+    "gather_signs",
+    "repeat",
+    "sources",
+    "uncompand",
+    "weighted_sum",
+]
 
 OWN = [(dy, dx) for dy in (-2, -1) for dx in range(-2, 3)] + [(0, -2), (0, -1)]
+OWN_SIGNS = [(-2, -1), (-2, 0), (-2, 1), *((-1, dx) for dx in range(-2, 3)), (0, -2), (0, -1)]
+WIDE = 5
+"""How far the wider squares around a place reach."""
 SQUARE = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 
 
@@ -97,15 +111,74 @@ def gather(src: Sources, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return out
 
 
-def gather_context(src: Sources, told: list[np.ndarray], rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """(N, 66) uint8 inputs of a network that sees the context; `told` is what is foretold of HL, LH and HH."""
+def gather_context(
+    companded: list[np.ndarray], told: list[np.ndarray], band: int, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """(N, 77) uint8 inputs of a network that sees the context of a band of luma.
+
+    Parameters
+    ----------
+    companded : [19] arrays
+        Magnitudes of the bands of luma.
+    told : [19] arrays
+        What is foretold of them.
+    """
+    src = sources([companded], 0, band)
+    orientation = band_place(band)[1]
+    beside = [told[band - orientation + k] for k in range(3)]
     out = np.zeros((len(rows), INPUTS), np.uint8)
     out[:, :TOLD] = gather(src, rows, columns)[:, :TOLD]
-    for k, magnitudes in enumerate(told):
+    for k, magnitudes in enumerate(beside):
         padded = _framed(magnitudes, src.own.shape)
         for i, (dy, dx) in enumerate(SQUARE):
             out[:, TOLD + 9 * k + i] = padded[rows + dy + 1, columns + dx + 1]
+    parents = [repeat(companded[band - orientation - 3 + k]) if band > 3 else None for k in range(3)]
+    far = [_box(of, src.own.shape, 1, 1, 1) for k, of in enumerate(parents) if k != orientation]
+    far.append(_box(src.own, src.own.shape, 2, -1, WIDE))
+    far += [_box(of, src.own.shape, WIDE, WIDE, WIDE) for of in (*beside, *parents, *src.siblings)]
+    for k, sums in enumerate(far):
+        out[:, FAR + k] = bucket(16 + 2 * sums[rows, columns])
     return np.minimum(out, MOST_INPUT)
+
+
+def gather_signs(
+    symbols: list[np.ndarray], told: list[np.ndarray], band: int, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """(N, 64) int8 inputs of a network that tells the signs of a band of luma.
+
+    Parameters
+    ----------
+    symbols, told : [19] arrays
+        Of the bands of luma: symbols, and what is foretold with its sign.
+    """
+    orientation, shape = band_place(band)[1], symbols[band].shape
+    first = band - orientation
+    own = np.pad(symbols[band], 2)
+    taken = [own[rows + dy + 2, columns + dx + 2] for dy, dx in OWN_SIGNS]
+    parent = repeat(symbols[band - 3]) if band > 3 else None
+    siblings = [symbols[first + k] if k < orientation else None for k in range(2)]
+    for of in (parent, *siblings, *told[first : first + 3]):
+        framed = np.zeros((1, 1), np.int32) if of is None else _framed(of, shape)
+        taken += [
+            framed[rows + dy + 1, columns + dx + 1] if of is not None else np.zeros(len(rows), np.int32)
+            for dy, dx in SQUARE
+        ]
+    most = most_sign_inputs()
+    assert len(taken) == SIGN_INPUTS
+    return np.clip(np.stack(taken, -1), -most, most).astype(np.int8)
+
+
+def _box(of: np.ndarray | None, shape: tuple[int, int], above: int, below: int, aside: int) -> np.ndarray:
+    """Sums over rows y - above .. y + below, columns x - aside .. x + aside, of limited magnitudes inside `shape`."""
+    h, w = shape
+    framed = np.zeros((h + above + max(below, 0) + 1, w + 2 * aside + 1), np.int32)
+    if of is not None:
+        part = np.minimum(of[:h, :w], MOST_INPUT)
+        framed[above + 1 : above + 1 + part.shape[0], aside + 1 : aside + 1 + part.shape[1]] = part
+    rows = framed.cumsum(0)
+    rows = rows[above + below + 1 :][:h] - rows[:h]
+    columns = rows.cumsum(1)
+    return columns[:, 2 * aside + 1 :] - columns[:, :w]
 
 
 def weighted_sum(src: Sources, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
