@@ -57,6 +57,38 @@ def test_nothing_is_left_out_where_the_network_does_harm():
     assert searched == plain
 
 
+@pytest.mark.parametrize("strip", [64, 100, 160])
+def test_strips_of_targets_leave_no_seams(strip: int, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch):
+    from laconic.codecs import search
+
+    pixels = np.concatenate([photo[:130, :96], photo[130:0:-1, 20:116]])
+    whole = lac.compress(pixels, quality=60, effort=7)
+    assert whole != lac.compress(pixels, quality=60, effort=6)
+    monkeypatch.setattr(search, "STRIP", strip)
+    assert lac.compress(pixels, quality=60, effort=7) == whole
+
+
+def test_targets_stay_where_lifting_has_room(photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch):
+    from laconic.codecs import search
+
+    seen: list[int] = []
+    analyze = search.lifting.analyze
+
+    def far_away(_around: NDArray[Any], targets: NDArray[Any], *_: Any, **__: Any) -> int:
+        targets[...] = np.where(targets > 0, 32767, -32768)
+        return -1
+
+    def look(planes: NDArray[Any], kinds: Any, **rest: Any) -> None:
+        seen.append(int(np.abs(planes.astype(np.int64)).max()))
+        analyze(planes, kinds, **rest)
+
+    monkeypatch.setattr(search, "precompensate", far_away)
+    monkeypatch.setattr(search.lifting, "analyze", look)
+    data = lac.compress(photo[:64, :64], quality=60, effort=7)
+    assert seen[-1] == search.LIMIT
+    assert lac.decompress(data).shape == (64, 64, 3)
+
+
 @pytest.mark.parametrize(("channels", "depth"), [(1, 8), (2, 8), (4, 8), (3, 16), (2, 16)])
 def test_every_kind_of_picture_is_searched(channels: int, depth: int):
     kitten = load(Path(__file__).parents[2] / "examples" / "kitten.jpg").pixels[120:270, 200:354]

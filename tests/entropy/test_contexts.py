@@ -258,6 +258,13 @@ def test_networks_of_version_3_say_what_they_said():
         assert np.array_equal(network.odds(inputs, CODE, o, quantizers), expected)
 
 
+def test_networks_of_two_layers_take_version_4(altered_model: Callable[[dict[str, Any]], bytes]):
+    data = altered_model({})
+    assert load_model(data).contexts
+    with pytest.raises(ModelError, match="take version 4"):
+        load_model(data.replace(b'"version":"4"', b'"version":"3"'))
+
+
 def test_a_set_without_mixing_cannot_listen(random_arrays: Callable[..., dict[str, NDArray[Any]]]):
     from laconic.entropy.tables import ParameterSet
 

@@ -48,6 +48,8 @@ LIMIT = 1 << 13
 """Of the targets in 8-bit pictures: four times as far from gray as black and white, which lifting has room for."""
 JUDGED_PIXELS = 1 << 17
 """Pictures of fewer pixels are written as whichever of two attempts is smaller for its PSNR."""
+STRIP = 512
+"""Rows whose targets are moved at a time; a multiple of 4."""
 CLEARLY = 0.001
 """By how much of its bytes a later attempt must be better: how many a decibel is worth is known from typical photos."""
 
@@ -83,8 +85,6 @@ def search(
         By resolution group and tile.
     """
     kinds = wavelets(header.channels, lossless=False)
-    step = base_step_units(header.step_code, depth=header.depth)
-    limit = LIMIT if bands.dtype == np.int16 else LIMIT << 8
     streams, coding = code(bands, 1.0)
     best, price = streams, math.inf
     small = header.width * header.height < JUDGED_PIXELS
@@ -98,18 +98,43 @@ def search(
         _decode(bands, streams, coding, header, workers)
         if judged and (small or number):
             best, price = better(streams)
-        targets = color.analyze(pixels, lossless=False, workers=workers)
-        helps = precompensate(bands, targets, network, code=header.step_code, step=step, share=SHARE, workers=workers)
-        if not helps and number == 0:
+        if not _move_targets(bands, pixels, header, network, workers) and number == 0:
             return best
-        np.clip(targets, -limit, limit, out=bands)
-        del targets
         lifting.analyze(bands, kinds, workers=workers)
         streams, coding = code(bands, SEARCHED_WEIGHT)
     if judged:
         _decode(bands, streams, coding, header, workers)
         return better(streams)[0]
     return streams
+
+
+def _move_targets(
+    planes: NDArray[Any], pixels: NDArray[Any], header: Header, network: Network, workers: Workers
+) -> bool:
+    """Overwrite decoded planes with the picture less a share of what the network adds to them.
+
+    Strip by strip, for two more copies of a large picture would fill memory; a strip is overwritten when the next one
+    has seen it. Returns whether that share would bring the decoded planes nearer to the picture.
+    """
+    step = base_step_units(header.step_code, depth=header.depth)
+    limit = LIMIT if planes.dtype == np.int16 else LIMIT << 8
+    height, reach, grown = planes.shape[1], 4 * network.blocks, 0
+    done: tuple[NDArray[Any], NDArray[Any]] | None = None  # where a strip belongs, and what belongs there
+    for top in range(0, height, STRIP):
+        end = min(top + STRIP, height)
+        first, last = max(top - reach, 0), min(end + reach, height)
+        around = np.ascontiguousarray(planes[:, first:last])
+        targets = color.analyze(pixels[first:last], lossless=False, workers=workers)
+        rows = top - first, end - first
+        grown += precompensate(
+            around, targets, network, code=header.step_code, step=step, share=SHARE, workers=workers, rows=rows
+        )
+        if done:
+            np.clip(done[1], -limit, limit, out=done[0])
+        done = planes[:, top:end], targets[:, rows[0] : rows[1]]
+    if done:
+        np.clip(done[1], -limit, limit, out=done[0])
+    return grown < 0
 
 
 def _price(

@@ -36,8 +36,8 @@ def layer(
     weights: NDArray[Any], given: Sequence[int], bias: Iterable[int], shift: int, least: int, most: int
 ) -> list[int]:
     """Return the units of a layer."""
-    # "the sum of its weights times what it sees, plus" what it begins with, "shifted right by `shift` (rounding
-    # down) and limited to"
+    # "the sum of its weights times what it sees, the inputs, plus bias and slope times the step code of the header,
+    # shifted right by shift (rounding down) and limited to 0 .. 32767"; the same of the other layers
     sums = [
         sum(int(w) * value for w, value in zip(weight, given, strict=True)) + int(begin)
         for weight, begin in zip(weights, bias, strict=True)

@@ -299,7 +299,8 @@ def precompensate(
     step: int,
     share: int,
     workers: Workers,
-) -> bool:
+    rows: tuple[int, int] | None = None,
+) -> int:
     """Take a share of what the network adds to decoded planes away from an encoder's targets, in place.
 
     Parameters
@@ -312,25 +313,30 @@ def precompensate(
         See `synthesize`.
     share : int
         Sixteenths of the correction.
+    rows : tuple of 2 int, optional
+        The first row and the one after the last whose targets are moved; both multiples of 4 unless at an edge.
 
     Returns
     -------
-    bool
-        Whether the decoded planes, moved by that share, would be nearer to the picture than they are.
+    int
+        By how much the squared error of the decoded planes would grow if they were moved by that share; below 0 they
+        come nearer to the picture.
     """
     _, height, width = planes.shape
+    first, end = rows or (0, height)
     native = network.native(code)
 
     def work(tile: tuple[int, int, int, int]) -> int:
-        top, left, rows, columns = tile
-        place = np.s_[:, top : top + rows, left : left + columns]
+        top, left, count, columns = tile
+        place = np.s_[:, top : top + count, left : left + columns]
         picture = targets[place].astype(np.int64)
         _native.precompensate_tile(planes, targets, native, step, tile, share)
         moved = picture - targets[place]
         picture -= planes[place]
-        return int((moved * (moved - 2 * picture)).sum())  # by how much the squared error grows
+        return int((moved * (moved - 2 * picture)).sum())
 
-    return sum(workers.each(work, _tiles(height, width, workers.jobs))) < 0
+    tiles = [(first + y, x, h, w) for y, x, h, w in _tiles(end - first, width, workers.jobs)]
+    return sum(workers.each(work, tiles))
 
 
 def _tiles(height: int, width: int, jobs: int) -> list[tuple[int, int, int, int]]:
