@@ -256,7 +256,8 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
                      const std::vector<ContextTuple>& contexts,
                      const std::optional<Array<int32_t, nb::ndim<3>>>& symbols,
                      const std::optional<Array<T, nb::ndim<3>>>& targets,
-                     const std::optional<Array<int8_t, nb::ndim<3>>>& told) {
+                     const std::optional<Array<int8_t, nb::ndim<3>>>& told,
+                     const std::optional<Array<T, nb::ndim<3>>>& decoded) {
   TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma, details, detail_step, contexts);
   require(lambdas.shape(0) == planes.shape(0) && lambdas.shape(1) == kBands, "one lambda for each band is expected");
   for (size_t i = 0; i < lambdas.size(); ++i) require(lambdas.data()[i] <= 1u << 20, "a lambda over 2^20");
@@ -267,11 +268,13 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
     for (size_t i = 0; i < 3; ++i) require(symbols->shape(i) == planes.shape(i), "symbols and planes differ in shape");
   if (targets)
     for (size_t i = 0; i < 3; ++i) require(targets->shape(i) == planes.shape(i), "targets and planes differ in shape");
+  if (decoded)
+    for (size_t i = 0; i < 3; ++i) require(decoded->shape(i) == planes.shape(i), "what is decoded and planes differ in shape");
   if (told)
     require(told->shape(0) == 2 && told->shape(1) == planes.shape(1) && told->shape(2) == planes.shape(2),
             "what is foretold takes two planes");
   const EncoderNotes<T> notes{symbols ? symbols->data() : nullptr, targets ? targets->data() : nullptr,
-                              told ? told->data() : nullptr};
+                              told ? told->data() : nullptr, decoded ? decoded->data() : nullptr};
   OpList groups[kMaxGroups];
   bool ok;
   {
@@ -347,18 +350,20 @@ void enhance(const Array<const T, nb::ndim<3>>& planes, const Array<S, nb::ndim<
 }
 
 template <class S, class T>
-void precompensate(const Array<const T, nb::ndim<3>>& planes, const Array<T, nb::ndim<3>>& targets, const Network& net,
+int64_t precompensate(const Array<const T, nb::ndim<3>>& planes, const Array<T, nb::ndim<3>>& targets, const Network& net,
                    uint32_t step, const TileTuple& tile, int share) {
   const NetworkJob job = network_job<T>(planes, step, tile);
   for (size_t axis = 0; axis < 3; ++axis)
     require(planes.shape(axis) == targets.shape(axis), "planes and targets differ in shape");
   require(share >= 0 && share <= 16, "a share of 0 to 16 sixteenths is expected");
   bool ok;
+  int64_t growth = 0;
   {
     nb::gil_scoped_release release;
-    ok = table<S, T>().precompensate_tile(planes.data(), targets.data(), job, net.weights, share);
+    ok = table<S, T>().precompensate_tile(planes.data(), targets.data(), job, net.weights, share, &growth);
   }
   if (!ok) throw std::bad_alloc();
+  return growth;
 }
 
 // ------------------------------------------------------------------------------------------------ PNG rows
@@ -412,7 +417,8 @@ void bind_samples(nb::module_& m) {
   m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
         "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "predicts_chroma"_a, "rounding"_a,
         "details"_a, "detail_step"_a, "contexts"_a, "symbols"_a.noconvert().none() = nb::none(),
-        "targets"_a.noconvert().none() = nb::none(), "told"_a.noconvert().none() = nb::none());
+        "targets"_a.noconvert().none() = nb::none(), "told"_a.noconvert().none() = nb::none(),
+        "decoded"_a.noconvert().none() = nb::none());
   m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
         "predicts_chroma"_a, "details"_a, "detail_step"_a, "contexts"_a, "streams"_a);
 }

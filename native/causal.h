@@ -79,8 +79,8 @@ struct Foretold {
   ptrdiff_t stride;
 };
 
-// Where a network that sees the context keeps what is farther away in a row: kFarInputs rows, `stride` apart, and sums of
-// columns with kPad zeros on either side.
+// Where a network that sees the context keeps what is farther away in a row: kFarInputs rows, `stride` apart, and as many
+// of sums of columns with kPad zeros on either side.
 struct FarRows {
   uint8_t* row;
   ptrdiff_t stride;
@@ -252,6 +252,13 @@ inline int16_t saturate<int16_t>(int64_t v) {
 template <>
 inline int32_t saturate<int32_t>(int64_t v) {
   return int32_t(v > (1 << 24) ? 1 << 24 : v < -(1 << 24) ? -(1 << 24) : v);
+}
+
+// A coefficient of the lowest band.
+template <class T>
+inline T restored_lowest(int32_t symbol, uint32_t step) {
+  const int64_t q = symbol;
+  return saturate<T>(q < 0 ? -dequantize(-q, 0, step) : dequantize(q, 0, step));
 }
 
 }  // namespace LACONIC_ISA

@@ -128,7 +128,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
               for (int x = x0; x < x1; ++x) {
                 int32_t* q = lowest + ptrdiff_t(y) * own.w + x;
                 *q = predict_lowest(q, y, x, own.w, ll_pred);
-                to[x] = saturate<T>(*q < 0 ? -dequantize(-int64_t(*q), 0, step) : dequantize(*q, 0, step));
+                to[x] = restored_lowest<T>(*q, step);
               }
             state = 0;
             continue;
@@ -189,7 +189,7 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
         if constexpr (kLowest) {
           int32_t* q = lowest + ptrdiff_t(y) * own.w + x;
           *q = clamp_lowest(int64_t(predict_lowest(q, y, x, own.w, ll_pred)) + value);
-          to[x] = saturate<T>(*q < 0 ? -dequantize(-int64_t(*q), 0, step) : dequantize(*q, 0, step));
+          to[x] = restored_lowest<T>(*q, step);
         }
       }
     }

@@ -27,8 +27,9 @@ class ContextNetwork {
   SignNetwork signs;
   LACONIC_INLINE bool tells_signs() const { return weights_->tells_signs; }
 
-  // Before the symbols of a row.
+  // Before the symbols of a row; a search looks at it before the coder does, and what was summed up stays.
   LACONIC_INLINE void start_row(const Context& own, const Sources& src, int y) {
+    if (y == y_) return;
     own_ = own.mag + ptrdiff_t(y) * own.stride;
     for (int i = 0; i < 2 * weights_->pairs; ++i) from_[i] = row_of(own, src, y, weights_->input[i]);
     band_ = &own, src_ = &src, y_ = y, far_ready_ = !weights_->looks_far;
@@ -76,10 +77,21 @@ class ContextNetwork {
   }
 
   // Before the decisions of a symbol of the group.
-  LACONIC_INLINE void look(int x, unsigned quantizer) { look_from(x, quantizer, own_[x - 1], own_[x - 2]); }
+  LACONIC_INLINE void look(int x, unsigned quantizer) {
+    see(x, own_[x - 1], own_[x - 2], seen_);
+    quantizer_ = quantizer;
+  }
+
+  // The logarithmic odds of a decision, in 1/256.
+  LACONIC_INLINE int32_t odds(unsigned decision) const { return odds(seen_, quantizer_, decision); }
+
+  // What is seen from a place: the units of the second layer.
+  struct Seen {
+    alignas(64) int16_t unit[kMiddle];
+  };
 
   // The same for two symbols to the left that only may come true.
-  LACONIC_INLINE void look_from(int x, unsigned quantizer, uint8_t west, uint8_t west2) {
+  LACONIC_INLINE void see(int x, uint8_t west, uint8_t west2, Seen& seen) const {
     const int16_t own[2] = {int16_t(limited(west2)), int16_t(limited(west))};
     alignas(64) int32_t first[kHidden];
     add_pair<kHidden>(first, sums_[x - first_], own, weights_->own_row);
@@ -109,15 +121,13 @@ class ContextNetwork {
       for (int i = 0; i < kMiddle; ++i)
         middle[i] += unit[2 * k] * weights_->middle[k][i][0] + unit[2 * k + 1] * weights_->middle[k][i][1];
 #endif
-    for (int i = 0; i < kMiddle; ++i) unit_[i] = unit_of(middle[i], weights_->middle_shift);
-    outputs_ = int(quantizer) * kDecisions;
+    for (int i = 0; i < kMiddle; ++i) seen.unit[i] = unit_of(middle[i], weights_->middle_shift);
   }
-
-  // The logarithmic odds of a decision, in 1/256.
-  LACONIC_INLINE int32_t odds(unsigned decision) const {
-    const int16_t* w = weights_->output[outputs_ + int(decision)];
-    int32_t sum = weights_->output_bias[outputs_ + int(decision)];
-    for (int i = 0; i < kMiddle; ++i) sum += int32_t(unit_[i]) * w[i];
+  LACONIC_INLINE int32_t odds(const Seen& seen, unsigned quantizer, unsigned decision) const {
+    const unsigned of = quantizer * kDecisions + decision;
+    const int16_t* w = weights_->output[of];
+    int32_t sum = weights_->output_bias[of];
+    for (int i = 0; i < kMiddle; ++i) sum += int32_t(seen.unit[i]) * w[i];
     sum >>= weights_->output_shift;
     return sum > kMaxStretched ? kMaxStretched : sum < -kMaxStretched ? -kMaxStretched : sum;
   }
@@ -150,10 +160,9 @@ class ContextNetwork {
     far_ready_ = true;
     const Context& own = *band_;
     const Sources& src = *src_;
-    uint8_t* to = src.far.row;
+    int input = 0;
     const auto rows = [&]<int kAside>(const uint8_t* of, ptrdiff_t stride, int above, int below) {
-      sum_far<kAside>(to, of, stride, above, below);
-      to += src.far.stride;
+      sum_far<kAside>(input++, of, stride, above, below);
     };
     const auto square = [&]<int kSide>(const Context* of) {
       rows.template operator()<kSide>(of ? of->mag : nullptr, of ? of->stride : 0, kSide, kSide);
@@ -169,29 +178,36 @@ class ContextNetwork {
     for (const uint8_t* told : src.told) rows.template operator()<kWide>(told, src.foretold.stride, kWide, kWide);
     for (const Context* parent : src.parents) square.template operator()<kWide>(parent);
     for (const Context* sibling : src.sibling) square.template operator()<kWide>(sibling);
+    far_row_ = y_;
   }
 
-  // Logarithms of twice the sums over rows y - above .. y + below and columns x - kAside .. x + kAside inside the band.
+  // Logarithms of twice the sums over rows y - above .. y + below and columns x - kAside .. x + kAside inside the band. Sums
+  // of columns go on from those of the row before.
   template <int kAside>
-  inline void sum_far(uint8_t* to, const uint8_t* of, ptrdiff_t stride, int above, int below) {
-    const int w = band_->w, from = y_ > above ? y_ - above : 0, last = y_ + below < band_->h ? y_ + below : band_->h - 1;
-    uint16_t* column = src_->far.columns;
-    uint8_t any = 0;
-    for (int y = from; y <= last && of && !any; ++y) {
-      const uint8_t* row = of + y * stride;
-      for (int x = 0; x < w; ++x) any |= row[x];
+  inline void sum_far(int input, const uint8_t* of, ptrdiff_t stride, int above, int below) {
+    const int w = band_->w, h = band_->h;
+    uint8_t* to = src_->far.row + input * src_->far.stride;
+    uint16_t* column = src_->far.columns + input * src_->far.stride;
+    if (of && far_row_ >= 0 && far_row_ == y_ - 1) {
+      if (y_ + below < h) add_limited(column, of + (y_ + below) * stride, w);
+      if (far_row_ >= above) take_limited(column, of + (far_row_ - above) * stride, w);
+    } else if (of) {
+      memset(column - kPad, 0, size_t(padded(w) + 2 * kPad) * sizeof(uint16_t));
+      for (int y = y_ > above ? y_ - above : 0; y <= y_ + below && y < h; ++y) add_limited(column, of + y * stride, w);
     }
-    if (!any) {
+    uint16_t any = 0;
+    for (int x = 0; x < w && of; ++x) any |= column[x];
+    if (any)
+      add_aside<kAside>(to, column, w);
+    else
       memset(to, 0, size_t(padded(w)));
-      return;
-    }
-    memset(column - kPad, 0, size_t(padded(w) + 2 * kPad) * sizeof(uint16_t));
-    for (int y = from; y <= last; ++y) add_limited(column, of + y * stride, w);
-    add_aside<kAside>(to, column, w);
   }
 
   static inline void add_limited(uint16_t* __restrict column, const uint8_t* row, int w) {
     for (int x = 0; x < w; ++x) column[x] = uint16_t(column[x] + (row[x] < kMaxInput ? row[x] : kMaxInput));
+  }
+  static inline void take_limited(uint16_t* __restrict column, const uint8_t* row, int w) {
+    for (int x = 0; x < w; ++x) column[x] = uint16_t(column[x] - (row[x] < kMaxInput ? row[x] : kMaxInput));
   }
   template <int kAside>
   static inline void add_aside(uint8_t* __restrict to, const uint16_t* column, int w) {
@@ -233,10 +249,11 @@ class ContextNetwork {
   const uint8_t* from_[kInputs];
   const Context* band_ = nullptr;
   const Sources* src_ = nullptr;
-  int y_ = 0, first_ = 0, outputs_ = 0;
+  int y_ = -1, first_ = 0, far_row_ = -1;  // the last row that was looked at from far
+  unsigned quantizer_ = 0;
   bool far_ready_ = false;
   alignas(64) int32_t sums_[kGroup][kHidden];
-  alignas(64) int16_t unit_[kMiddle];
+  Seen seen_;
 };
 
 // The tables of a band as it begins, with what its network of signs counts at first.

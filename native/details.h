@@ -80,10 +80,8 @@ class DetailPrediction {
     const Rect r = low_rect(job_, kLevels);
     const uint32_t step = job_.coding[0].step[0];
     for (int y = 0; y < r.h; ++y)
-      for (int x = 0; x < r.w; ++x) {
-        const int64_t q = lowest[ptrdiff_t(y) * r.w + x];
-        low_[ptrdiff_t(y) * columns_ + x] = saturate<T>(q < 0 ? -dequantize(-q, 0, step) : dequantize(q, 0, step));
-      }
+      for (int x = 0; x < r.w; ++x)
+        low_[ptrdiff_t(y) * columns_ + x] = restored_lowest<T>(lowest[ptrdiff_t(y) * r.w + x], step);
   }
 
   // Runs the network of a level; false: out of memory.

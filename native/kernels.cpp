@@ -70,7 +70,7 @@ class TileMemory {
     const int row = padded(job.tile.w) + 2 * kPad;
     up_bytes_ = largest;
     const size_t lowest = size_t(full.h) * size_t(full.w) * sizeof(int32_t);
-    const size_t each = (2 + kMixParts) * sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing) + kFarInputs + kSignedRows;
+    const size_t each = (1 + kMixParts + kFarInputs) * sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing) + kFarInputs + kSignedRows;
     const size_t total = bytes + 3 * largest + lowest + size_t(row) * each + size_t(job.planes) * kBands * sizeof(Context) + 1024;
     block_ = static_cast<uint8_t*>(std::calloc(1, total));
     if (!block_) return;
@@ -84,7 +84,7 @@ class TileMemory {
     lowest_ = reinterpret_cast<int32_t*>(take(lowest));
     sums_.whole = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
     for (uint16_t*& part : sums_.part) part = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
-    far_ = {take(size_t(row) * kFarInputs), row, reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t))) + kPad,
+    far_ = {take(size_t(row) * kFarInputs), row, reinterpret_cast<uint16_t*>(take(size_t(row) * kFarInputs * sizeof(uint16_t))) + kPad,
             reinterpret_cast<int8_t*>(take(size_t(row) * kSignedRows)) + kPad};
     trace_ = reinterpret_cast<Crossing*>(take(size_t(row) * sizeof(Crossing)));
     scaled_ = reinterpret_cast<uint32_t*>(at);
@@ -193,10 +193,17 @@ bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& not
     Sources src = memory.sources(job, p, j);
     Context& own = memory.context(p, j);
     int32_t* out = notes.symbols ? notes.symbols + at : nullptr;
+    T* const decoded = notes.decoded ? notes.decoded + at : nullptr;
     const bool mixes = coding.set->mixes;
-    if (j == 0)
-      return encode_lowest<T>(ops, m, mixes, coding.set->ll_pred[coding.index], own, src, memory.sums(), memory.scaled(),
-                              memory.lowest(), planes + at, job.row_stride, coding.step[j], out, job.row_stride);
+    if (j == 0) {
+      const int32_t* q = memory.lowest();
+      const bool ok =
+          encode_lowest<T>(ops, m, mixes, coding.set->ll_pred[coding.index], own, src, memory.sums(), memory.scaled(),
+                           memory.lowest(), planes + at, job.row_stride, coding.step[j], out, job.row_stride);
+      for (int y = 0; y < r.h && decoded; ++y)
+        for (int x = 0; x < r.w; ++x) decoded[y * job.row_stride + x] = restored_lowest<T>(*q++, coding.step[j]);
+      return ok;
+    }
     const T* in = planes + at;
     ptrdiff_t in_stride = job.row_stride;
     T* restored = nullptr;
@@ -212,6 +219,7 @@ bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& not
       const LumaBand<T> kept = luma(level, orientation);
       restored = kept.at, restored_stride = kept.stride;
     }
+    if (decoded && !restored) restored = decoded, restored_stride = job.row_stride;
     const Mask mask = masking.of(coding, level);
     if (p == 0) add_foretold(src, details, level, orientation);
     for (int y = 0; y < r.h && notes.told && src.foretold.mag; ++y)
@@ -231,11 +239,15 @@ bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& not
                              coding.lambda[j], coding.step[j] ? job.rounding : 0, out, job.row_stride, restored,
                              restored_stride);
     if (takes_part && p > 0) chroma.give_back(p, orientation);
+    const T* whole = takes_part && p > 0 ? chroma.kept(p, orientation) : restored;
+    for (int y = 0; y < r.h && decoded && decoded != restored; ++y)
+      memcpy(decoded + y * job.row_stride, whole + y * restored_stride, size_t(r.w) * sizeof(T));
     return ok;
   };
   bool any[kMaxGroups] = {};
   const auto code_to = [&](int group, int p, int j) {
     const bool ok = code(groups[group], p, j);
+    if (notes.decoded) groups[group].size = 0;
     const Context& own = memory.context(p, j);
     for (int y = 0; y < own.h; ++y) any[group] |= own.busy[y] != 0;
     return ok;

@@ -44,8 +44,9 @@ struct SampleKernels {
   DecodeStatus (*decode_tile)(const TileJob&, const StreamView*, T*, int* failed);
   // Planes -> pixels of one tile through the decoder-side network. False: out of memory.
   bool (*enhance_tile)(const T*, S*, const NetworkJob&, const NetworkWeights&);
-  // Takes sixteenths of the network's correction of the planes away from an encoder's targets. False: out of memory.
-  bool (*precompensate_tile)(const T*, T*, const NetworkJob&, const NetworkWeights&, int share);
+  // Takes sixteenths of the network's correction of the planes away from an encoder's targets, and tells by how much the
+  // squared error of the planes would grow if they were moved by that share. False: out of memory.
+  bool (*precompensate_tile)(const T*, T*, const NetworkJob&, const NetworkWeights&, int share, int64_t* growth);
 };
 
 struct Kernels {

@@ -29,8 +29,8 @@ struct NoOpinion {
   static constexpr bool kSpeaks = false;
   explicit NoOpinion(const ContextWeights* = nullptr) {}
   LACONIC_INLINE void look(int, unsigned) const {}
-  LACONIC_INLINE void look_from(int, unsigned, uint8_t, uint8_t) const {}
   LACONIC_INLINE int32_t odds(unsigned) const { return 0; }
+  struct Seen {};
   LACONIC_INLINE bool tells_signs() const { return false; }
 };
 

@@ -13,18 +13,28 @@ namespace laconic {
 namespace LACONIC_ISA {
 
 // Takes `share` sixteenths of the correction away from the targets of an encoder, in the network's tile of the color
-// planes: what it codes then need not hold what the decoder adds.
+// planes: what it codes then need not hold what the decoder adds. `growth` gets by how much the squared error of the planes
+// would grow if they were moved by that share.
 template <class T>
-inline bool precompensate_tile(const T* planes, T* targets, const NetworkJob& job, const NetworkWeights& net, int share) {
+inline bool precompensate_tile(const T* planes, T* targets, const NetworkJob& job, const NetworkWeights& net, int share,
+                               int64_t* growth) {
+  *growth = 0;
   return run_network(planes, job, net, [&](int by, const int16_t* found) {
     for (int y = 0; y < 4 && by * 4 + y < job.tile.y + job.tile.h; ++y)
       for (int p = 0; p < job.color_planes; ++p) {
-        T* to = targets + p * job.plane_stride + (by * 4 + y) * job.row_stride + job.tile.x;
+        const ptrdiff_t at = p * job.plane_stride + (by * 4 + y) * job.row_stride + job.tile.x;
+        const T* from = planes + at;
+        T* to = targets + at;
+        int64_t grown = 0;
         const int16_t* r = found + 16 * p + 4 * y;
         for (int x = 0; x < job.tile.w; ++x) {
           const int64_t correction = network_correction(r[(x >> 2) * kBlockSamples + (x & 3)], job.step);
-          to[x] = saturate<T>(to[x] - ((share * correction + 8) >> 4));
+          const int64_t target = to[x];
+          to[x] = saturate<T>(target - ((share * correction + 8) >> 4));
+          const int64_t moved = target - to[x];
+          grown += moved * (moved - 2 * (target - from[x]));
         }
+        *growth += grown;
       }
   });
 }

@@ -137,7 +137,7 @@ class MixedPrices {
   }
   // Before the survivors at a position: tokens up to `largest` are what they may ask for.
   LACONIC_INLINE void start(int x, unsigned largest) {
-    places_ = told_signs_ = 0;
+    places_ = told_signs_ = views_ = 0;
     decisions_ = largest < kDecisions ? largest + 1 : kDecisions;
     for (int i = 1; i < kMixParts; ++i) bucket_[i + 1] = bucket_of(16u + sums_.part[i][x]);
   }
@@ -179,17 +179,33 @@ class MixedPrices {
     p.key = key;
     p.row = (s.quantizer * kKinds + s.waits) * kBuckets + bucket_[0];
     p.shift = m_.shift[bucket_[0]];
-    if constexpr (Opinion::kSpeaks) opinion_.look_from(s.x, s.quantizer, s.west, s.west2);
+    const View* view = nullptr;
+    if constexpr (Opinion::kSpeaks) view = &seen_from(s);
     for (unsigned d = 0; d < decisions_; ++d) {
       const int32_t* w = tables_.weight[s.waits][d];
       int32_t sum = (1 << 15) + w[0] * kOdds.stretched[tables_.whole[p.row][d] >> 20];
       for (int i = 0; i < kMixParts; ++i)
         sum += w[i + 1] * kOdds.stretched[tables_.part[i][s.quantizer * kBuckets + bucket_[i + 1]][d] >> 20];
-      if constexpr (Opinion::kSpeaks) sum += w[kMixInputs] * opinion_.odds(d);
+      if constexpr (Opinion::kSpeaks) sum += w[kMixInputs] * opinion_.odds(view->seen, s.quantizer, d);
       const uint32_t yes = mixed_freq(mixed_probability(sum));
       p.cost[d][0] = cost_of(kProbTotal - yes), p.cost[d][1] = cost_of(yes);
     }
     return p;
+  }
+
+  // What the network sees does not hang on the quantizer, so survivors share more of it than prices.
+  struct View {
+    uint32_t key;
+    typename Opinion::Seen seen;
+  };
+  LACONIC_INLINE const View& seen_from(const Sight& s) {
+    const uint32_t key = uint32_t(s.west) << 8 | s.west2;
+    for (unsigned i = 0; i < views_; ++i)
+      if (view_[i].key == key) return view_[i];
+    View& v = view_[views_++];
+    v.key = key;
+    opinion_.see(s.x, s.west, s.west2, v.seen);
+    return v;
   }
 
   // Of a position one sign can come true, so the price of it goes by the symbols to the left alone.
@@ -220,8 +236,9 @@ class MixedPrices {
   SignPrices signs_;
   unsigned bucket_[kMixInputs];
   Place place_[kStates];
+  View view_[kStates];
   ToldSign told_sign_[kStates];
-  unsigned places_ = 0, told_signs_ = 0, decisions_ = 0;
+  unsigned places_ = 0, views_ = 0, told_signs_ = 0, decisions_ = 0;
 };
 
 }  // namespace LACONIC_ISA

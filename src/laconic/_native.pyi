@@ -72,7 +72,7 @@ def precompensate_tile(
     step: int,
     tile: tuple[int, int, int, int],
     share: int,
-) -> None: ...
+) -> int: ...
 def encode_tile(
     planes: NDArray[Any],
     codings: list[Coding],
@@ -88,6 +88,7 @@ def encode_tile(
     symbols: NDArray[np.int32] | None = None,
     targets: NDArray[Any] | None = None,
     told: NDArray[np.int8] | None = None,
+    decoded: NDArray[Any] | None = None,
 ) -> list[NDArray[np.uint32]]: ...
 def decode_tile(
     planes: NDArray[Any],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import laconic as lac
-from laconic.codecs import image, image_reference, stream
+from laconic.codecs import image, image_reference, search, stream
 from laconic.codecs.targets import bytes_of_a_decibel, psnr
 from laconic.container import read
 from laconic.signals.image import load
@@ -49,18 +49,23 @@ def test_the_search_saves_bytes_where_there_are_any_to_save():
     assert sum(saved) > 0.03
 
 
-def test_nothing_is_left_out_where_the_network_does_harm():
+@pytest.mark.parametrize("judged", [0, 1 << 17])
+def test_nothing_is_left_out_where_the_network_does_harm(judged: int, monkeypatch: pytest.MonkeyPatch):
     """On noise the correction leads away from the picture, so the plain attempt stands."""
+    monkeypatch.setattr(search, "JUDGED_PIXELS", judged)
+    monkeypatch.setattr(search, "STRIP", 24)
     pixels = np.random.default_rng(5).integers(0, 256, (64, 64, 3), np.uint8)
     pixels[::2] = 255 - pixels[1::2]
     plain, searched = (lac.compress(pixels, quality=80, effort=effort) for effort in (6, 7))
     assert searched == plain
 
 
+@pytest.mark.parametrize("judged", [0, 1 << 17])
 @pytest.mark.parametrize("strip", [64, 100, 160])
-def test_strips_of_targets_leave_no_seams(strip: int, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch):
-    from laconic.codecs import search
-
+def test_strips_of_targets_leave_no_seams(
+    strip: int, judged: int, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(search, "JUDGED_PIXELS", judged)
     pixels = np.concatenate([photo[:130, :96], photo[130:0:-1, 20:116]])
     whole = lac.compress(pixels, quality=60, effort=7)
     assert whole != lac.compress(pixels, quality=60, effort=6)
@@ -69,8 +74,6 @@ def test_strips_of_targets_leave_no_seams(strip: int, photo: NDArray[np.uint8], 
 
 
 def test_targets_stay_where_lifting_has_room(photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch):
-    from laconic.codecs import search
-
     seen: list[int] = []
     analyze = search.lifting.analyze
 
@@ -98,17 +101,37 @@ def test_every_kind_of_picture_is_searched(channels: int, depth: int):
     plain, searched = (lac.compress(pixels, quality=40, effort=effort) for effort in (6, 9))
     assert searched != plain
     assert price(pixels, searched) < price(pixels, plain)
-    restored = lac.decompress(searched)
-    assert np.array_equal(image_reference.decode(searched).pixels, restored.reshape(pixels.shape))
     if channels in (2, 4):
-        assert np.array_equal(restored.reshape(pixels.shape)[:, :, -1], pixels[:, :, -1])
+        assert np.array_equal(lac.decompress(searched)[:, :, -1], pixels[:, :, -1])
+    small = lac.compress(pixels[:50, :70], quality=40, effort=9)
+    assert np.array_equal(image_reference.decode(small).pixels, lac.decompress(small).reshape(50, 70, channels))
 
 
-def test_threads_and_tiles_change_no_byte(photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("judged", [0, 1 << 17])
+def test_threads_and_tiles_change_no_byte(judged: int, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(search, "JUDGED_PIXELS", judged)
     photo = photo[:140]
     expected = lac.ImageCodec(quality=40, effort=7, tile=64, jobs=1).encode(photo)
     monkeypatch.setattr(network, "TILE", 64)
     assert lac.ImageCodec(quality=40, effort=7, tile=64, jobs=3).encode(photo) == expected
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_draft_tells_what_an_attempt_would(channels: int, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch):
+    pixels = np.concatenate([photo[:150], 255 - photo[:150, :, :1]], axis=2)
+    pixels = np.ascontiguousarray(pixels[:, :, 4 - channels :])
+    attempts: list[NDArray[Any]] = []
+    move = search.move_targets
+
+    def look(planes: NDArray[Any], *rest: Any) -> bool:
+        attempts.append(planes.copy())
+        return move(planes, *rest)
+
+    monkeypatch.setattr(search, "move_targets", look)
+    for judged in (0, 1 << 17):
+        monkeypatch.setattr(search, "JUDGED_PIXELS", judged)
+        lac.ImageCodec(quality=40, effort=7, tile=64).encode(pixels)
+    assert np.array_equal(*attempts)
 
 
 class Rows(AbstractRowReader):

@@ -15,6 +15,7 @@ from laconic.entropy import causal
 from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.errors import CorruptStream
 from laconic.quantize.uniform import dequantize
+from laconic.transform.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,12 +58,15 @@ def coefficients(case: Case) -> NDArray[Any]:
     return np.clip(values, -case.top, case.top).astype(case.dtype)
 
 
-def coding_of(case: Case, parameters: ParameterSet, weight: int, rounding: int = 24) -> causal.TileCoding:
+def coding_planes(case: Case, parameters: ParameterSet, weight: int) -> list[causal.PlaneCoding]:
     steps, lambdas = np.full(BANDS, case.step, np.uint32), np.full(BANDS, weight, np.uint32)
-    planes = [
+    return [
         causal.PlaneCoding(parameters, plane, plane if plane < 3 else 0, steps, lambdas) for plane in range(case.planes)
     ]
-    return causal.TileCoding(planes, case.cuts, rounding=rounding)
+
+
+def coding_of(case: Case, parameters: ParameterSet, weight: int, rounding: int = 24) -> causal.TileCoding:
+    return causal.TileCoding(coding_planes(case, parameters, weight), case.cuts, rounding=rounding)
 
 
 def windows(case: Case) -> list[tuple[int, int, int, int]]:
@@ -99,6 +103,29 @@ def read_by_reference(
                 )
     limit = (-(1 << 15), (1 << 15) - 1) if case.dtype == np.int16 else (-(1 << 24), 1 << 24)
     return symbols, np.clip(values, *limit)
+
+
+@pytest.mark.parametrize("mixes", [False, True])
+@pytest.mark.parametrize("foretold", [False, True])
+@pytest.mark.parametrize("trellis", [False, True])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.height}x{case.width}x{case.planes}")
+def test_a_draft_is_what_a_decoder_makes_of_the_streams(
+    case: Case, trellis: bool, foretold: bool, mixes: bool, random_parameters: Callable[..., ParameterSet],
+    network_arrays: Callable[..., dict[str, Any]],
+):  # fmt: skip
+    details = {level: Network.of(network_arrays(level, 16, 32, 2), "") for level in (1, 2) if foretold and case.step}
+    parameters = random_parameters(1, 4, trellis=trellis, mixes=mixes, foretells=foretold)
+    coding = causal.TileCoding(
+        coding_planes(case, parameters, 300), case.cuts, predicts_chroma=case.planes >= 3 and case.step > 0,
+        details={level: network.native(300) for level, network in details.items()}, detail_step=case.step,
+    )  # fmt: skip
+    planes = coefficients(case)
+    decoded, draft = np.zeros_like(planes), planes.copy()
+    for tile, window in enumerate(windows(case)):
+        streams = [rans.push(group) for group in causal.tables(planes, window, coding)]
+        causal.pop_tile(decoded, window, coding, streams, tile)
+        causal.draft_tile(draft, window, coding)
+    assert np.array_equal(draft, decoded)
 
 
 @pytest.mark.parametrize("mixes", [False, True], ids=["plain", "mixed"])

@@ -186,9 +186,13 @@ class ImageCodec:
             weighed = replace(decisions, weight=decisions.weight * weight)
             return self.code_tiles(Analysis(bands, analysis.model), header, workers, decisions=weighed)
 
+        def draft(bands: NDArray[Any]) -> None:
+            coding, grid = tile_coding(header, analysis.model, decisions), TileGrid.of(header)
+            workers.each(lambda tile: causal.draft_tile(bands, pixel_window(grid, tile), coding), range(grid.count))
+
         network = analysis.model.networks[NETWORKS[header.network]]
         passes = SEARCH_PASSES[self.effort]
-        return search(pixels, analysis.planes, header, network, code, passes=passes, workers=workers)
+        return search(pixels, analysis.planes, header, network, code, draft, passes=passes, workers=workers)
 
     def searches(self, header: Header) -> bool:
         """Tell whether a picture is coded several times: for PSNR, through a network, held whole."""

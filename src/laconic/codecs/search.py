@@ -7,8 +7,8 @@ point, approached from the plain encoding: bytes at equal PSNR fall by 1.9 % wit
 
 Where the correction would not bring the planes nearer to the picture (noise), the plain attempt stands. Of small
 pictures, and of three attempts and more, real streams and real pixels count: a later attempt is kept where its bytes
-are clearly fewer for its PSNR. For one more attempt at a large picture that would cost a third of the time, and no
-photo tried was worse; so there the comparison begins with the second.
+are clearly fewer for its PSNR. For one attempt at a large picture that would cost a third of the time, and no photo
+tried was worse without; so there the comparison begins with the second.
 All of it is arithmetic on whole numbers, so the bytes are the same on every machine and with any number of threads.
 """
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Streams = Sequence[Sequence[bytes]]
 
-__all__ = ["search"]
+__all__ = ["move_targets", "search"]
 
 SHARE = 13
 """Sixteenths of the correction that are not coded (measured: 11 and 14 are within 0.1 % of bytes)."""
@@ -60,11 +60,12 @@ def search(
     header: Header,
     network: Network,
     code: Callable[[NDArray[Any], float], tuple[Streams, causal.TileCoding]],
+    draft: Callable[[NDArray[Any]], None],
     *,
     passes: int,
     workers: Workers,
 ) -> Streams:
-    """Return the best streams of several attempts, the plain one among them.
+    """Return the best streams of several attempts.
 
     Parameters
     ----------
@@ -76,6 +77,8 @@ def search(
         The one that the header names.
     code : callable
         Bands, and a factor on the weight of a bit -> streams by group and tile, and how they are coded.
+    draft : callable
+        Turns bands into what a decoder makes of their plain streams, in place.
     passes : int
         Attempts after the plain one.
 
@@ -85,30 +88,46 @@ def search(
         By resolution group and tile.
     """
     kinds = wavelets(header.channels, lossless=False)
-    streams, coding = code(bands, 1.0)
-    best, price = streams, math.inf
-    small = header.width * header.height < JUDGED_PIXELS
-    judged = passes > 1 or small
+    best: Streams = ()
+    price = math.inf
 
-    def better(attempt: Streams) -> tuple[Streams, float]:
+    def judge(attempt: Streams) -> None:
+        nonlocal best, price
         found = _price(pixels, bands, attempt, header, network, workers)
-        return (attempt, found) if found < price - CLEARLY else (best, price)
+        if found < price - CLEARLY:
+            best, price = attempt, found
 
+    small = header.width * header.height < JUDGED_PIXELS
+    if small:
+        streams, coding = code(bands, 1.0)
+        _decode(bands, streams, coding, header, workers)
+        judge(streams)
+    else:
+        draft(bands)
+        lifting.synthesize(bands, kinds, workers=workers)
     for number in range(passes):
-        _decode(bands, streams, coding, header, workers)
-        if judged and (small or number):
-            best, price = better(streams)
-        if not _move_targets(bands, pixels, header, network, workers) and number == 0:
-            return best
+        helps = move_targets(bands, pixels, header, network, workers)
+        if number == 0 and not helps:
+            if small:
+                return best
+            _restore(bands, pixels, workers)
         lifting.analyze(bands, kinds, workers=workers)
-        streams, coding = code(bands, SEARCHED_WEIGHT)
-    if judged:
+        streams, coding = code(bands, SEARCHED_WEIGHT if helps or number else 1.0)
+        if not small and (passes == 1 or not (helps or number)):
+            return streams
         _decode(bands, streams, coding, header, workers)
-        return better(streams)[0]
-    return streams
+        judge(streams)
+    return best
 
 
-def _move_targets(
+def _restore(planes: NDArray[Any], pixels: NDArray[Any], workers: Workers) -> None:
+    """Overwrite planes with those of the picture, strip by strip."""
+    for top in range(0, len(pixels), STRIP):
+        rows = slice(top, top + STRIP)
+        planes[:, rows] = color.analyze(pixels[rows], lossless=False, workers=workers)
+
+
+def move_targets(
     planes: NDArray[Any], pixels: NDArray[Any], header: Header, network: Network, workers: Workers
 ) -> bool:
     """Overwrite decoded planes with the picture less a share of what the network adds to them.

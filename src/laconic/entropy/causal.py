@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from laconic.entropy.tables import ParameterSet
 
-__all__ = ["PlaneCoding", "TileCoding", "pop_tile", "tables"]
+__all__ = ["PlaneCoding", "TileCoding", "draft_tile", "pop_tile", "tables"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +127,21 @@ def tables(
         planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts,
         coding.predicts_chroma, coding.rounding, coding.details, coding.detail_step, coding.contexts,
         symbols, targets, told,
+    )  # fmt: skip
+
+
+def draft_tile(planes: NDArray[Any], tile: tuple[int, int, int, int], coding: TileCoding) -> None:
+    """Turn coefficients of one tile into what a decoder makes of its streams, in place, without writing them.
+
+    Parameters
+    ----------
+    planes, tile, coding
+        As of `tables`.
+    """
+    _native.encode_tile(
+        planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts,
+        coding.predicts_chroma, coding.rounding, coding.details, coding.detail_step, coding.contexts,
+        decoded=planes,
     )  # fmt: skip
 
 

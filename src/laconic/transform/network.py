@@ -325,18 +325,8 @@ def precompensate(
     _, height, width = planes.shape
     first, end = rows or (0, height)
     native = network.native(code)
-
-    def work(tile: tuple[int, int, int, int]) -> int:
-        top, left, count, columns = tile
-        place = np.s_[:, top : top + count, left : left + columns]
-        picture = targets[place].astype(np.int64)
-        _native.precompensate_tile(planes, targets, native, step, tile, share)
-        moved = picture - targets[place]
-        picture -= planes[place]
-        return int((moved * (moved - 2 * picture)).sum())
-
     tiles = [(first + y, x, h, w) for y, x, h, w in _tiles(end - first, width, workers.jobs)]
-    return sum(workers.each(work, tiles))
+    return sum(workers.each(lambda tile: _native.precompensate_tile(planes, targets, native, step, tile, share), tiles))
 
 
 def _tiles(height: int, width: int, jobs: int) -> list[tuple[int, int, int, int]]:
