@@ -79,7 +79,7 @@ def operations(
     cuts: int,
     codings: Sequence[tuple[ParameterSet, int, int]],
     told: NDArray[np.int8] | None = None,
-    contexts: Mapping[int, ContextNetwork] | None = None,
+    contexts: Mapping[tuple[int, int], ContextNetwork] | None = None,
     code: int = 0,
 ) -> list[Operations]:
     """The operations of one tile, one entry per resolution group.
@@ -93,7 +93,7 @@ def operations(
     told : (2, H, W) int8, optional
         What is foretold of luma, magnitudes and sides, as `entropy.causal.tables` leaves it.
     contexts, code
-        The networks that see contexts of luma, by level, for sets that listen, and the picture's step code.
+        The networks that see contexts, by plane and level, for sets that listen, and the picture's step code.
     """
     planes, height, width = symbols.shape
     if told is None:
@@ -108,20 +108,22 @@ def operations(
     def odds_of(p: int, j: int) -> Odds | None:
         """What tells the odds of places of a band, by quantizer."""
         level, orientation = band_place(j)
-        if p or j == 0 or not codings[0][0].listens or not contexts or level not in contexts:
+        if j == 0 or not codings[p][0].listens or not contexts or (p, level) not in contexts:
             return None
         beside = [foretold[j - orientation + o][0] for o in range(3)]
-        inputs = _inputs(companded[0], beside, j)
-        return lambda ys, xs, quantizer: contexts[level].odds(inputs[ys, xs], code, orientation, quantizer)
+        if p:
+            beside = [companded[c][j] if c < p else np.zeros_like(companded[0][j]) for c in range(3)]
+        inputs = _inputs(companded[p], beside, j)
+        return lambda ys, xs, quantizer: contexts[p, level].odds(inputs[ys, xs], code, orientation, quantizer)
 
     mixes: dict[int, list[int]] = {}  # of the bands whose signs a network tells: what it and the tables count at first
 
     def sign_odds_of(p: int, j: int) -> NDArray[np.int64] | None:
         """The odds of minus at every place of a band."""
         level, orientation = band_place(j)
-        if p or j == 0 or not codings[0][0].listens or not contexts or level not in contexts:
+        if p or j == 0 or not codings[0][0].listens or not contexts or (0, level) not in contexts:
             return None
-        network = contexts[level]
+        network = contexts[0, level]
         if network.sign_weight is None or network.sign_mix is None:
             return None
         mixes[j] = [16 * int(w) for w in network.sign_mix[orientation]]

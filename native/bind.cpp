@@ -236,10 +236,12 @@ TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple
     require(level >= 1 && level <= kLevels && net != nullptr && steps.data()[0] > 0, "details of a level that is not there");
     a.details[size_t(level) - 1] = &net->weights;
   }
-  if (!contexts.empty()) a.contexts.resize(kBands);
-  for (const auto& [band, net] : contexts) {
-    require(band >= 1 && band < kBands && net != nullptr && steps.data()[0] > 0, "a network of a band that is not there");
-    a.contexts[size_t(band)] = net;
+  if (!contexts.empty()) a.contexts.resize(kColorPlanes * kBands);
+  for (const auto& [place, net] : contexts) {
+    require(place >= 1 && place < kColorPlanes * kBands && place % kBands && net != nullptr && steps.data()[0] > 0,
+            "a network of a band that is not there");
+    require(place < kBands || !net->tells_signs, "a network that tells signs of chroma");
+    a.contexts[size_t(place)] = net;
   }
   // `coding`, `details` and `contexts` are moved with their heap blocks, so these pointers stay good.
   a.job = {int(h), int(w), {y, x, th, tw}, int(count), a.coding.data(), cuts, ptrdiff_t(h * w), ptrdiff_t(w),

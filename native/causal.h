@@ -94,9 +94,10 @@ struct Sources {
   Foretold foretold;
   const Context *parent, *sibling[2], *color[2];
   const Context* sign_source;  // the plane coded just before; without one the northwest neighbor serves
-  // For a network that sees the context: what is foretold of HL, LH and HH, laid out like `foretold.mag`, in zeros; the
-  // parents of all three, and where it keeps sums over rows.
+  // For a network that sees the context: what is foretold of HL, LH and HH of luma, or magnitudes of the planes before
+  // chroma, in zeros; the parents of all three, and where it keeps sums over rows.
   const uint8_t* told[3];
+  ptrdiff_t told_stride;
   const int8_t* told_side[3];
   const Context* parents[3];
   FarRows far;

@@ -152,7 +152,7 @@ class ContextNetwork {
     if (input >= kFar) return src.far.row + ptrdiff_t(input - kFar) * src.far.stride;
     const unsigned k = (input - kTold) % 9;
     const uint8_t* told = src.told[(input - kTold) / 9];
-    return told ? told + ptrdiff_t(y + int(k) / 3 - 1) * src.foretold.stride + int(k) % 3 - 1 : nothing;
+    return told ? told + ptrdiff_t(y + int(k) / 3 - 1) * src.told_stride + int(k) % 3 - 1 : nothing;
   }
 
   // Fills the rows of the inputs from kFar on.
@@ -175,7 +175,7 @@ class ContextNetwork {
         square.template operator()<1>(parent);
     }
     rows.template operator()<kWide>(own.mag, own.stride, 2, -1);
-    for (const uint8_t* told : src.told) rows.template operator()<kWide>(told, src.foretold.stride, kWide, kWide);
+    for (const uint8_t* told : src.told) rows.template operator()<kWide>(told, src.told_stride, kWide, kWide);
     for (const Context* parent : src.parents) square.template operator()<kWide>(parent);
     for (const Context* sibling : src.sibling) square.template operator()<kWide>(sibling);
     far_row_ = y_;

@@ -127,8 +127,10 @@ class TileMemory {
     if (coding.color_sources > 0) src.sign_source = src.color[coding.color_sources - 1];
     const int orientation = j == 0 ? 0 : (j - 1) % 3;
     for (int s = 0; s < orientation; ++s) src.sibling[s] = &context(plane, j - orientation + s);
-    if (plane == 0 && job.contexts && coding.set->listens) src.network = job.contexts[j];
+    if (plane < kColorPlanes && job.contexts && coding.set->listens) src.network = job.contexts[plane * kBands + j];
     src.far = far_;
+    for (int c = 0; c < coding.color_sources && src.network; ++c) src.told[c] = src.color[c]->mag;
+    src.told_stride = context(plane, j).stride;
     if (j >= 4 && src.network)
       for (int o = 0; o < 3; ++o) src.parents[o] = parent(plane, j, o);
     if (j >= 4 && (m.uses_parent || src.network))
@@ -164,7 +166,7 @@ bool starts_group(const TileJob& job, int level) { return (job.cuts >> (level - 
 template <class T>
 void add_foretold(Sources& src, const DetailPrediction<T>& details, int level, int orientation) {
   if (!details.speaks(level)) return;
-  src.foretold = details.foretold(orientation);
+  src.foretold = details.foretold(orientation), src.told_stride = src.foretold.stride;
   for (int o = 0; o < 3; ++o) src.told[o] = details.foretold(o).mag, src.told_side[o] = details.foretold(o).side;
 }
 

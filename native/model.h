@@ -100,7 +100,7 @@ struct BandModel {
   MixedTables mixed;  // in sets that mix
 };
 
-constexpr int kMaxPlanes = 4;
+constexpr int kMaxPlanes = 4, kColorPlanes = 3;
 
 // Masking (masking.h): by how much steps grow at each contrast, level 1 first.
 constexpr int kMaskedLevels = kLevels - 1, kContrasts = 96;

@@ -8,6 +8,11 @@ namespace laconic {
 struct SampleContext {
   ContextWeights weights = {};
 
+  SampleContext without_signs() const {
+    SampleContext other = *this;
+    other.weights.tells_signs = false;
+    return other;
+  }
   explicit SampleContext(Random& random) {
     const bool heavy = random.below(4) == 0;
     const int top = heavy ? 32767 : 600;

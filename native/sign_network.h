@@ -137,7 +137,7 @@ class SignNetwork {
           memset(to - 2, 0, size_t(own.w + 4));
           continue;
         }
-        const ptrdiff_t at = ptrdiff_t(y_ + dy) * src.foretold.stride;
+        const ptrdiff_t at = ptrdiff_t(y_ + dy) * src.told_stride;
         side_row(to, src.told[o] + at, src.told_side[o] + at, own.w);
       }
   }

@@ -62,7 +62,8 @@ struct TileJob {
   // The networks that foretell details of luma, one for each level or null (details.h), and the unit of their results.
   const NetworkWeights* const* details = nullptr;
   uint32_t detail_step = 0;
-  // The networks that see the context of a coefficient of luma, by band, or null (context_network.h).
+  // The networks that see the context of a coefficient of the color planes, by kBands * plane + band, or null
+  // (context_network.h). Those of chroma tell no signs.
   const ContextWeights* const* contexts = nullptr;
 };
 

@@ -26,8 +26,11 @@ void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const Param
   PlaneCoding coding[kMaxPlanes];
   for (int p = 0; p < planes; ++p) coding[p] = {&set, p, p == 3 ? 0 : p < 2 ? p : 2, steps.data(), lambdas.data()};
   const NetworkWeights* const details[kLevels] = {&network, &network, nullptr, &network};
-  const ContextWeights* contexts[kBands];
-  for (int j = 0; j < kBands; ++j) contexts[j] = j % 4 ? &context : nullptr;
+  ContextWeights silent = context;
+  silent.tells_signs = false;
+  const ContextWeights* contexts[kColorPlanes * kBands];
+  for (int j = 0; j < kColorPlanes * kBands; ++j)
+    contexts[j] = j % kBands == 0 || j % 4 == 0 ? nullptr : j < kBands ? &context : &silent;
   const TileJob job = {height, width,  {0, 0, height < 64 ? height : 64, width < 64 ? width : 64}, planes, coding, cuts,
                        ptrdiff_t(height) * width, width, planes >= 3 && head[7] >> 7, 32,
                        head[4] % 4 == 2 ? details : nullptr, steps[0], contexts};

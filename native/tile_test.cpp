@@ -104,9 +104,10 @@ void one_case(Random& random, const ParameterSet& set, const Case& c) {
   const NetworkWeights* details[kLevels] = {};
   for (const NetworkWeights*& level : details) level = random.below(2) ? &network.network : nullptr;
   // Some bands of sets that listen have networks that see contexts.
-  const SampleContext context(random);
-  const ContextWeights* contexts[kBands] = {};
-  for (int j = 1; j < kBands; ++j) contexts[j] = random.below(2) ? &context.weights : nullptr;
+  const SampleContext context(random), silent = context.without_signs();
+  const ContextWeights* contexts[kColorPlanes * kBands] = {};
+  for (int j = 0; j < kColorPlanes * kBands; ++j)
+    contexts[j] = j % kBands && random.below(2) ? j < kBands ? &context.weights : &silent.weights : nullptr;
   const TileJob job = job_of(c, coding, c.step && random.below(2) ? details : nullptr, contexts);
   const std::vector<T> planes = random_planes<T>(random, c, job);
   std::vector<int32_t> symbols, first_symbols;

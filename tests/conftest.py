@@ -135,7 +135,7 @@ def _altered_model(changes: dict[str, Any]) -> bytes:
             arrays = {key: array for key, array in arrays.items() if not key.startswith(name)}
         else:
             arrays[name] = value
-    return save(arrays, {"kind": "laconic.image", "version": "4"})
+    return save(arrays, {"kind": "laconic.image", "version": "5"})
 
 
 @pytest.fixture(scope="session")

@@ -204,6 +204,12 @@ VALID: dict[str, Callable[[], bytes]] = {
     "signs_many_tiles": lambda: encode(photo(130, 100), quality=85, tile=64, network="best"),
     "signs_noise": lambda: encode(noise(30, 24, np.uint8), quality=95, network="best"),
     "signs_checkers": lambda: encode(checkers(40, 50), quality=100, network="best"),
+    "listening_rgb": lambda: encode(photo(130, 100), quality=70, network="best"),
+    "listening_rgba_16_bit": lambda: encode(photo(50, 70, 4, 16), quality=60, network="best"),
+    "listening_many_tiles": lambda: encode(photo(130, 100), quality=80, tile=64, network="best"),
+    "listening_noise": lambda: encode(noise(30, 24, np.uint8), quality=95, network="best"),
+    "listening_tuned_for_ssim": lambda: encode(photo(90, 70), quality=60, tune="ssim", network="ssim"),
+    "listening_gray_tuned_for_ssim": lambda: encode(photo(50, 70, 1), quality=80, tune="ssim", network="ssim"),
     "colors_chosen": lambda: encode(photo(50, 100), lossless=True),
     "colors_rgba_16_bit": lambda: in_colors(photo(33, 35, 4, 16), 28),
     **{

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 CODE, BASE, STEP, CUTS = 300, 7000, 4000, 0b10101
 
 
-def context_arrays(seed: int, *, heavy: bool = False, narrow: bool = False) -> dict[str, NDArray[Any]]:
+def context_arrays(
+    seed: int, *, heavy: bool = False, narrow: bool = False, signs: bool = True
+) -> dict[str, NDArray[Any]]:
     """The arrays of a network with every weight random: heavy ones, close to 32 bits; narrow ones, of version 3."""
     rng = np.random.default_rng(seed)
     top, bias = (32767, 1 << 28) if heavy else (600, 1 << 12)
@@ -69,14 +71,15 @@ def context_arrays(seed: int, *, heavy: bool = False, narrow: bool = False) -> d
     if heavy:
         arrays["shift"][...] = 11
     arrays["weight"][:, :, rng.random(inputs) < 0.2] = 0  # inputs that nothing looks at, an odd number or an even one
-    return {name: array for name, array in arrays.items() if not (narrow and name.startswith(("middle", "sign_")))}
+    missing = (*(["middle"] if narrow else []), *(["sign_"] if narrow or not signs else []))
+    return {name: array for name, array in arrays.items() if not name.startswith(missing)}
 
 
 def coding_of(
     parameters: ParameterSet,
     planes: int,
     details: dict[int, Network],
-    contexts: dict[int, ContextNetwork],
+    contexts: dict[tuple[int, int], ContextNetwork],
     *,
     wide: bool,
 ) -> causal.TileCoding:
@@ -116,8 +119,12 @@ def test_both_decoders_find_the_encoders_symbols(
     wide = dtype == np.int32
     details = {level: Network.of(network_arrays(level, 16, 32, 2), "") for level in (1, 2) if foretold}
     contexts = {
-        level: ContextNetwork.of(context_arrays(level, heavy=heavy, narrow=not heavy and level == 3), "")
+        (plane, level): ContextNetwork.of(
+            context_arrays(level + 7 * plane, heavy=heavy, narrow=not heavy and level == 3, signs=plane == 0), ""
+        )
+        for plane in range(3)
         for level in levels
+        if (plane + level) % 5
     }
     parameters = random_parameters(1, 4, trellis=trellis, mixes=True, foretells=foretold, listens=True)
     coding = coding_of(parameters, shape[0], details, contexts, wide=wide)
@@ -158,13 +165,13 @@ def test_both_decoders_find_the_encoders_symbols(
 
 def test_one_place_and_many_have_the_same_odds():
     network = ContextNetwork.of(context_arrays(5), "")
-    opinions = Opinions({2: network}, CODE)
+    opinions = Opinions({(0, 2): network, (2, 2): network}, CODE)
     rng = np.random.default_rng(6)
     inputs, quantizers = rng.integers(0, 32, (40, INPUTS)), rng.integers(0, 2, 40)
     for orientation in range(3):
         band = 13 + orientation
         many = network.odds(inputs, CODE, orientation, quantizers)
-        one = [opinions.odds(band, row, q) for row, q in zip(inputs.tolist(), quantizers.tolist(), strict=True)]
+        one = [opinions.odds(2, band, row, q) for row, q in zip(inputs.tolist(), quantizers.tolist(), strict=True)]
         assert np.array_equal(many, one)
         assert np.abs(many).max() > 100
         signed = rng.integers(-8, 9, (40, SIGN_INPUTS))
@@ -175,8 +182,8 @@ def test_one_place_and_many_have_the_same_odds():
 
 def test_files_for_best_listen_and_both_decoders_agree(photo: NDArray[np.uint8]):
     model = default_model()
-    assert {model.kind_of(number) for number, of in enumerate(model.lossy) if of.listens} == {"foretold"}
-    assert set(model.contexts) == {1, 2, 3, 4, 5, 6}
+    assert {model.kind_of(number) for number, of in enumerate(model.lossy) if of.listens} == {"foretold", "ssim"}
+    assert set(model.contexts) == {(plane, level) for plane in range(3) for level in range(1, 7)}
     for quality in (5, 50, 90):
         data = lac.ImageCodec(quality=quality, tile=64, network="best").encode(photo[:130, :90])
         assert model.lossy[read(data).header.parameter_set].listens
@@ -188,6 +195,10 @@ def test_files_for_best_listen_and_both_decoders_agree(photo: NDArray[np.uint8])
     [
         ({"context2.output": None}, "no array context2.output"),
         ({"context": None}, "sets that listen"),
+        ({"context_cb2.output": None}, "no array context_cb2.output"),
+        ({"context_cr3.middle_shift": None}, "no array context_cr3.middle_shift"),
+        ({"context_cr1.weight": np.zeros((3, HIDDEN, INPUTS - 1), np.int16)}, "context_cr1.weight is"),
+        ({"context_cb4." + k: v for k, v in context_arrays(3).items()}, "no network tells signs of chroma"),
         ({"context3.weight": np.zeros((3, HIDDEN, INPUTS - 1), np.int16)}, "context3.weight is"),
         ({"context3.bias": np.full((3, HIDDEN), (1 << 31) - 1, np.int32)}, "could overflow"),
         ({"context1.output": np.full((3, 2, 3, MIDDLE), 2048, np.int16)}, "could overflow"),
@@ -262,7 +273,23 @@ def test_networks_of_two_layers_take_version_4(altered_model: Callable[[dict[str
     data = altered_model({})
     assert load_model(data).contexts
     with pytest.raises(ModelError, match="take version 4"):
-        load_model(data.replace(b'"version":"4"', b'"version":"3"'))
+        load_model(data.replace(b'"version":"5"', b'"version":"3"'))
+
+
+def test_networks_of_chroma_take_version_5(altered_model: Callable[[dict[str, Any]], bytes]):
+    data = altered_model({})
+    assert any(plane for plane, _ in load_model(data).contexts)
+    with pytest.raises(ModelError, match="take version 5"):
+        load_model(data.replace(b'"version":"5"', b'"version":"4"'))
+
+
+def test_the_native_coder_hears_no_signs_of_chroma(random_parameters: Callable[..., ParameterSet]):
+    parameters = random_parameters(1, 4, trellis=True, mixes=True, listens=True)
+    network = ContextNetwork.of(context_arrays(3), "")
+    planes = coefficients(1, (3, 20, 20), np.int16)
+    for place in ((1, 2), (2, 3)):
+        with pytest.raises(ValueError, match="signs of chroma"):
+            causal.tables(planes, (0, 0, 20, 20), coding_of(parameters, 3, {}, {place: network}, wide=False))
 
 
 def test_a_set_without_mixing_cannot_listen(random_arrays: Callable[..., dict[str, NDArray[Any]]]):

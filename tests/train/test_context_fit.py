@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from laconic.entropy.context_network import INPUTS, ContextNetwork
+from laconic.entropy.context_network import INPUTS, TOLD, ContextNetwork
 from laconic.models import PHOTO, default_model, load_model
 from laconic.quantize import rdo
 from laconic.train.context_fit import BandContexts, Float, cost, main, quantized, sample_contexts, train_band
@@ -45,7 +45,7 @@ def test_a_network_learns_what_no_sum_can_tell_and_keeps_it_as_integers():
     # Of knowing the rule: entropies of 0.95 and 0.1, and of which of three where it is not zero.
     assert bits < 1.15 * (0.5 * (0.286 + 0.05 * 1.58) + 0.5 * (0.469 + 0.9 * 1.58))
     arrays = {name: np.stack([array] * 3) for name, array in quantized(network, samples).items()}
-    signs = {name: array for name, array in vars(default_model().contexts[1]).items() if name.startswith("sign_")}
+    signs = {name: array for name, array in vars(default_model().contexts[0, 1]).items() if name.startswith("sign_")}
     integers = ContextNetwork.of(arrays | signs, "")
     for number in (0, 1, 2, 3):
         whole = integers.odds(inputs[number::4][:500], 400, 1, symbols[number::4][:500, 0])
@@ -64,13 +64,13 @@ def test_samples_are_the_symbols_that_are_coded(photo: NDArray[np.uint8]):
     symbols = code(
         analyze(photo[:128, :192], lossless=False), parameters, step_code, rdo.TRELLIS, details=model.details
     )
-    found: dict[int, BandContexts] = {}
+    found: dict[tuple[int, int], BandContexts] = {}
     sample_contexts(found, symbols, parameters, np.random.default_rng(0), cap=10**6)
-    for band, samples in found.items():
+    for (plane, band), samples in found.items():
         inputs, tokens, codes, _ = samples.arrays()
-        m = np.abs(symbols.q[0][band])
+        m = np.abs(symbols.q[plane][band])
         assert len(inputs) <= m.size
-        if parameters.shift[0, band].any():
+        if parameters.shift[plane, band].any():
             assert (tokens[:, 1] > 0).sum() <= np.count_nonzero(m)
         else:
             # What is not here is a zero of a group that is all zero.
@@ -79,7 +79,13 @@ def test_samples_are_the_symbols_that_are_coded(photo: NDArray[np.uint8]):
             )
         assert np.all(codes == step_code)
         assert inputs.max() <= 31
-    assert {16, 17, 18} <= set(found)
+        if plane == 0:
+            continue
+        # In the middle of the inputs lie the magnitudes of the same band in the planes before, and nothing more.
+        before = inputs[:, TOLD : TOLD + 27].reshape(-1, 3, 9)
+        assert not before[:, plane:].any()
+        assert before[:, 0].any() == symbols.q[0][band].any()
+    assert {(0, 16), (0, 17), (0, 18), (1, 10), (2, 10)} <= set(found)
 
 
 def test_a_model_gets_networks_and_an_interrupted_run_goes_on(photo: NDArray[np.uint8], tmp_path: Path):
@@ -92,8 +98,8 @@ def test_a_model_gets_networks_and_an_interrupted_run_goes_on(photo: NDArray[np.
     given = [str(before), str(tmp_path / "photos"), str(after), "--minutes", "0.002"]
     assert main(given) == 0
     model = load_model(after.read_bytes())
-    assert set(model.contexts) == {1, 2, 3, 4, 5, 6}
-    assert all(of.listens == (model.kind_of(number) == "foretold") for number, of in enumerate(model.lossy))
+    assert set(model.contexts) == {(plane, level) for plane in range(3) for level in range(1, 7)}
+    assert all(of.listens == (model.kind_of(number) in {"ssim", "foretold"}) for number, of in enumerate(model.lossy))
     kept, whole = after.with_name(f"{after.name}.bands"), after.read_bytes()
     done = {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
     assert main(given) == 0

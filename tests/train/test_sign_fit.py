@@ -39,7 +39,7 @@ def signs(count: int = 60_000, *, random: bool = False) -> BandSigns:
 
 
 def network_of(arrays: dict[str, Any]) -> ContextNetwork:
-    given = default_model().contexts[1]
+    given = default_model().contexts[0, 1]
     whole = {name: value for name, value in vars(given).items() if not name.startswith("sign_")}
     return ContextNetwork.of(whole | {name: np.stack([array] * 3) for name, array in arrays.items()}, "")
 

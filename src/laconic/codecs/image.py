@@ -82,7 +82,8 @@ class ImageCodec:
     network : str
         The decoder-side network the file asks for: "off", "fast", "best", "ssim", or "auto": "ssim" for files tuned so,
         else "best" for efforts of 6 and more, else "fast". It removes what quantization did. A decoder may choose
-        another one. Files that ask for "best" have details foretold, so the others are faster to decode and larger.
+        another one. Files that ask for "best" or are tuned for MS-SSIM have details foretold, and contexts seen by
+        networks: others are faster to decode and larger.
     tune : str
         What errors are weighed by: "psnr", or "ssim" for MS-SSIM, where coarse structure counts more and the finest
         detail less. It chooses the steps of the bands, lets them grow where there is contrast, and always takes the

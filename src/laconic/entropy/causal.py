@@ -2,10 +2,10 @@
 
 For each symbol, neighbors that are already known (own band, parent band, sibling orientations, earlier planes) are
 added up with the weights of the parameter set; the logarithm of the sum picks a frequency table, which learns from the
-symbols of its band as they come. Lossy sets mix what five such sums say, and those for the network best what a network
-makes of the context. `native/causal.h`, `native/learning.h`, `native/mixing.h` and `native/context_network.h` do the
-work; `causal_reference.py` and the files it names say the same in plain Python. No floating-point number takes part, so
-every machine has the same tables.
+symbols of its band as they come. Lossy sets mix what five such sums say, and those for the networks best and ssim what
+a network makes of the context. `native/causal.h`, `native/learning.h`, `native/mixing.h` and `native/context_network.h`
+do the work; `causal_reference.py` and the files it names say the same in plain Python. No floating-point number takes
+part, so every machine has the same tables.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class TileCoding:
     detail_step : int
         The unit of their results: the base step in 1/4096 of a level of the samples' depth.
     contexts : mapping of int to _native.ContextNetwork
-        The networks that see the context of a coefficient of luma, by band, at the picture's step code
+        The networks that see the context of a coefficient, by 19 times plane plus band, at the picture's step code
         (`spec/contexts.md`).
     """
 

@@ -338,13 +338,17 @@ class TileReader:
 
     def odds(self, plane: int, band: int, y: int, x: int, quantizer: int) -> list[int] | None:
         """Return what a network makes of a place; None where none is heard."""
-        # "In a set that listens, a band of luma with a network ..."
-        listens = plane == 0 and self.planes[0].parameters.listens
-        if self.opinions is None or not listens or not self.opinions.speaks(band):
+        # "In a set that listens, a band with a network ..."
+        listens = self.planes[plane].parameters.listens
+        if self.opinions is None or not listens or not self.opinions.speaks(plane, band):
             return None
+        # "Of chroma, 39 to 47 are the 3 x 3 around in the same band of luma, and 48 to 56, of Cr, in that of Cb"
         first = band - (band - 1) % 3
         told = [self.foretold[beside][0] if beside in self.foretold else None for beside in range(first, first + 3)]
-        return self.opinions.odds(band, self.opinions.inputs(self.contexts[0], told, band, y, x), quantizer)
+        if plane > 0:
+            told = [self.contexts[before][band] if before < plane else None for before in range(3)]
+        inputs = self.opinions.inputs(self.contexts[plane], told, band, y, x)
+        return self.opinions.odds(plane, band, inputs, quantizer)
 
     def sign_odds(self, band: int, y: int, x: int) -> int | None:
         """Return what a network makes of the sign at a place of luma; None where none is heard."""

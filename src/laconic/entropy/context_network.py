@@ -1,4 +1,4 @@
-"""What a small network makes of all that surrounds a coefficient of luma: one more opinion for the mixing.
+"""What a small network makes of all that surrounds a coefficient: one more opinion for the mixing.
 
 A sum of magnitudes cannot say that an edge passes here, or that neighbors disagree. A network of two hidden layers can:
 it sees the neighbors one by one, with what is foretold around and how much there is farther away, and says the
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,12 +35,15 @@ __all__ = [
     "TOLD",
     "ContextNetwork",
     "context_networks",
+    "contexts_in",
     "most_sign_inputs",
+    "prefix_of",
 ]
 
 HIDDEN, MIDDLE = 64, 32
 TOLD = 39
-"""Inputs before it are the taps of the own band, the parent and the siblings; from it on, 3 x 3 foretold magnitudes."""
+"""Inputs before it are the taps of the own band, the parent and the siblings; from it on, 3 x 3 of magnitudes that are
+foretold of luma, or for chroma of the magnitudes of the planes before."""
 FAR = TOLD + 27
 """From it on, logarithms of sums: of the parents of the other orientations, of the rows above, of wider squares."""
 INPUTS = FAR + 11
@@ -48,7 +52,7 @@ NARROW_HIDDEN = 32
 OWN_ROW = (10, 11)
 """The inputs two left and one left: only they are not known before the row begins."""
 MOST_INPUT, MOST_HIDDEN, MOST_ODDS = 31, 32767, 2047
-QUANTIZERS, DECISIONS, LEVELS = 2, 3, 6
+QUANTIZERS, DECISIONS, LEVELS, BANDS = 2, 3, 6, 19
 SIGN_UNITS, SIGN_TOLD, SIGN_INPUTS = 64, 37, 64
 """Of the network of signs, whose inputs from `SIGN_TOLD` on are foretold."""
 MOST_SYMBOL, MOST_MIX = 8, 8192
@@ -86,7 +90,7 @@ _NARROW_SHAPES = _SHAPES | {
 
 @dataclass(frozen=True, eq=False)
 class ContextNetwork:
-    """The networks of HL, LH and HH of one level; axis 0 of every array is the orientation.
+    """The networks of HL, LH and HH of one level of a plane; axis 0 of every array is the orientation.
 
     Attributes
     ----------
@@ -107,7 +111,7 @@ class ContextNetwork:
     output_shift : (3,) uint8
         By how much sums are shifted to odds in 1/256.
     sign_weight : (3, 64, 64) int16 or None
-        Of the network of signs, by unit and input; models of version 3 have none.
+        Of the network of signs, by unit and input; models of version 3 have none, nor has chroma.
     sign_bias, sign_slope : (3, 64) int32 or None
         The threshold of a unit: bias + slope * step code.
     sign_shift : (3,) uint8 or None
@@ -140,15 +144,18 @@ class ContextNetwork:
     def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str) -> ContextNetwork:
         """Take the arrays named `prefix` + attribute; without a second layer or signs, those of version 3.
 
+        Signs may be missing, all arrays of them.
+
         Raises
         ------
         ModelError
             An array is missing, has the wrong shape or type, or a sum could leave 32 bits.
         """
-        narrow = not any(name.startswith((f"{prefix}middle", f"{prefix}sign_")) for name in arrays)
+        signs = any(name.startswith(f"{prefix}sign_") for name in arrays)
+        narrow = not signs and not any(name.startswith(f"{prefix}middle") for name in arrays)
         taken: dict[str, Any] = {}
         for field in fields(cls):
-            if narrow and field.name.startswith(("middle", "sign_")):
+            if (narrow and field.name.startswith("middle")) or (not signs and field.name.startswith("sign_")):
                 continue
             array = arrays.get(prefix + field.name)
             if array is None:
@@ -186,7 +193,7 @@ class ContextNetwork:
         if max(int(of.max()) for of in shifts) > 30:
             raise ModelError(f"{prefix}: a shift of more than 30")
 
-    @lru_cache(maxsize=8)  # noqa: B019 - a model lives as long as the process
+    @lru_cache(maxsize=64)  # noqa: B019 - a model lives as long as the process
     def native(self, code: int) -> list[_native.ContextNetwork]:
         """Return the networks of the three orientations at a step code, for the native coder."""
         return [
@@ -253,10 +260,35 @@ def _widened(narrow: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     }
 
 
-def context_networks(by_level: Mapping[int, ContextNetwork], code: int) -> dict[int, _native.ContextNetwork]:
-    """Return the networks of levels 1 .. 6 by band, at a step code, for the native coder."""
+def prefix_of(plane: int, level: int) -> str:
+    """Return what the arrays of the networks of a level of Y, Cb or Cr are called before their own names."""
+    return f"context{('', '_cb', '_cr')[plane]}{level}."
+
+
+def contexts_in(arrays: Mapping[str, NDArray[Any]]) -> dict[tuple[int, int], ContextNetwork]:
+    """Return the networks that a model's arrays hold, by plane and level.
+
+    Raises
+    ------
+    ModelError
+        See `ContextNetwork.of`; or one of chroma tells signs.
+    """
+    found: dict[tuple[int, int], ContextNetwork] = {}
+    for plane, level in product(range(3), range(1, LEVELS + 1)):
+        prefix = prefix_of(plane, level)
+        if any(name.startswith(prefix) for name in arrays):
+            network = found[plane, level] = ContextNetwork.of(arrays, prefix)
+            if plane and network.sign_weight is not None:
+                raise ModelError(f"{prefix}sign_weight: no network tells signs of chroma")
+    return found
+
+
+def context_networks(
+    networks: Mapping[tuple[int, int], ContextNetwork], code: int
+) -> dict[int, _native.ContextNetwork]:
+    """Return networks, by plane and level, at a step code for the native coder: by 19 times plane plus band."""
     return {
-        1 + 3 * (LEVELS - level) + orientation: network
-        for level, networks in by_level.items()
-        for orientation, network in enumerate(networks.native(code))
+        BANDS * plane + 1 + 3 * (LEVELS - level) + orientation: network
+        for (plane, level), of in networks.items()
+        for orientation, network in enumerate(of.native(code))
     }

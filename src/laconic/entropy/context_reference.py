@@ -60,18 +60,18 @@ class Opinions:
 
     Parameters
     ----------
-    networks : mapping of int to ContextNetwork
-        By level.
+    networks : mapping of (int, int) to ContextNetwork
+        By plane and level.
     code : int
         Step code of the picture.
     """
 
-    networks: Mapping[int, ContextNetwork]
+    networks: Mapping[tuple[int, int], ContextNetwork]
     code: int
 
-    def speaks(self, band: int) -> bool:
-        """Tell whether a band of luma has a network."""
-        return band > 0 and LEVELS - (band - 1) // 3 in self.networks
+    def speaks(self, plane: int, band: int) -> bool:
+        """Tell whether a band of a plane has a network."""
+        return band > 0 and (plane, LEVELS - (band - 1) // 3) in self.networks
 
     def inputs(
         self, contexts: Sequence[NDArray[Any]], told: Sequence[NDArray[Any] | None], band: int, y: int, x: int
@@ -81,9 +81,10 @@ class Opinions:
         Parameters
         ----------
         contexts : [19] arrays (h, w)
-            Companded magnitudes of luma as far as they are read.
+            Companded magnitudes of the plane as far as they are read.
         told : [3] arrays (h, w) or None
-            Magnitudes that are foretold of HL, LH and HH of the level.
+            Of luma, magnitudes that are foretold of HL, LH and HH of the level; of chroma, those of the same band of
+            the planes before.
         """
         orientation = (band - 1) % 3
         # "Inputs 0 to 38 are the companded magnitudes at taps 0 to 38", "the own band, the parent, the siblings"
@@ -114,9 +115,9 @@ class Opinions:
         # "There are 77, each limited to 31."
         return [min(value, MOST_INPUT) for value in own + around + further]
 
-    def odds(self, band: int, inputs: Sequence[int], quantizer: int) -> list[int]:
+    def odds(self, plane: int, band: int, inputs: Sequence[int], quantizer: int) -> list[int]:
         """Return the logarithmic odds of the decisions, in 1/256."""
-        network, o = self.networks[LEVELS - (band - 1) // 3], (band - 1) % 3
+        network, o = self.networks[plane, LEVELS - (band - 1) // 3], (band - 1) % 3
         # "plus bias and slope times the step code of the header"
         first = [
             int(bias) + int(slope) * self.code for bias, slope in zip(network.bias[o], network.slope[o], strict=True)
@@ -131,11 +132,11 @@ class Opinions:
 
     def tells_signs(self, band: int) -> bool:
         """Tell whether a band of luma has a network of signs."""
-        return self.speaks(band) and self.networks[LEVELS - (band - 1) // 3].sign_weight is not None
+        return self.speaks(0, band) and self.networks[0, LEVELS - (band - 1) // 3].sign_weight is not None
 
     def sign_mix(self, band: int) -> Sequence[int]:
         """Return what the table of a sign and the network count at first."""
-        mix = self.networks[LEVELS - (band - 1) // 3].sign_mix
+        mix = self.networks[0, LEVELS - (band - 1) // 3].sign_mix
         assert mix is not None
         return mix[(band - 1) % 3].tolist()
 
@@ -184,7 +185,7 @@ class Opinions:
 
     def sign_odds(self, band: int, inputs: Sequence[int]) -> int:
         """Return the logarithmic odds of minus, in 1/256."""
-        network, o = self.networks[LEVELS - (band - 1) // 3], (band - 1) % 3
+        network, o = self.networks[0, LEVELS - (band - 1) // 3], (band - 1) % 3
         assert network.sign_weight is not None
         assert network.sign_bias is not None
         assert network.sign_slope is not None

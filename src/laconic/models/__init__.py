@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.entropy.context_network import ContextNetwork
+from laconic.entropy.context_network import ContextNetwork, contexts_in
 from laconic.entropy.tables import ParameterSet
 from laconic.errors import MissingModel, ModelError, UsageError
 from laconic.transform.network import Network
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["SETS", "ImageModel", "completed", "default_model", "find_model", "load_model"]
 
 PHOTO = Path(__file__).with_name("photo.safetensors")
-KIND, VERSIONS = "laconic.image", ("1", "2", "3", "4")
+KIND, VERSIONS = "laconic.image", ("1", "2", "3", "4", "5")
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
 NETWORKS = ("fast", "best", "ssim")
@@ -57,8 +57,8 @@ class ImageModel:
         The decoder-side networks it has, of "fast", "best" and "ssim".
     details : dict of int to Network
         The networks that foretell details of luma, by level, 1 .. 6.
-    contexts : dict of int to ContextNetwork
-        The networks that see the context of a coefficient of luma, by level.
+    contexts : dict of (int, int) to ContextNetwork
+        The networks that see the context of a coefficient, by plane and level.
     predicts_chroma : bool
         Since version 3: symbols of chroma stand for what luma does not foretell, see `entropy.causal.TileCoding`.
     """
@@ -70,7 +70,7 @@ class ImageModel:
     quality_codes: NDArray[np.uint16]
     networks: dict[str, Network]
     details: dict[int, Network]
-    contexts: dict[int, ContextNetwork]
+    contexts: dict[tuple[int, int], ContextNetwork]
     predicts_chroma: bool
 
     def set_for(self, code: int, kind: str = "lossy") -> int:
@@ -144,11 +144,7 @@ def load_model(data: bytes) -> ImageModel:
             for level in range(1, LEVELS + 1)
             if any(array.startswith(f"detail{level}.") for array in arrays)
         },
-        contexts={
-            level: ContextNetwork.of(arrays, f"context{level}.")
-            for level in range(1, LEVELS + 1)
-            if any(array.startswith(f"context{level}.") for array in arrays)
-        },
+        contexts=contexts_in(arrays),
         predicts_chroma=version >= 3,
     )
     if any(parameters.foretells for parameters in model.lossy) and (not model.details or version < 3):
@@ -157,6 +153,8 @@ def load_model(data: bytes) -> ImageModel:
         raise ModelError("sets that listen to networks take networks that see contexts, and version 3")
     if version < 4 and any(name.startswith("context") and ".middle" in name for name in arrays):
         raise ModelError("networks of two layers that see contexts take version 4")
+    if version < 5 and any(plane for plane, _ in model.contexts):
+        raise ModelError("networks that see contexts of chroma take version 5")
     if model.lossless.foretells or model.lossless.listens:
         raise ModelError("the lossless set takes no networks")
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:

@@ -1,12 +1,12 @@
-"""Training the networks that see contexts (`entropy/context_network.py`), one for each band of luma.
+"""Training the networks that see contexts (`entropy/context_network.py`), one for each band of luma and chroma.
 
     python -m laconic.train.context_fit MODEL PHOTOS OUTPUT --minutes 3
     python -m laconic.train.mixing --model OUTPUT --data PHOTOS -o MIXED
 
 MODEL's own files give the symbols: crops of the training photos, each at three step codes. A band is trained for some
-minutes on what its symbols cost by the network alone, from the network that MODEL may have, and for a third of them on
-its signs (`sign_fit`). It is kept beside OUTPUT: an interrupted run goes on with the next band. `mixing` then fits how
-much each opinion counts.
+minutes on what its symbols cost by the network alone, from the network that MODEL may have, chroma for half of them,
+and a band of luma for a third of them on its signs (`sign_fit`). It is kept beside OUTPUT: an interrupted run goes on
+with the next band. `mixing` then fits how much each opinion counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from laconic.codecs.image import ImageCodec
+from laconic.codecs.search import move_targets
+from laconic.codecs.tiles import tile_coding, wavelets
 from laconic.container.layout import band_place
+from laconic.entropy import causal
 from laconic.entropy.context_network import (
     DECISIONS,
     HIDDEN,
@@ -34,6 +40,7 @@ from laconic.entropy.context_network import (
     MOST_INPUT,
     QUANTIZERS,
     ContextNetwork,
+    prefix_of,
 )
 from laconic.entropy.tables import BANDS, KINDS
 from laconic.models import ImageModel, load_model
@@ -47,6 +54,8 @@ from laconic.train.sampling import picture_weight
 from laconic.train.sign_fit import BandSigns, OddNetwork, quantized_signs, sample_signs, train_signs
 from laconic.train.symbols import Symbols, analyze, code
 from laconic.train.taps import bucket, compand, gather_context, sources, weighted_sum
+from laconic.transform import lifting
+from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,12 +71,14 @@ QUALITIES = 98, 2
 BATCH, RATE, DECAY = 4096, 4e-3, 1e-3
 MANY = 1_000_000
 """Symbols; bands with fewer are trained as much shorter."""
-SIGN_SHARE = 1 / 3
-"""Of the time that is for signs."""
+SIGN_SHARE, CHROMA_SHARE = 1 / 3, 1 / 2
+"""Of the time that is for signs, and for a band of chroma."""
+LISTENING = ("ssim", "foretold")
+"""The kinds of sets that listen; the symbols of the last are what networks are trained on."""
 UNIT = 8.0
 """Inputs are divided by it, and step codes by `CODE_UNIT`, so that a network begins with sums near one."""
 CODE_UNIT = 320.0
-LEVELS = 6
+PLANES, LEVELS = 3, 6
 
 
 class BandContexts:
@@ -79,6 +90,14 @@ class BandContexts:
         self.codes: list[NDArray[np.int16]] = []
         self.weights: list[NDArray[np.float32]] = []
 
+    @classmethod
+    def of_nothing(cls) -> BandContexts:
+        """A zero among zeros, where no photo has anything to code."""
+        found = cls()
+        found.inputs, found.symbols = [np.zeros((1, INPUTS), np.uint8)], [np.zeros((1, 2), np.uint8)]
+        found.codes, found.weights = [np.zeros(1, np.int16)], [np.ones(1, np.float32)]
+        return found
+
     def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int16], NDArray[np.float32]]:
         """All of it, joined."""
         joined = np.concatenate
@@ -86,24 +105,24 @@ class BandContexts:
 
 
 def sample_contexts(
-    into: dict[int, BandContexts],
+    into: dict[tuple[int, int], BandContexts],
     symbols: Symbols,
     parameters: ParameterSet,
     rng: np.random.Generator,
     cap: int = CAP,
 ) -> None:
-    """Add up to `cap` symbols of each band of luma of one picture."""
-    companded = [[compand(band) for band in symbols.q[0]]]
-    for band, q in enumerate(symbols.q[0]):
-        m = np.abs(q)
-        if not m.size or band == 0:
+    """Add up to `cap` symbols of each band of one picture, by plane and band."""
+    companded = [[compand(band) for band in plane] for plane in symbols.q]
+    for plane, band in product(range(len(companded)), range(1, BANDS)):
+        m = np.abs(symbols.q[plane][band])
+        if not m.size:
             continue
-        src = sources(companded, 0, band)
-        above, row = weighted_sum(src, parameters.weights[0, band])
-        above = above + int(parameters.bias[0, band])
-        if parameters.detail_weight is not None:
+        src = sources(companded, plane, band)
+        above, row = weighted_sum(src, parameters.weights[plane, band])
+        above = above + int(parameters.bias[plane, band])
+        if parameters.detail_weight is not None and plane == 0:
             above = above + int(parameters.detail_weight[0, band]) * symbols.told[band].astype(np.int64)
-        kind = group_flags(m, above, int(parameters.group_limit[0, band]))[3]
+        kind = group_flags(m, above, int(parameters.group_limit[plane, band]))[3]
         at = np.nonzero(kind >= 0)
         if not len(at[0]):
             continue
@@ -113,9 +132,9 @@ def sample_contexts(
             weight *= len(at[0]) / cap
             pick = rng.choice(len(at[0]), cap, replace=False)
             at = at[0][pick], at[1][pick]
-        found = into.setdefault(band, BandContexts())
-        found.inputs.append(gather_context(companded[0], symbols.told, band, *at))
-        token = m[at] >> parameters.shift[0, band][bucket(above[at] + row[at])]
+        found = into.setdefault((plane, band), BandContexts())
+        found.inputs.append(gather_context(companded, symbols.told, plane, band, *at))
+        token = m[at] >> parameters.shift[plane, band][bucket(above[at] + row[at])]
         found.symbols.append(np.stack([which[at], np.minimum(token, DECISIONS)], 1).astype(np.uint8))
         found.codes.append(np.full(len(at[0]), symbols.code, np.int16))
         found.weights.append(np.full(len(at[0]), weight, np.float32))
@@ -242,20 +261,40 @@ def half(shift: int) -> float:
     return 2.0**shift / 2
 
 
+def aimed_at(
+    pixels: NDArray[np.uint8], planes: NDArray[Any], model: ImageModel, step_code: int
+) -> tuple[NDArray[Any], rdo.Rdo]:
+    """Return coefficients as effort 7 codes them in place of those of a photo (`codecs.search`), and how it decides."""
+    if "best" not in model.networks:
+        return planes, rdo.TRELLIS
+    codec = ImageCodec(effort=7, network="best", jobs=1)
+    header, bands = codec.header_for(model, planes.shape, 8, step_code), planes.copy()
+    coding, kinds = tile_coding(header, model, rdo.TRELLIS), wavelets(len(planes), lossless=False)
+    causal.draft_tile(bands, (0, 0, *planes.shape[1:]), coding)
+    with Workers(1) as workers:
+        lifting.synthesize(bands, kinds, workers=workers)
+        helps = move_targets(bands, pixels, header, model.networks["best"], workers)
+        lifting.analyze(bands, kinds, workers=workers)
+    weighed = replace(rdo.TRELLIS, weight=rdo.TRELLIS.weight * rdo.SEARCHED_WEIGHT)
+    return (bands, weighed) if helps else (planes, rdo.TRELLIS)
+
+
 def gather_samples(
     model: ImageModel, photos: Sequence[Path], seed: int = 0
-) -> tuple[dict[int, BandContexts], dict[int, BandSigns]]:
-    """Code a crop of every photo at three step codes; returns symbols and signs by band."""
-    into: dict[int, BandContexts] = {}
+) -> tuple[dict[tuple[int, int], BandContexts], dict[int, BandSigns]]:
+    """Code a crop of every photo at three step codes; returns symbols by plane and band, and signs of luma by band."""
+    into: dict[tuple[int, int], BandContexts] = {}
     signs: dict[int, BandSigns] = {}
     for number, path in enumerate(photos):
         rng = np.random.default_rng((seed, number))
-        planes = analyze(read_photo(path, crop=(SIDE, SIDE), seed=number), lossless=False)
+        pixels = read_photo(path, crop=(SIDE, SIDE), seed=number)
+        planes = analyze(pixels, lossless=False)
         finest, coarsest = (int(model.quality_codes[quality]) for quality in QUALITIES)
         for step_code in np.linspace(finest, coarsest, CODES_EACH + 1)[:-1].astype(int).tolist():
             step_code += int(rng.integers((coarsest - finest) // CODES_EACH))
             parameters = model.lossy[model.set_for(step_code, "foretold")]
-            symbols = code(planes, parameters, step_code, rdo.TRELLIS, details=model.details, contexts=model.contexts)
+            targets, decisions = aimed_at(pixels, planes, model, step_code)
+            symbols = code(targets, parameters, step_code, decisions, details=model.details, contexts=model.contexts)
             sample_contexts(into, symbols, parameters, rng)
             sample_signs(signs, symbols, parameters, rng)
     return into, signs
@@ -275,33 +314,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model = load_model(given.model.read_bytes())
     kept = given.output.with_name(f"{given.output.name}.bands")
     kept.mkdir(exist_ok=True)
-    samples: tuple[dict[int, BandContexts], dict[int, BandSigns]] | None = None
+    samples: tuple[dict[tuple[int, int], BandContexts], dict[int, BandSigns]] | None = None
     arrays = read_model(given.model)
-    for level in range(1, LEVELS + 1):
+    for plane, level in product(range(PLANES), range(1, LEVELS + 1)):
         bands = range(1 + 3 * (LEVELS - level), 4 + 3 * (LEVELS - level))
         for band in bands:
-            path = kept / f"{band}.npz"
+            path = kept / f"{plane}_{band}.npz"
             if path.exists():
                 continue
             if samples is None:
                 samples = gather_samples(model, find_photos(given.photos)[0])
-            contexts, signs = (of.pop(band) for of in samples)
-            share = min(1.0, sum(map(len, contexts.inputs)) / MANY)
+            contexts = samples[0].pop((plane, band), None) or BandContexts.of_nothing()
+            share = min(1.0, sum(map(len, contexts.inputs)) / MANY) * (CHROMA_SHARE if plane else 1)
             seconds, o = 60 * given.minutes * share, band_place(band)[1]
-            known = model.contexts.get(level)
-            start = Float.of(known, o) if known else None
-            network, bits = train_band(contexts, seconds, band, start)
-            odd = OddNetwork.of(known, o) if known and known.sign_weight is not None else None
-            odd, sign_bits = train_signs(signs, SIGN_SHARE * seconds, band, odd)
-            replace_file(path, partial(_save, quantized(network, contexts) | quantized_signs(odd, signs)))
-            sys.stdout.write(f"band {band}: {bits:.4f} bits a symbol, {sign_bits:.4f} a sign\n")
+            known = model.contexts.get((plane, level))
+            network, bits = train_band(contexts, seconds, band, Float.of(known, o) if known else None)
+            found, told = quantized(network, contexts), ""
+            if plane == 0:
+                odd = OddNetwork.of(known, o) if known and known.sign_weight is not None else None
+                signs = samples[1].pop(band)
+                odd, sign_bits = train_signs(signs, SIGN_SHARE * seconds, band, odd)
+                found, told = found | quantized_signs(odd, signs), f", {sign_bits:.4f} a sign"
+            replace_file(path, partial(_save, found))
+            sys.stdout.write(f"plane {plane}, band {band}: {bits:.4f} bits a symbol{told}\n")
             sys.stdout.flush()
-        parts = [np.load(kept / f"{band}.npz") for band in bands]
-        arrays |= {f"context{level}.{name}": np.stack([part[name] for part in parts]) for name in parts[0].files}
-        ContextNetwork.of(arrays, f"context{level}.")
-        for number in range(len(model.set_codes)):
+        parts, prefix = [np.load(kept / f"{plane}_{band}.npz") for band in bands], prefix_of(plane, level)
+        arrays |= {prefix + name: np.stack([part[name] for part in parts]) for name in parts[0].files}
+        ContextNetwork.of(arrays, prefix)
+        for kind, number in product(LISTENING, range(len(model.set_codes))):
             # A trellis weighs bits by what is heard, so what was heard stays until `mixing` knows better.
-            arrays.setdefault(f"foretold{number}.context_weight", np.zeros((3, BANDS, KINDS, DECISIONS), np.int16))
+            if model.has(kind):
+                silent = np.zeros((3, BANDS, KINDS, DECISIONS), np.int16)
+                arrays.setdefault(f"{kind}{number}.context_weight", silent)
         write_model(given.output, arrays)
     return 0
 

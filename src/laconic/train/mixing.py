@@ -70,7 +70,7 @@ def sample_mixing(
     rng: np.random.Generator,
     cap: int,
     weight: float,
-    contexts: Mapping[int, ContextNetwork] | None = None,
+    contexts: Mapping[tuple[int, int], ContextNetwork] | None = None,
 ) -> None:
     """Add up to `cap` symbols a band of one picture, up to thrice as many of finer bands."""
     companded = [[compand(b) for b in plane] for plane in symbols.q]
@@ -112,9 +112,9 @@ def sample_mixing(
             band.rows.append(rows)
             band.weights.append(np.full(len(rows), each, np.float32))
             level, orientation = band_place(j)
-            if p == 0 and j > 0 and contexts and level in contexts:
-                inputs = gather_context(companded[0], symbols.told, j, *at)
-                band.opinions.append(contexts[level].odds(inputs, symbols.code, orientation, which[at]))
+            if j > 0 and contexts and (p, level) in contexts:
+                inputs = gather_context(companded, symbols.told, p, j, *at)
+                band.opinions.append(contexts[p, level].odds(inputs, symbols.code, orientation, which[at]))
 
 
 def fit_mixing(

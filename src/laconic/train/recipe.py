@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from laconic.container.layout import band_place
-from laconic.entropy.context_network import ContextNetwork
+from laconic.entropy.context_network import ContextNetwork, contexts_in
 from laconic.entropy.tables import BANDS, CONTRASTS, MAX_RATIO, ParameterSet
 from laconic.models import SETS
 from laconic.quantize import rdo
@@ -231,7 +231,7 @@ class Trainer:
     ) -> None:
         self.photos, self.checkpoint, self.state, self.report = photos, checkpoint, state, report
         self.details: dict[int, Network] = {}
-        self.contexts: dict[int, ContextNetwork] = {}
+        self.contexts: dict[tuple[int, int], ContextNetwork] = {}
         self._saved = self._resumed = time.monotonic()
 
     def run(self, seconds: float = np.inf) -> bool:
@@ -437,19 +437,15 @@ class Trainer:
     def _details(self) -> dict[int, Network]:
         """The networks that foretell details, by level."""
         if not self.details:
-            self.details = {level: Network.of(self.state.arrays, f"detail{level}.") for level in self._levels("detail")}
+            levels = {int(name[len("detail")]) for name in self.state.arrays if name.startswith("detail")}
+            self.details = {level: Network.of(self.state.arrays, f"detail{level}.") for level in levels}
         return self.details
 
-    def _contexts(self) -> dict[int, ContextNetwork]:
-        """The networks that see contexts, by level."""
+    def _contexts(self) -> dict[tuple[int, int], ContextNetwork]:
+        """The networks that see contexts, by plane and level."""
         if not self.contexts:
-            self.contexts = {
-                level: ContextNetwork.of(self.state.arrays, f"context{level}.") for level in self._levels("context")
-            }
+            self.contexts = contexts_in(self.state.arrays)
         return self.contexts
-
-    def _levels(self, kind: str) -> set[int]:
-        return {int(name.split(".")[0][len(kind) :]) for name in self.state.arrays if name.startswith(kind)}
 
     def _mixing(self, number: int, name: str, deadline: float) -> bool:
         if name.startswith("foretold") and f"{name}.freq" not in self.state.arrays:

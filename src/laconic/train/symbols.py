@@ -114,7 +114,7 @@ def code(
     *,
     depth: int = 8,
     details: Mapping[int, Network] | None = None,
-    contexts: Mapping[int, ContextNetwork] | None = None,
+    contexts: Mapping[tuple[int, int], ContextNetwork] | None = None,
 ) -> Symbols:
     """Code a picture as one tile.
 

@@ -112,27 +112,34 @@ def gather(src: Sources, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def gather_context(
-    companded: list[np.ndarray], told: list[np.ndarray], band: int, rows: np.ndarray, columns: np.ndarray
+    companded: list[list[np.ndarray]],
+    told: list[np.ndarray],
+    plane: int,
+    band: int,
+    rows: np.ndarray,
+    columns: np.ndarray,
 ) -> np.ndarray:
-    """(N, 77) uint8 inputs of a network that sees the context of a band of luma.
+    """(N, 77) uint8 inputs of a network that sees the context of a band of luma or chroma.
 
     Parameters
     ----------
-    companded : [19] arrays
-        Magnitudes of the bands of luma.
+    companded : [P][19] arrays
+        Magnitudes of the bands.
     told : [19] arrays
-        What is foretold of them.
+        What is foretold of those of luma.
     """
-    src = sources([companded], 0, band)
+    src = sources(companded, plane, band)
     orientation = band_place(band)[1]
-    beside = [told[band - orientation + k] for k in range(3)]
+    beside = (*src.planes, None) if plane else tuple(told[band - orientation + k] for k in range(3))
     out = np.zeros((len(rows), INPUTS), np.uint8)
     out[:, :TOLD] = gather(src, rows, columns)[:, :TOLD]
     for k, magnitudes in enumerate(beside):
+        if magnitudes is None:
+            continue
         padded = _framed(magnitudes, src.own.shape)
         for i, (dy, dx) in enumerate(SQUARE):
             out[:, TOLD + 9 * k + i] = padded[rows + dy + 1, columns + dx + 1]
-    parents = [repeat(companded[band - orientation - 3 + k]) if band > 3 else None for k in range(3)]
+    parents = [repeat(companded[plane][band - orientation - 3 + k]) if band > 3 else None for k in range(3)]
     far = [_box(of, src.own.shape, 1, 1, 1) for k, of in enumerate(parents) if k != orientation]
     far.append(_box(src.own, src.own.shape, 2, -1, WIDE))
     far += [_box(of, src.own.shape, WIDE, WIDE, WIDE) for of in (*beside, *parents, *src.siblings)]
