@@ -122,9 +122,9 @@ def test_both_decoders_find_the_encoders_symbols(
         (plane, level): ContextNetwork.of(
             context_arrays(level + 7 * plane, heavy=heavy, narrow=not heavy and level == 3, signs=plane == 0), ""
         )
-        for plane in range(3)
+        for plane in (range(3) if trellis and not wide else range(1))  # the readable program takes its time
         for level in levels
-        if (plane + level) % 5
+        if plane == 0 or (plane + level) % 4
     }
     parameters = random_parameters(1, 4, trellis=trellis, mixes=True, foretells=foretold, listens=True)
     coding = coding_of(parameters, shape[0], details, contexts, wide=wide)
@@ -185,7 +185,7 @@ def test_files_for_best_listen_and_both_decoders_agree(photo: NDArray[np.uint8])
     assert {model.kind_of(number) for number, of in enumerate(model.lossy) if of.listens} == {"foretold", "ssim"}
     assert set(model.contexts) == {(plane, level) for plane in range(3) for level in range(1, 7)}
     for quality in (5, 50, 90):
-        data = lac.ImageCodec(quality=quality, tile=64, network="best").encode(photo[:130, :90])
+        data = lac.ImageCodec(quality=quality, tile=64, network="best").encode(photo[:70, :90])
         assert model.lossy[read(data).header.parameter_set].listens
         assert np.array_equal(image_reference.decode(data).pixels, lac.decompress(data))
 

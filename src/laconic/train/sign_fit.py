@@ -35,6 +35,8 @@ __all__ = ["BandSigns", "OddNetwork", "quantized_signs", "sample_signs", "sign_b
 BATCH, RATE, DECAY, CAP = 4096, 4e-3, 1e-3, 5000
 UNIT, CODE_UNIT = 4.0, 320.0
 MIX_UNIT = 4096
+CLEARLY = 4.0
+"""By how much a network must save, in natural units of information: chance gives a weight more a half on average."""
 
 
 class BandSigns:
@@ -155,7 +157,8 @@ def train_signs(
 def quantized_signs(network: OddNetwork, samples: BandSigns) -> dict[str, NDArray[Any]]:
     """Return the arrays of a band's network of signs as integers, with what it and the tables count at first.
 
-    Where they save nothing of the signs that `train_signs` held back, the network says nothing.
+    Where it saves nothing clear of the signs that `train_signs` held back, beyond what counting the tables otherwise
+    would, the network says nothing.
     """
     inputs, minus, codes, table = samples.arrays()
     held = held_back(len(inputs))
@@ -163,8 +166,8 @@ def quantized_signs(network: OddNetwork, samples: BandSigns) -> dict[str, NDArra
         given = torch.from_numpy(inputs[held]), torch.from_numpy(codes[held])
         units, odds = network.units(*given), network(*given).numpy()
     both = np.stack([table[held], odds], -1).astype(np.float64)
-    mix = _mixed(both, minus[held])
-    saves = _bits(both @ mix, minus[held]) < _bits(both[:, 0], minus[held])
+    mix, alone = _mixed(both, minus[held], (0.1, 0.9)), _mixed(both[:, :1], minus[held], (1.0,))
+    saves = _cost(both @ mix, minus[held]) < _cost(both[:, :1] @ alone, minus[held]) - CLEARLY
     weight = network.weight.weight.detach().double().numpy() / UNIT
     slope = network.threshold.weight.detach().double().numpy()[:, 0] / CODE_UNIT
     bias = network.threshold.bias.detach().double().numpy() - CODE_UNIT * slope
@@ -193,17 +196,17 @@ def held_back(count: int) -> NDArray[np.bool_]:
     return np.arange(count) % 12 == 11
 
 
-def _bits(odds: NDArray[np.float64], minus: NDArray[np.bool_]) -> float:
+def _cost(odds: NDArray[np.float64], minus: NDArray[np.bool_]) -> float:
+    """What signs cost at their odds, in natural units of information."""
     return float(np.logaddexp(0, np.where(minus, -odds, odds)).sum())
 
 
-def _mixed(odds: NDArray[np.float64], minus: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weights (2,) of the odds (N, 2) by logistic regression, drawn toward the network's alone."""
-    usual = np.array([0.1, 0.9])
-    weights = usual.copy()
+def _mixed(odds: NDArray[np.float64], minus: NDArray[np.bool_], usual: tuple[float, ...]) -> NDArray[np.float64]:
+    """Weights (K,) of the odds (N, K) by logistic regression, drawn toward the usual ones."""
+    weights = np.array(usual)
     for _ in range(6):
         p = 1 / (1 + np.exp(-(odds @ weights)))
         gradient = odds.T @ (p - minus) + 10 * (weights - usual)
-        curvature = (odds * np.maximum(p * (1 - p), 1e-3)[:, None]).T @ odds + 10 * np.eye(2)
+        curvature = (odds * np.maximum(p * (1 - p), 1e-3)[:, None]).T @ odds + 10 * np.eye(len(usual))
         weights = np.clip(weights - np.linalg.solve(curvature, gradient), -1.5, 1.5)
     return weights
