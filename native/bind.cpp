@@ -271,7 +271,7 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
   if (targets)
     for (size_t i = 0; i < 3; ++i) require(targets->shape(i) == planes.shape(i), "targets and planes differ in shape");
   if (decoded)
-    for (size_t i = 0; i < 3; ++i) require(decoded->shape(i) == planes.shape(i), "what is decoded and planes differ in shape");
+    for (size_t i = 0; i < 3; ++i) require(decoded->shape(i) == planes.shape(i), "decoded and planes differ in shape");
   if (told)
     require(told->shape(0) == 2 && told->shape(1) == planes.shape(1) && told->shape(2) == planes.shape(2),
             "what is foretold takes two planes");
@@ -353,7 +353,7 @@ void enhance(const Array<const T, nb::ndim<3>>& planes, const Array<S, nb::ndim<
 
 template <class S, class T>
 int64_t precompensate(const Array<const T, nb::ndim<3>>& planes, const Array<T, nb::ndim<3>>& targets, const Network& net,
-                   uint32_t step, const TileTuple& tile, int share) {
+                      uint32_t step, const TileTuple& tile, int share) {
   const NetworkJob job = network_job<T>(planes, step, tile);
   for (size_t axis = 0; axis < 3; ++axis)
     require(planes.shape(axis) == targets.shape(axis), "planes and targets differ in shape");

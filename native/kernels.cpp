@@ -70,7 +70,8 @@ class TileMemory {
     const int row = padded(job.tile.w) + 2 * kPad;
     up_bytes_ = largest;
     const size_t lowest = size_t(full.h) * size_t(full.w) * sizeof(int32_t);
-    const size_t each = (1 + kMixParts + kFarInputs) * sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing) + kFarInputs + kSignedRows;
+    const size_t each = (1 + kMixParts + kFarInputs) * sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing) + kFarInputs +
+                        kSignedRows;
     const size_t total = bytes + 3 * largest + lowest + size_t(row) * each + size_t(job.planes) * kBands * sizeof(Context) + 1024;
     block_ = static_cast<uint8_t*>(std::calloc(1, total));
     if (!block_) return;
@@ -84,7 +85,8 @@ class TileMemory {
     lowest_ = reinterpret_cast<int32_t*>(take(lowest));
     sums_.whole = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
     for (uint16_t*& part : sums_.part) part = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
-    far_ = {take(size_t(row) * kFarInputs), row, reinterpret_cast<uint16_t*>(take(size_t(row) * kFarInputs * sizeof(uint16_t))) + kPad,
+    far_ = {take(size_t(row) * kFarInputs), row,
+            reinterpret_cast<uint16_t*>(take(size_t(row) * kFarInputs * sizeof(uint16_t))) + kPad,
             reinterpret_cast<int8_t*>(take(size_t(row) * kSignedRows)) + kPad};
     trace_ = reinterpret_cast<Crossing*>(take(size_t(row) * sizeof(Crossing)));
     scaled_ = reinterpret_cast<uint32_t*>(at);

@@ -61,8 +61,8 @@ def configure(parser: options.CommandParser) -> None:
         help="higher is slower and smaller at the same quality. 1 rounds plainly; 2 and 3 weigh the error of each "
         "symbol against its bits; 4 and 5 search the best path of dependent quantization; 6 also asks for the better "
         "network, which takes more than twice the time to decompress, and has details foretold; 7 to 10 code the "
-        "picture 1, 2, 4 and 8 times more, without what that network will add: each time a few times what 6 takes "
-        "(default: 7)",
+        "picture 1, 2, 4 and 8 times more, without what that network will add: each time two or three times what 6 "
+        "takes (default: 7)",
     )
     group.add_argument(
         "--enhance",

@@ -7,8 +7,9 @@ point, approached from the plain encoding: bytes at equal PSNR fall by 1.9 % wit
 
 Where the correction would not bring the planes nearer to the picture (noise), the plain attempt stands. Of small
 pictures, and of three attempts and more, real streams and real pixels count: a later attempt is kept where its bytes
-are clearly fewer for its PSNR. For one attempt at a large picture that would cost a third of the time, and no photo
-tried was worse without; so there the comparison begins with the second.
+are clearly fewer for its PSNR. For one more attempt at a large picture that would cost a third of the time, and no
+photo tried was worse without; there the plain attempt is a draft, never written, and the comparison begins with the
+second.
 All of it is arithmetic on whole numbers, so the bytes are the same on every machine and with any number of threads.
 """
 
@@ -65,7 +66,7 @@ def search(
     passes: int,
     workers: Workers,
 ) -> Streams:
-    """Return the best streams of several attempts.
+    """Return the best streams of several attempts, of a small picture the plain one among them.
 
     Parameters
     ----------
@@ -106,14 +107,15 @@ def search(
         draft(bands)
         lifting.synthesize(bands, kinds, workers=workers)
     for number in range(passes):
-        helps = move_targets(bands, pixels, header, network, workers)
-        if number == 0 and not helps:
+        if not move_targets(bands, pixels, header, network, workers) and number == 0:
             if small:
                 return best
             _restore(bands, pixels, workers)
+            lifting.analyze(bands, kinds, workers=workers)
+            return code(bands, 1.0)[0]
         lifting.analyze(bands, kinds, workers=workers)
-        streams, coding = code(bands, SEARCHED_WEIGHT if helps or number else 1.0)
-        if not small and (passes == 1 or not (helps or number)):
+        streams, coding = code(bands, SEARCHED_WEIGHT)
+        if passes == 1 and not small:
             return streams
         _decode(bands, streams, coding, header, workers)
         judge(streams)
