@@ -1,6 +1,6 @@
 # Python 3.11 or newer, a C++20 compiler and make are all a machine needs; the rest comes from PyPI into .venv.
 #   make demo    compress the example photos, print a table, write demo/report.html
-#   make test    every test of the fast lane (under ten minutes on two cores)
+#   make test    every test of the fast lane (twenty-five minutes or so on two cores)
 #   make check   format, lint, types: what CI runs before the tests
 #   make fuzz    the slow lane: many thousand damaged files, sanitizers, new examples for the laws
 #   make build   (re)compile the native core into the environment; a second call takes seconds
