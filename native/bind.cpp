@@ -259,7 +259,7 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
                      const std::optional<Array<int32_t, nb::ndim<3>>>& symbols,
                      const std::optional<Array<T, nb::ndim<3>>>& targets,
                      const std::optional<Array<int8_t, nb::ndim<3>>>& told,
-                     const std::optional<Array<T, nb::ndim<3>>>& decoded) {
+                     const std::optional<Array<T, nb::ndim<3>>>& decoded, bool drafts) {
   TileArguments a = tile_arguments(planes, codings, steps, tile, cuts, predicts_chroma, details, detail_step, contexts);
   require(lambdas.shape(0) == planes.shape(0) && lambdas.shape(1) == kBands, "one lambda for each band is expected");
   for (size_t i = 0; i < lambdas.size(); ++i) require(lambdas.data()[i] <= 1u << 20, "a lambda over 2^20");
@@ -276,7 +276,7 @@ nb::list encode_tile(const Array<const T, nb::ndim<3>>& planes, const std::vecto
     require(told->shape(0) == 2 && told->shape(1) == planes.shape(1) && told->shape(2) == planes.shape(2),
             "what is foretold takes two planes");
   const EncoderNotes<T> notes{symbols ? symbols->data() : nullptr, targets ? targets->data() : nullptr,
-                              told ? told->data() : nullptr, decoded ? decoded->data() : nullptr};
+                              told ? told->data() : nullptr, decoded ? decoded->data() : nullptr, drafts};
   OpList groups[kMaxGroups];
   bool ok;
   {
@@ -337,16 +337,29 @@ NetworkJob network_job(const Array<const T, nb::ndim<3>>& planes, uint32_t step,
   return {int(h), int(w), {y, x, th, tw}, int(c), c >= 3 ? 3 : 1, step, ptrdiff_t(h * w), ptrdiff_t(w), ptrdiff_t(w * c)};
 }
 
+// `shift` and taps (3, 26) of a filter of the picture's own; shift 0 is none.
+PictureFilter picture_filter(int shift, const Array<const int16_t, nb::ndim<2>>& taps) {
+  require(shift >= 0 && shift <= 12 && taps.shape(0) == 3 && taps.shape(1) == kFilterTaps, "3 x 26 taps are expected");
+  PictureFilter filter = {shift, {}};
+  for (int p = 0; p < 3; ++p) {
+    int sum = 0;
+    for (int k = 0; k < kFilterTaps; ++k) sum += std::abs(int(filter.taps[p][k] = taps.data()[p * kFilterTaps + k]));
+    require(sum <= 1 << 13, "taps whose sums could overflow");
+  }
+  return filter;
+}
+
 template <class S, class T>
 void enhance(const Array<const T, nb::ndim<3>>& planes, const Array<S, nb::ndim<3>>& pixels, const Network& net,
-             uint32_t step, const TileTuple& tile) {
+             uint32_t step, const TileTuple& tile, int shift, const Array<const int16_t, nb::ndim<2>>& taps) {
+  const PictureFilter filter = picture_filter(shift, taps);
   const NetworkJob job = network_job<T>(planes, step, tile);
   require(pixels.shape(0) == planes.shape(1) && pixels.shape(1) == planes.shape(2) && pixels.shape(2) == planes.shape(0),
           "planes and pixels differ in shape");
   bool ok;
   {
     nb::gil_scoped_release release;
-    ok = table<S, T>().enhance_tile(planes.data(), pixels.data(), job, net.weights);
+    ok = table<S, T>().enhance_tile(planes.data(), pixels.data(), job, net.weights, filter);
   }
   if (!ok) throw std::bad_alloc();
 }
@@ -366,6 +379,18 @@ int64_t precompensate(const Array<const T, nb::ndim<3>>& planes, const Array<T, 
   }
   if (!ok) throw std::bad_alloc();
   return growth;
+}
+
+// Adds sums of products over rows `from` to `to` of parts (3, planes, H, W) to (planes, 27, 27).
+void sum_filter(const Array<const int32_t, nb::ndim<4>>& parts, int from, int to,
+                const Array<int64_t, nb::ndim<3>>& sums) {
+  const size_t planes = parts.shape(1), h = parts.shape(2), w = parts.shape(3);
+  require(parts.shape(0) == 3 && (planes == 1 || planes == 3) && h <= 65535 && w <= 65535, "3 parts of 1 or 3 planes");
+  require(sums.shape(0) == planes && sums.shape(1) == size_t(kFilterSums) && sums.shape(2) == size_t(kFilterSums),
+          "27 x 27 sums of each plane are expected");
+  require(from >= 3 && from <= to && size_t(to) + 3 <= h && w >= 7, "rows too near to an edge");
+  nb::gil_scoped_release release;
+  kernels().sum_filter(parts.data(), {int(planes), int(h), int(w), from, to}, sums.data());
 }
 
 // ------------------------------------------------------------------------------------------------ PNG rows
@@ -413,14 +438,15 @@ void bind_samples(nb::module_& m) {
         "from_row"_a, "to_row"_a, "colors"_a);
   m.def("lift", &lift<S, T>, "plane"_a.noconvert(), "columns"_a, "extent"_a, "from_line"_a, "to_line"_a, "wavelet"_a,
         "inverse"_a);
-  m.def("enhance_tile", &enhance<S, T>, "planes"_a.noconvert(), "pixels"_a.noconvert(), "network"_a, "step"_a, "tile"_a);
+  m.def("enhance_tile", &enhance<S, T>, "planes"_a.noconvert(), "pixels"_a.noconvert(), "network"_a, "step"_a, "tile"_a,
+        "shift"_a, "taps"_a.noconvert());
   m.def("precompensate_tile", &precompensate<S, T>, "planes"_a.noconvert(), "targets"_a.noconvert(), "network"_a,
         "step"_a, "tile"_a, "share"_a);
   m.def("encode_tile", &encode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(),
         "lambdas"_a.noconvert(), "tile"_a, "cuts"_a, "predicts_chroma"_a, "rounding"_a,
         "details"_a, "detail_step"_a, "contexts"_a, "symbols"_a.noconvert().none() = nb::none(),
         "targets"_a.noconvert().none() = nb::none(), "told"_a.noconvert().none() = nb::none(),
-        "decoded"_a.noconvert().none() = nb::none());
+        "decoded"_a.noconvert().none() = nb::none(), "drafts"_a = false);
   m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
         "predicts_chroma"_a, "details"_a, "detail_step"_a, "contexts"_a, "streams"_a);
 }
@@ -439,6 +465,7 @@ NB_MODULE(_native, m) {
   m.def("use_instruction_set", &use_instruction_set, "name"_a);
   m.def("push", &push, "ops"_a.noconvert());
   m.def("pop", &pop, "stream"_a, "cumulative"_a.noconvert(), "which"_a.noconvert());
+  m.def("sum_filter", &sum_filter, "parts"_a.noconvert(), "from_row"_a, "to_row"_a, "sums"_a.noconvert());
   m.def("png_unfilter", &png_unfilter, "filtered"_a.noconvert(), "above"_a.noconvert(), "rows"_a.noconvert(), "step"_a);
   m.def("png_filter", &png_filter, "rows"_a.noconvert(), "above"_a.noconvert(), "filtered"_a.noconvert(), "step"_a);
   nb::class_<ParameterSet>(m, "ParameterSet")

@@ -9,6 +9,7 @@
 #include "details.h"
 #include "lifting.h"
 #include "masking.h"
+#include "filter_sums.h"
 #include "network.h"
 
 namespace laconic {
@@ -251,7 +252,7 @@ bool encode_tile(const TileJob& job, const T* planes, const EncoderNotes<T>& not
   bool any[kMaxGroups] = {};
   const auto code_to = [&](int group, int p, int j) {
     const bool ok = code(groups[group], p, j);
-    if (notes.decoded) groups[group].size = 0;
+    if (notes.drafts) groups[group].size = 0;
     const Context& own = memory.context(p, j);
     for (int y = 0; y < own.h; ++y) any[group] |= own.busy[y] != 0;
     return ok;
@@ -364,6 +365,8 @@ DecodeStatus decode_tile(const TileJob& job, const StreamView* streams, T* plane
   return kDecoded;
 }
 
+void sum_filter_rows(const int32_t* parts, const FilterSumsJob& job, int64_t* sums) { sum_filter(parts, job, sums); }
+
 bool search_trellis_path(unsigned bits, const float* x, const uint8_t* buckets, size_t count, const SearchModel& model,
                          int32_t* levels) {
   return search_trellis(bits, x, buckets, count, model, levels);
@@ -392,6 +395,7 @@ extern const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA);
 const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA) = {LACONIC_STRING(LACONIC_ISA),
                                                      LACONIC_ISA::table<uint8_t, int16_t>(),
                                                      LACONIC_ISA::table<uint16_t, int32_t>(),
+                                                     LACONIC_ISA::sum_filter_rows,
                                                      LACONIC_ISA::search_trellis_path,
                                                      LACONIC_ISA::search_feedback_path};
 

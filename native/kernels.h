@@ -43,7 +43,7 @@ struct SampleKernels {
   // One stream per group. The coefficients of the tile must be zero. `failed` tells the group that an error lies in.
   DecodeStatus (*decode_tile)(const TileJob&, const StreamView*, T*, int* failed);
   // Planes -> pixels of one tile through the decoder-side network. False: out of memory.
-  bool (*enhance_tile)(const T*, S*, const NetworkJob&, const NetworkWeights&);
+  bool (*enhance_tile)(const T*, S*, const NetworkJob&, const NetworkWeights&, const PictureFilter&);
   // Takes sixteenths of the network's correction of the planes away from an encoder's targets, and tells by how much the
   // squared error of the planes would grow if they were moved by that share. False: out of memory.
   bool (*precompensate_tile)(const T*, T*, const NetworkJob&, const NetworkWeights&, int share, int64_t* growth);
@@ -53,6 +53,8 @@ struct Kernels {
   const char* name;
   SampleKernels<uint8_t, int16_t> narrow;
   SampleKernels<uint16_t, int32_t> wide;
+  // Sums of products, see filter_sums.h.
+  void (*sum_filter)(const int32_t* parts, const FilterSumsJob&, int64_t* sums);
   // The best path through the trellis, see trellis_search.h. False: out of memory.
   bool (*search_trellis)(unsigned bits, const float* x, const uint8_t* buckets, size_t count, const SearchModel&,
                          int32_t* levels);

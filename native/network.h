@@ -5,9 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "causal.h"
-#include "color.h"
-#include "network_run.h"
+#include "picture_filter.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -39,9 +37,11 @@ inline bool precompensate_tile(const T* planes, T* targets, const NetworkJob& jo
   });
 }
 
-// Decodes the network's tile, adds the correction to the planes and turns them into pixels.
+// Decodes the network's tile, adds the correction to the planes, filters them and turns them into pixels.
 template <class S, class T>
-inline bool enhance_tile(const T* planes, S* pixels, const NetworkJob& job, const NetworkWeights& net) {
+inline bool enhance_tile(const T* planes, S* pixels, const NetworkJob& job, const NetworkWeights& net,
+                         const PictureFilter& filter) {
+  if (filter.shift) return filter_tile(planes, pixels, job, net, filter);
   const int tile_w = job.tile.w;
   const ptrdiff_t row_size = tile_w + 4;
   T* fixed = static_cast<T*>(std::malloc(size_t(kMaxPlanes) * 4 * size_t(row_size) * sizeof(T)));  // corrected samples

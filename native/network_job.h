@@ -28,6 +28,21 @@ struct NetworkWeights {
   const NetworkBlock* block;
 };
 
+// A filter of the picture's own (spec/network.md, section 4): shift 0 is none. Taps of a plane: of its corrections, of its
+// decoded samples, and of luma's.
+constexpr int kFilterTaps = 26;
+struct PictureFilter {
+  int shift;
+  int16_t taps[3][kFilterTaps];
+};
+
+// Samples, corrections and what is missing after both, (3, planes, height, width), of which an encoder sums rows `from` to
+// `to`; what lies around them is looked at.
+constexpr int kFilterSums = kFilterTaps + 1;
+struct FilterSumsJob {
+  int planes, height, width, from, to;
+};
+
 struct NetworkJob {
   int height, width;          // of the picture
   Rect tile;                  // in pixels; its corner is a multiple of 4

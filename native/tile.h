@@ -79,7 +79,8 @@ struct EncoderNotes {
   int32_t* symbols = nullptr;
   T* targets = nullptr;  // what was quantized
   int8_t* told = nullptr;  // luma: magnitudes that were foretold, and a plane further their sides
-  T* decoded = nullptr;  // what a decoder makes of the operations, which are then thrown away; may be the coefficients
+  T* decoded = nullptr;  // what a decoder makes of the operations; may be the coefficients
+  bool drafts = false;   // the operations are thrown away
 };
 
 constexpr int kMaxGroups = kLevels + 1;

@@ -57,7 +57,7 @@ def test_nothing_is_left_out_where_the_network_does_harm(judged: int, monkeypatc
     pixels = np.random.default_rng(5).integers(0, 256, (64, 64, 3), np.uint8)
     pixels[::2] = 255 - pixels[1::2]
     plain, searched = (lac.compress(pixels, quality=80, effort=effort) for effort in (6, 7))
-    assert searched == plain
+    assert read(searched).segments == read(plain).segments
 
 
 @pytest.mark.parametrize("judged", [0, 1 << 17])

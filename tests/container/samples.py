@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from laconic.container import Header, Metadata, write
 from laconic.container.layout import TileGrid, groups
+from laconic.transform.picture_filter import MAX_SUM, SHIFTS, TAPS, Filter
 
 FINGERPRINT = bytes(range(8))
 
@@ -28,16 +29,29 @@ SINGLE = write(
 
 
 @st.composite
+def filters(draw: st.DrawFn, planes: int) -> Filter:
+    largest = draw(st.sampled_from([1, 9, 150, MAX_SUM // max(TAPS)]))
+    sparse = st.just(0) | st.integers(-largest, largest)
+    return Filter(
+        draw(st.sampled_from(SHIFTS)),
+        tuple(tuple(draw(st.lists(sparse, min_size=count, max_size=count))) for count in TAPS[:planes]),
+    )
+
+
+@st.composite
 def headers(draw: st.DrawFn, max_tiles: int = 12) -> Header:
     lossless = draw(st.booleans())
     tile = draw(st.integers(1, 255)) * 64
     width = draw(st.integers(1, min(65535, 4 * tile)))
     height = draw(st.integers(1, min(65535, max_tiles // 4 * tile, 2**31 // width)))
+    channels = draw(st.integers(1, 4))
+    network = 0 if lossless else draw(st.integers(0, 3))
+    own = draw(st.none() | filters(3 if channels >= 3 else 1)) if network else None
     return Header(
         fingerprint=draw(st.binary(min_size=8, max_size=8)),
         width=width,
         height=height,
-        channels=draw(st.integers(1, 4)),
+        channels=channels,
         depth=draw(st.sampled_from([8, 16])),
         lossless=lossless,
         quality=draw(st.integers(0, 100) | st.just(255)),
@@ -45,6 +59,9 @@ def headers(draw: st.DrawFn, max_tiles: int = 12) -> Header:
         parameter_set=draw(st.integers(0, 255)),
         tile=tile,
         cuts=draw(st.integers(0, 63)),
+        network=network,
+        has_filter=own is not None,
+        filter=own,
     )
 
 

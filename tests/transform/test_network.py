@@ -12,6 +12,7 @@ from laconic import _native
 from laconic.errors import ModelError
 from laconic.transform import color, network_reference
 from laconic.transform.network import Network, fold_layer, precompensate, synthesize
+from laconic.transform.picture_filter import MAX_SUM, SHIFTS, TAPS, Filter
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
@@ -28,8 +29,18 @@ def planes_of(seed: int, shape: tuple[int, int, int], dtype: Any) -> Any:
     return rng.integers(-top, top, shape).astype(dtype)
 
 
-def by_reference(planes: Any, network: Network, code: int, step: int) -> Any:
-    corrected = network_reference.correct(planes, network, code=code, step=step)
+def filter_of(seed: int, planes: int) -> Filter:
+    rng = np.random.default_rng(seed)
+    most = MAX_SUM // max(TAPS) if rng.random() < 0.5 else 20
+    taps = tuple(
+        tuple(int(tap) for tap in rng.integers(-most, most + 1, count) * (rng.random(count) < 0.7))
+        for count in TAPS[: 3 if planes >= 3 else 1]
+    )
+    return Filter(int(rng.choice(SHIFTS)), taps)
+
+
+def by_reference(planes: Any, network: Network, code: int, step: int, own: Filter | None = None) -> Any:
+    corrected = network_reference.correct(planes, network, code=code, step=step, own=own)
     with Workers(1) as workers:
         return color.synthesize(corrected, lossless=False, workers=workers)
 
@@ -54,7 +65,10 @@ def test_the_reference_gives_the_same_pixels(name: str, dtype: Any, network_arra
             for code, step in ((0, 1024), (300, 7_000), (767, 4_000_000)):
                 with Workers(1) as workers:
                     found = synthesize(given, network, code=code, step=step, workers=workers)
+                    own = filter_of(seed + planes + code, planes)
+                    with_filter = synthesize(given, network, code=code, step=step, workers=workers, own=own)
                 assert np.array_equal(found, by_reference(given, network, code, step)), (size, planes, code)
+                assert np.array_equal(with_filter, by_reference(given, network, code, step, own)), (size, planes, code)
     _native.use_instruction_set(before)
 
 
@@ -65,9 +79,14 @@ def test_tiles_leave_no_seams_and_threads_change_nothing(
     network = Network.of(network_arrays(5, 16, 16, 3), "")
     given = planes_of(1, (3, *size), np.int16)
     expected = by_reference(given, network, 300, 9000)
+    own = filter_of(1, 3)
+    filtered = by_reference(given, network, 300, 9000, own)
+    assert not np.array_equal(filtered, expected)
     for jobs in (1, 3):
         with Workers(jobs) as workers:
             assert np.array_equal(synthesize(given, network, code=300, step=9000, workers=workers), expected)
+            found = synthesize(given, network, code=300, step=9000, workers=workers, own=own)
+            assert np.array_equal(found, filtered)
 
 
 def test_both_foldings_agree_and_no_sum_can_overflow(network_arrays: Callable[..., dict[str, Any]]):

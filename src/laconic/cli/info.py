@@ -89,12 +89,15 @@ def _page(name: str, info: Info) -> str:
         setting = f"quality {info.quality}" if info.quality is not None else "set by another target than quality"
         setting += f" (step {info.step:.3g})" if info.step is not None else ""
         setting += ", tuned for MS-SSIM" if info.tune == "ssim" else ""
+    through = info.network
+    if info.filter_taps:
+        through += f" and {show_count(info.filter_taps, 'tap')} of its own"
     numbered = "colors" if info.lossless else "parameter set"
     facts = [
         ("picture", f"{info.width} x {info.height}, {_KINDS[info.channels]}, {info.bit_depth} bits per sample"),
         ("setting", setting),
         ("file", f"{info.bytes_total:,} bytes, {info.bpp:.3f} bits per pixel"),
-        ("codec", f"{info.codec}, model {info.model}, {numbered} {info.parameter_set}, network {info.network}"),
+        ("codec", f"{info.codec}, model {info.model}, {numbered} {info.parameter_set}, network {through}"),
         ("tiles", f"{show_count(info.tiles, 'tile')} of up to {info.tile} x {info.tile}"),
     ]
     lines = [name, *(f"  {label:9}{text}" for label, text in facts), "  parts"]

@@ -23,6 +23,7 @@ from laconic.codecs.tiles import (
     tile_coding,
     wavelets,
 )
+from laconic.coder import rans
 from laconic.container import Header, Metadata, write
 from laconic.container.layout import TileGrid
 from laconic.entropy import causal
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from laconic.codecs.latents import Latents
+    from laconic.transform.picture_filter import Filter
 
 __all__ = ["DEFAULT_EFFORT", "DEFAULT_QUALITY", "ImageCodec", "compress"]
 
@@ -164,7 +166,8 @@ class ImageCodec:
                 nonlocal analysis
                 header = self.header_for(model, shape, 8 * pixels.itemsize, code, colors)
                 if self.searches(header):
-                    return write(header, self.search_tiles(pixels, header, workers, decisions), metadata)
+                    streams, own = self.search_tiles(pixels, header, workers, decisions)
+                    return write(replace(header, has_filter=own is not None, filter=own), streams, metadata)
                 if analysis is None:
                     analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers, colors=colors)
                 return write(header, self.code_tiles(analysis, header, workers, decisions=decisions)[0], metadata)
@@ -179,16 +182,29 @@ class ImageCodec:
 
     def search_tiles(
         self, pixels: NDArray[Any], header: Header, workers: Workers, decisions: rdo.Rdo
-    ) -> Sequence[Sequence[bytes]]:
-        """Code a picture as a header says, with as many attempts as the effort asks for; returns streams by group."""
+    ) -> tuple[Sequence[Sequence[bytes]], Filter | None]:
+        """Code a picture as a header says, with as many attempts as the effort asks for.
+
+        Returns
+        -------
+        (streams, own)
+            By group and tile; the filter for the end of the header, or None.
+        """
         analysis = Analysis.of(pixels, lossless=False, workers=workers)
 
-        def code(bands: NDArray[Any], weight: float) -> tuple[list[tuple[bytes, ...]], causal.TileCoding]:
+        grid = TileGrid.of(header)
+
+        def code(bands: NDArray[Any], weight: float) -> list[tuple[bytes, ...]]:
             weighed = replace(decisions, weight=decisions.weight * weight)
-            return self.code_tiles(Analysis(bands, analysis.model), header, workers, decisions=weighed)
+            coding = tile_coding(header, analysis.model, weighed)
+
+            def code_one(tile: int) -> list[bytes]:
+                return [rans.push(ops) for ops in causal.tables(bands, pixel_window(grid, tile), coding, decoded=bands)]
+
+            return list(zip(*workers.each(code_one, range(grid.count)), strict=True))
 
         def draft(bands: NDArray[Any]) -> None:
-            coding, grid = tile_coding(header, analysis.model, decisions), TileGrid.of(header)
+            coding = tile_coding(header, analysis.model, decisions)
             workers.each(lambda tile: causal.draft_tile(bands, pixel_window(grid, tile), coding), range(grid.count))
 
         network = analysis.model.networks[NETWORKS[header.network]]

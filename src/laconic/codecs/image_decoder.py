@@ -12,7 +12,7 @@ import numpy as np
 
 from laconic.codecs.inspection import in_words
 from laconic.codecs.pixels import Restored, from_pixels
-from laconic.codecs.tiles import blank_tile, colors_of, network_of, pixel_window, tile_coding, wavelets
+from laconic.codecs.tiles import blank_tile, colors_of, filter_of, network_of, pixel_window, tile_coding, wavelets
 from laconic.codecs.view import View
 from laconic.container import read
 from laconic.container.layout import TileGrid
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from laconic.container import Container
     from laconic.transform.network import Network
+    from laconic.transform.picture_filter import Filter
 
 __all__ = ["FREE_PIXELS", "MAX_DECODED_PIXELS", "MAX_PIXELS_PER_BYTE", "decompress", "restore", "restore_container"]
 
@@ -124,7 +125,9 @@ def restore_container(
     header = container.header
     model = find_model(header.fingerprint)
     through = network_of(header, model, network) if scale == 0 else None
-    view = View.of(header, region, scale, margin=0 if through is None or region is None else 4 * through.blocks)
+    own = filter_of(header, network) if through else None
+    margin = 0 if through is None or region is None else through.reach(own)
+    view = View.of(header, region, scale, margin=margin)
     window = view.windows[scale]
     pixel_count = (window.bottom - window.top) * (window.right - window.left)
     most = min(MAX_DECODED_PIXELS, max(FREE_PIXELS, container.size * MAX_PIXELS_PER_BYTE))
@@ -132,7 +135,7 @@ def restore_container(
         raise LimitExceeded("number of pixels", most, pixel_count)
     missing = [in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
     with Workers(jobs) as workers:
-        pixels, damaged = _decode(container, model, view, through, workers, allow_partial=allow_partial)
+        pixels, damaged = _decode(container, model, view, through, own, workers, allow_partial=allow_partial)
     if region is not None:
         wanted = View.of(header, region, scale).windows[scale]
         pixels = pixels[wanted.top - window.top :, wanted.left - window.left :]
@@ -146,6 +149,7 @@ def _decode(
     model: ImageModel,
     view: View,
     network: Network | None,
+    own: Filter | None,
     workers: Workers,
     *,
     allow_partial: bool,
@@ -181,4 +185,5 @@ def _decode(
         colors = colors_of(header)
         return color.synthesize(planes, lossless=header.lossless, workers=workers, colors=colors), damaged
     step = base_step_units(header.step_code, depth=header.depth)
-    return synthesize_through(planes, network, code=header.step_code, step=step, workers=workers), damaged
+    code = header.step_code
+    return synthesize_through(planes, network, code=code, step=step, workers=workers, own=own), damaged

@@ -122,7 +122,8 @@ def decode(data: bytes) -> Decoded:
     # "If the header names a network, it corrects the planes before they become colors."
     if network is not None:
         step = base_step_units(header.step_code, depth=header.depth)
-        planes = network_reference.correct(planes, model.networks[network], code=header.step_code, step=step)
+        through, own = model.networks[network], header.filter
+        planes = network_reference.correct(planes, through, code=header.step_code, step=step, own=own)
     colors = header.parameter_set if header.lossless else 0
     pixels = color_reference.synthesize(planes, lossless=header.lossless, colors=colors)
     return Decoded(symbols, coefficients, pixels)

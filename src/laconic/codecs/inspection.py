@@ -41,6 +41,8 @@ class Info:
         Base step in 8-bit pixel units; None for lossless.
     network : str
         The decoder-side network the file names: "off", "fast", "best" or "ssim".
+    filter_taps : int
+        Taps of the filter that the picture brings along; 0 for none.
     parameter_set, tile, tiles : int
         Number of the model's parameter set (of a lossless file: of its colors), side of a tile in pixels, number of
         tiles.
@@ -63,6 +65,7 @@ class Info:
     quality: int | None
     step: float | None
     network: str
+    filter_taps: int
     parameter_set: int
     tune: str | None
     tile: int
@@ -90,6 +93,7 @@ class Info:
             quality=None if header.quality > 100 else header.quality,
             step=None if header.lossless else base_step(header.step_code),
             network=NETWORKS[header.network],
+            filter_taps=sum(tap != 0 for taps in header.filter.taps for tap in taps) if header.filter else 0,
             parameter_set=header.parameter_set,
             tune=_tune(header),
             tile=header.tile,

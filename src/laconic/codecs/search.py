@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from laconic.codecs.filter_fit import fit_filter
 from laconic.codecs.targets import bytes_of_a_decibel, psnr
-from laconic.codecs.tiles import pixel_window, wavelets
-from laconic.container.layout import TileGrid
-from laconic.entropy import causal
+from laconic.codecs.tiles import wavelets
+from laconic.container.filter_bits import write_filter
 from laconic.quantize.rdo import SEARCHED_WEIGHT
 from laconic.quantize.steps import base_step_units
 from laconic.transform import color, lifting
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from laconic.container import Header
     from laconic.transform.network import Network
+    from laconic.transform.picture_filter import Filter
     from laconic.transform.workers import Workers
 
     Streams = Sequence[Sequence[bytes]]
@@ -60,13 +61,13 @@ def search(
     bands: NDArray[Any],
     header: Header,
     network: Network,
-    code: Callable[[NDArray[Any], float], tuple[Streams, causal.TileCoding]],
+    code: Callable[[NDArray[Any], float], Streams],
     draft: Callable[[NDArray[Any]], None],
     *,
     passes: int,
     workers: Workers,
-) -> Streams:
-    """Return the best streams of several attempts, of a small picture the plain one among them.
+) -> tuple[Streams, Filter | None]:
+    """Return the best streams of several attempts, of a small picture the plain one among them, and their filter.
 
     Parameters
     ----------
@@ -77,7 +78,8 @@ def search(
     network : Network
         The one that the header names.
     code : callable
-        Bands, and a factor on the weight of a bit -> streams by group and tile, and how they are coded.
+        Bands, and a factor on the weight of a bit -> streams by group and tile; bands become what a decoder makes of
+        them.
     draft : callable
         Turns bands into what a decoder makes of their plain streams, in place.
     passes : int
@@ -85,40 +87,40 @@ def search(
 
     Returns
     -------
-    sequence of sequences of bytes
-        By resolution group and tile.
+    (streams, own)
+        Bytes by resolution group and tile; the filter of what they restore, or None.
     """
     kinds = wavelets(header.channels, lossless=False)
-    best: Streams = ()
+    best: tuple[Streams, Filter | None] = (), None
     price = math.inf
 
-    def judge(attempt: Streams) -> None:
+    def attempt(weight: float) -> None:
+        """Code the bands, decode them, and keep the attempt if it is clearly cheaper than those before."""
         nonlocal best, price
-        found = _price(pixels, bands, attempt, header, network, workers)
+        streams = code(bands, weight)
+        lifting.synthesize(bands, kinds, workers=workers)
+        size = sum(len(stream) for group in streams for stream in group)
+        own = fit_filter(bands, pixels, header, network, size, workers)
+        found = _price(pixels, bands, size, own, header, network, workers) if judges else -math.inf
         if found < price - CLEARLY:
-            best, price = attempt, found
+            best, price = (streams, own), found
 
     small = header.width * header.height < JUDGED_PIXELS
+    judges = small or passes > 1
     if small:
-        streams, coding = code(bands, 1.0)
-        _decode(bands, streams, coding, header, workers)
-        judge(streams)
+        attempt(1.0)
     else:
         draft(bands)
         lifting.synthesize(bands, kinds, workers=workers)
     for number in range(passes):
         if not move_targets(bands, pixels, header, network, workers) and number == 0:
-            if small:
-                return best
-            _restore(bands, pixels, workers)
-            lifting.analyze(bands, kinds, workers=workers)
-            return code(bands, 1.0)[0]
+            if not small:
+                _restore(bands, pixels, workers)
+                lifting.analyze(bands, kinds, workers=workers)
+                attempt(1.0)
+            break
         lifting.analyze(bands, kinds, workers=workers)
-        streams, coding = code(bands, SEARCHED_WEIGHT)
-        if passes == 1 and not small:
-            return streams
-        _decode(bands, streams, coding, header, workers)
-        judge(streams)
+        attempt(SEARCHED_WEIGHT)
     return best
 
 
@@ -161,27 +163,14 @@ def move_targets(
 def _price(
     pixels: NDArray[Any],
     planes: NDArray[Any],
-    streams: Streams,
+    size: int,
+    own: Filter | None,
     header: Header,
     network: Network,
     workers: Workers,
 ) -> float:
     """Return the logarithm of the bytes of an attempt at equal PSNR."""
     step = base_step_units(header.step_code, depth=header.depth)
-    shown = synthesize_through(planes, network, code=header.step_code, step=step, workers=workers)
-    size = sum(len(stream) for group in streams for stream in group)
+    shown = synthesize_through(planes, network, code=header.step_code, step=step, workers=workers, own=own)
+    size += len(write_filter(own)) if own else 0
     return math.log(max(size, 1)) - bytes_of_a_decibel(header.step_code) * min(psnr(pixels, shown), 100.0)
-
-
-def _decode(
-    planes: NDArray[Any], streams: Streams, coding: causal.TileCoding, header: Header, workers: Workers
-) -> None:
-    """Overwrite planes with what a decoder makes of streams before the network."""
-    planes[:] = 0
-    grid = TileGrid.of(header)
-
-    def pop(tile: int) -> None:
-        causal.pop_tile(planes, pixel_window(grid, tile), coding, [group[tile] for group in streams], tile)
-
-    workers.each(pop, range(grid.count))
-    lifting.synthesize(planes, wavelets(header.channels, lossless=False), workers=workers)

@@ -16,7 +16,16 @@ import numpy as np
 from laconic.codecs.image_decoder import FREE_PIXELS, MAX_PIXELS_PER_BYTE
 from laconic.codecs.inspection import in_words
 from laconic.codecs.targets import SquaredError, find_code
-from laconic.codecs.tiles import blank_tile, code_tile, colors_of, network_of, pixel_window, tile_coding, wavelets
+from laconic.codecs.tiles import (
+    blank_tile,
+    code_tile,
+    colors_of,
+    filter_of,
+    network_of,
+    pixel_window,
+    tile_coding,
+    wavelets,
+)
 from laconic.container import Metadata, Spool
 from laconic.container.layout import TileGrid
 from laconic.container.mapped import forget
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
     from laconic.quantize.rdo import Rdo
     from laconic.signals.rows import RowSource
     from laconic.transform.network import Network
+    from laconic.transform.picture_filter import Filter
 
 __all__ = ["MAX_TILE_ROW", "Decoding", "encode_rows", "tile_row"]
 
@@ -182,7 +192,9 @@ def _code_whole(codec: ImageCodec, source: RowSource, spool: Spool, workers: Wor
     """Code a picture that the encoder wants to see several times."""
     with source.reader() as reader:
         pixels = np.ascontiguousarray(reader.read(source.height))
-    for streams in zip(*codec.search_tiles(pixels, spool.header, workers, decisions), strict=True):
+    found, own = codec.search_tiles(pixels, spool.header, workers, decisions)
+    spool.take_filter(own)
+    for streams in zip(*found, strict=True):
         spool.add(streams)
 
 
@@ -190,7 +202,7 @@ def _psnr(source: RowSource, model: ImageModel, spool: Spool, workers: Workers) 
     """Return the PSNR of what a spool restores, in dB."""
     header = spool.header
     error = SquaredError()
-    rows = Decoding(header, model, spool.streams, network_of(header, model, None)).rows(workers)
+    rows = Decoding(header, model, spool.streams, network_of(header, model, None), header.filter).rows(workers)
     with source.reader() as reader:
         for restored in workers.ahead(rows):
             error.add(reader.read(len(restored)), restored)
@@ -209,6 +221,8 @@ class Decoding:
         Number of a tile -> its streams, one for each resolution group, None where one is lost.
     network : Network or None
         To decode through.
+    own : Filter or None
+        Behind the network.
     allow_partial : bool
         Tiles that turn out damaged come out gray.
     damaged : list of str
@@ -219,6 +233,7 @@ class Decoding:
     model: ImageModel
     streams: Callable[[int], Sequence[bytes | memoryview | None]]
     network: Network | None
+    own: Filter | None = None
     allow_partial: bool = False
     damaged: list[str] = field(default_factory=list[str])
 
@@ -249,7 +264,7 @@ class Decoding:
             return found
 
         lost = [in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
-        return cls(header, model, streams, through, allow_partial, lost)
+        return cls(header, model, streams, through, filter_of(header, network), allow_partial, lost)
 
     def no_rows(self) -> NDArray[Any]:
         """Return (0, W, C) of the type of the pixels."""
@@ -303,7 +318,7 @@ class Decoding:
     def _enhanced(self, planes: Iterator[NDArray[Any]], network: Network, workers: Workers) -> Iterator[NDArray[Any]]:
         """Run rows of planes through the network, each with as much around it as the network looks at."""
         header = self.header
-        margin = 4 * network.blocks
+        margin = network.reach(self.own)
         step = base_step_units(header.step_code, depth=header.depth)
         most = _network_rows(header.width) + 2 * margin
         buffer = np.empty((header.channels, min(most, header.height), header.width), passage(header).dtype)
@@ -321,7 +336,7 @@ class Decoding:
                 ready = bottom if ends else (bottom - margin) & ~3
                 yield synthesize_through(
                     np.ascontiguousarray(buffer[:, :filled]), network, code=header.step_code, step=step,
-                    workers=workers, rows=(done - top, ready - top),
+                    workers=workers, rows=(done - top, ready - top), own=self.own,
                 )  # fmt: skip
                 done, start = ready, max(0, ready - margin)
                 buffer[:, : bottom - start] = buffer[:, start - top : filled].copy()

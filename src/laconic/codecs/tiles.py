@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from laconic.container import Header
     from laconic.models import ImageModel
     from laconic.transform.network import Network
+    from laconic.transform.picture_filter import Filter
 
-__all__ = ["NETWORKS", "blank_tile", "code_tile", "colors_of", "network_of", "pixel_window", "tile_coding", "wavelets"]
+__all__ = [
+    "NETWORKS", "blank_tile", "code_tile", "colors_of", "filter_of", "network_of", "pixel_window", "tile_coding",
+    "wavelets",
+]  # fmt: skip
 
 NETWORKS = ("off", "fast", "best", "ssim")
 """The decoder-side networks by their number in the header."""
@@ -135,3 +139,8 @@ def network_of(header: Header, model: ImageModel, asked: str | None) -> Network 
             raise UsageError(f"the file's model has no network {name!r}")
         raise CorruptStream("network", None, "a network of the model", name)
     return model.networks[name]
+
+
+def filter_of(header: Header, asked: str | None) -> Filter | None:
+    """Return the filter of a picture: that of the file, which was made for the network that the file names."""
+    return header.filter if asked in (None, NETWORKS[header.network]) else None

@@ -2,8 +2,8 @@
 
 Each attribute of `Header` carries a `Field` that says how it is spelled, which values it may take and what it means;
 the order of the attributes is the order in the file. Attributes spelled as `BITS` share the byte named by
-`Field.byte`, and the bits of it that nobody claims are zero. The table in `spec/format.md` is compared with this
-declaration by a test.
+`Field.byte`, which has no bits that nobody claims. The table in `spec/format.md` is compared with this declaration by a
+test. A filter of the picture's own stands after them (`filter_bits.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass, fields
 from typing import Annotated, Any, get_args, get_type_hints
 
 from laconic.container.cursor import Cursor, varint
+from laconic.container.filter_bits import read_filter, write_filter
 from laconic.errors import CorruptStream, LimitExceeded, UnsupportedInput
+from laconic.transform.picture_filter import Filter
 
 __all__ = [
     "BITS",
@@ -107,6 +109,7 @@ class Header:
     has_icc: Annotated[bool, _flag(4, "an ICC profile follows")] = False
     has_exif: Annotated[bool, _flag(5, "EXIF data follow")] = False
     has_xmp: Annotated[bool, _flag(6, "an XMP packet follows")] = False
+    has_filter: Annotated[bool, _flag(7, "a filter ends the header")] = False
     quality: Annotated[int, Field(U8, 0, 100, "the quality asked for; 255: another target", also=OTHER_TARGET)] = (
         OTHER_TARGET
     )
@@ -130,6 +133,7 @@ class Header:
             bit_count=2,
         ),
     ] = 0
+    filter: Filter | None = None
 
     def __post_init__(self) -> None:
         for name, field in header_fields().items():
@@ -143,6 +147,20 @@ class Header:
         if self.lossless and (self.step_code or self.network):
             msg = "a lossless file has step code 0 and no network"
             raise UnsupportedInput(msg)
+        if self.has_filter and not self.network:
+            msg = "a file without a network has no filter"
+            raise UnsupportedInput(msg)
+        if self.has_filter != (self.filter is not None):
+            msg = "has_filter says whether there is a filter"
+            raise UnsupportedInput(msg)
+        if self.filter and len(self.filter.taps) != self.color_planes:
+            msg = f"a filter of {len(self.filter.taps)} planes, the picture has {self.color_planes}"
+            raise UnsupportedInput(msg)
+
+    @property
+    def color_planes(self) -> int:
+        """1 of gray pictures, else 3."""
+        return 3 if self.channels >= 3 else 1
 
 
 _FIELDS: dict[str, Field] = {}
@@ -152,7 +170,7 @@ def header_fields() -> dict[str, Field]:
     """Return the declaration: attribute name -> `Field`, in file order."""
     if not _FIELDS:
         hints = get_type_hints(Header, include_extras=True)
-        _FIELDS.update({item.name: get_args(hints[item.name])[1] for item in fields(Header)})
+        _FIELDS.update({item.name: get_args(hints[item.name])[1] for item in fields(Header) if item.name != "filter"})
     return _FIELDS
 
 
@@ -173,7 +191,7 @@ def write_header(header: Header) -> bytes:
         else:
             spelled += varint(raw) if field.spelling == LEB128 else bytes([raw])
         shared = field.byte
-    return bytes(spelled)
+    return bytes(spelled) + (write_filter(header.filter) if header.filter else b"")
 
 
 def read_header(payload: memoryview, *, offset: int = 0) -> Header:
@@ -189,7 +207,7 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
     cursor = Cursor(payload, base=offset)
     values: dict[str, Any] = {}
     places: dict[str, int] = {}
-    shared, byte, unclaimed = "", 0, 0
+    shared, byte = "", 0
     for name, field in header_fields().items():
         start = cursor.offset
         if field.spelling == RAW:
@@ -197,15 +215,11 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
             continue
         if field.spelling == BITS:
             if shared != field.byte:
-                byte = unclaimed = cursor.u8(field.byte)
+                byte = cursor.u8(field.byte)
             else:
                 start -= 1
-            mask = (1 << field.bit_count) - 1
-            raw = byte >> field.first_bit & mask
-            unclaimed &= ~(mask << field.first_bit)
+            raw = byte >> field.first_bit & (1 << field.bit_count) - 1
         else:
-            _no_bits_left(shared, start - 1, unclaimed)
-            unclaimed = 0
             raw = cursor.varint(name) if field.spelling == LEB128 else cursor.u8(name)
         shared = field.byte
         places[name] = start
@@ -215,6 +229,10 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
         if not field.allows(value):
             raise CorruptStream(name, start, field.range(), value)
         values[name] = bool(value) if field.bit_count == 1 and field.high == 1 else value
+    if values["has_filter"] and not values["network"]:
+        raise CorruptStream("has_filter", places["has_filter"], "0 without a network", 1)
+    if values["has_filter"]:
+        values["filter"] = read_filter(cursor, 3 if values["channels"] >= 3 else 1)
     cursor.finish("header")
     pixels = values["width"] * values["height"]
     if pixels > MAX_PIXELS:
@@ -224,11 +242,6 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
             if values[name]:
                 raise CorruptStream(name, places[name], "0 in a lossless file", values[name])
     return Header(**values)
-
-
-def _no_bits_left(byte: str, offset: int, unclaimed: int) -> None:
-    if unclaimed:
-        raise CorruptStream(byte, offset, "the reserved bits to be 0", f"{unclaimed:#04x}")
 
 
 def describe(header: Header) -> list[tuple[str, str, str]]:

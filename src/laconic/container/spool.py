@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from laconic.container.chunks import Chunk, Tag, checksum, head
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from laconic.container.fields import Header
+    from laconic.transform.picture_filter import Filter
 
 __all__ = ["Spool"]
 
@@ -45,7 +47,8 @@ class Spool:
         import tempfile  # a module that is slow to load and that small pictures do without
 
         self.header = header
-        self._before, self._after = surroundings(header, metadata or Metadata())
+        self._metadata = metadata or Metadata()
+        self._before, self._after = surroundings(header, self._metadata)
         self._count = TileGrid.of(header).count
         self._places: list[int] = []
         self._lengths: list[list[int]] = [[] for _ in groups(header.cuts)]
@@ -60,6 +63,11 @@ class Spool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+    def take_filter(self, own: Filter | None) -> None:
+        """Put a filter at the end of the header, or none."""
+        self.header = replace(self.header, has_filter=own is not None, filter=own)
+        self._before, self._after = surroundings(self.header, self._metadata)
 
     def add(self, streams: Sequence[bytes]) -> None:
         """Take the streams of the next tile, one for each resolution group, coarse to fine."""

@@ -103,6 +103,7 @@ def tables(
     symbols: NDArray[np.int32] | None = None,
     targets: NDArray[Any] | None = None,
     told: NDArray[np.int8] | None = None,
+    decoded: NDArray[Any] | None = None,
 ) -> list[NDArray[np.uint32]]:
     """Quantize one tile and find the table interval of every symbol.
 
@@ -117,6 +118,8 @@ def tables(
         Receives what was quantized, lowest band aside: coefficients, of chroma what luma does not foretell of them.
     told : ndarray (2, H, W) int8 of zeros, optional
         Receives what was foretold of details of luma: magnitudes and sides.
+    decoded : ndarray of the shape and type of `planes`, optional
+        Receives what a decoder makes of the streams; may be `planes` itself.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def tables(
     return _native.encode_tile(
         planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts,
         coding.predicts_chroma, coding.rounding, coding.details, coding.detail_step, coding.contexts,
-        symbols, targets, told,
+        symbols, targets, told, decoded,
     )  # fmt: skip
 
 
@@ -141,7 +144,7 @@ def draft_tile(planes: NDArray[Any], tile: tuple[int, int, int, int], coding: Ti
     _native.encode_tile(
         planes, coding.codings, coding.steps, coding.lambdas, tile, coding.cuts,
         coding.predicts_chroma, coding.rounding, coding.details, coding.detail_step, coding.contexts,
-        decoded=planes,
+        decoded=planes, drafts=True,
     )  # fmt: skip
 
 

@@ -100,7 +100,7 @@ def through_codec(pixels: np.ndarray, code: int, effort: int = 7, tune: str = "p
         header = codec.header_for(default_model(), original.shape, 8, code)
         coding = tile_coding(header, default_model(), codec.decisions)
         if codec.searches(header):
-            streams = [tiles[0] for tiles in codec.search_tiles(pixels, header, workers, codec.decisions)]
+            streams = [tiles[0] for tiles in codec.search_tiles(pixels, header, workers, codec.decisions)[0]]
         else:
             planes = original.copy()
             lifting.analyze(planes, kinds, workers=workers)

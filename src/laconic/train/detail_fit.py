@@ -35,7 +35,7 @@ from laconic.train.decoded_crops import BLOCK, UNIT, Photos, code_range, codes_t
 from laconic.train.muon import Optimizer
 from laconic.train.network_export import from_integers
 from laconic.train.network_fit import learning_rate, say
-from laconic.train.network_model import DECAYED, MATRICES, Network, Shape, unit_step
+from laconic.train.network_model import DECAYED, MATRICES, Network, Shape, fast_type, unit_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,8 +152,9 @@ class DetailRun:
         height, width = (-(-size // BLOCK) for size in given.low.shape[1:])
         planes = np.concatenate([given.low, np.zeros_like(given.low), np.zeros_like(given.low)])
         x = torch.from_numpy(to_blocks(planes))
-        folded = self.network.at(theta, given.code, torch.bfloat16)
-        foretold = self.network.forward(folded, x.bfloat16(), height, width, limit).float() * unit_step(given.code)
+        kind = fast_type()
+        folded = self.network.at(theta, given.code, kind)
+        foretold = self.network.forward(folded, x.to(kind), height, width, limit).float() * unit_step(given.code)
         foretold = foretold.view(height, width, 3, BLOCK, BLOCK).permute(2, 0, 3, 1, 4) * UNIT
         details, steps = torch.from_numpy(given.details.astype(np.float32)), torch.from_numpy(given.steps)
         return cost(details, steps), cost(details - foretold.reshape(details.shape), steps)

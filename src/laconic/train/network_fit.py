@@ -37,7 +37,7 @@ from laconic.train.checkpoint import load_checkpoint, replace_file
 from laconic.train.decoded_crops import BLOCK, UNIT, Photos, Pool, code_range, codes_to_train, through_codec, to_blocks
 from laconic.train.muon import Optimizer
 from laconic.train.network_export import from_integers
-from laconic.train.network_model import DECAYED, MATRICES, SIZES, Network, Shape, unit_step
+from laconic.train.network_model import DECAYED, MATRICES, SIZES, Network, Shape, fast_type, unit_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -158,9 +158,10 @@ class Worker:
     def errors(self, theta: torch.Tensor, pair: Pair, limit: float | None) -> tuple[float, torch.Tensor]:
         """Return the errors of the plain decode and of the enhanced one."""
         x, y = torch.from_numpy(to_blocks(pair.decoded)), torch.from_numpy(to_blocks(pair.original))
-        folded = self.network.at(theta, pair.code, torch.bfloat16)
+        kind = fast_type()
+        folded = self.network.at(theta, pair.code, kind)
         height, width = (size // BLOCK for size in pair.decoded.shape[1:])
-        correction = self.network.forward(folded, x.bfloat16(), height, width, limit)
+        correction = self.network.forward(folded, x.to(kind), height, width, limit)
         correction = correction.float() * unit_step(pair.code)
         if self.plan.size == "ssim":
             original, plain, better = (picture(t, height, width) for t in (y, x, x + correction))
@@ -213,8 +214,9 @@ class HeldOut:
         x, y = torch.from_numpy(to_blocks(pair.decoded)), torch.from_numpy(to_blocks(pair.original))
         height, width = (size // BLOCK for size in pair.decoded.shape[1:])
         with torch.no_grad():
-            folded = network.at(theta, pair.code, torch.bfloat16)
-            better = x + network.forward(folded, x.bfloat16(), height, width, limit).float() * unit_step(pair.code)
+            kind = fast_type()
+            folded = network.at(theta, pair.code, kind)
+            better = x + network.forward(folded, x.to(kind), height, width, limit).float() * unit_step(pair.code)
             original, plain, enhanced = (picture(t, height, width).round().clamp(0, 255) for t in (y, x, better))
             if self.tune == "ssim":
                 before, after = structure_error(original, plain), structure_error(original, enhanced)

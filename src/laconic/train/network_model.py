@@ -22,7 +22,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["KNOTS", "SIZES", "Network", "Shape"]
+__all__ = ["KNOTS", "SIZES", "Network", "Shape", "fast_type"]
 
 SAMPLES = 48
 KNOTS = 13
@@ -76,6 +76,11 @@ def layout(shape: Shape) -> dict[str, tuple[int, ...]]:
 
 MATRICES = ("mix.weight", "merge.weight", "expand.weight", "contract.weight")
 DECAYED = (*MATRICES, "spread.weight", "input.weight", "output.weight")
+
+
+def fast_type() -> torch.dtype:
+    """Return what this processor multiplies fastest: bfloat16, or float32 where that would be emulated."""
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
 def unit_step(code: int) -> float:

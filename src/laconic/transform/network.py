@@ -15,15 +15,17 @@ import numpy as np
 
 from laconic import _native
 from laconic.errors import ModelError
+from laconic.transform.picture_filter import TAPS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from laconic.transform.picture_filter import Filter
     from laconic.transform.workers import Workers
 
-__all__ = ["ACTIVATION_BITS", "FoldedLayer", "Network", "precompensate", "synthesize"]
+__all__ = ["ACTIVATION_BITS", "FoldedLayer", "Network", "corrections", "precompensate", "synthesize"]
 
 KNOTS, CODES_PER_KNOT, SAMPLES = 13, 64, 48
 ACTIVATION_BITS = 11
@@ -153,6 +155,10 @@ class Network:
         """Number of residual blocks N: also how many 4 x 4 blocks far the network looks."""
         return self.mix_weight.shape[0]
 
+    def reach(self, own: Filter | None = None) -> int:
+        """How many pixels far the network looks, with a filter behind it or without: a multiple of 4."""
+        return 4 * (self.blocks + (own is not None))
+
     def fold(self, code: int) -> tuple[list[FoldedLayer], list[FoldedLayer]]:
         """Fold scales and shifts of a step code into the weights.
 
@@ -262,6 +268,7 @@ def synthesize(
     step: int,
     workers: Workers,
     rows: tuple[int, int] | None = None,
+    own: Filter | None = None,
 ) -> NDArray[Any]:
     """Turn decoded planes into pixels, adding the network's correction on the way.
 
@@ -276,6 +283,8 @@ def synthesize(
         Its base step in 1/4096 of a level of the samples' depth.
     rows : (top, bottom), optional
         Only these; `top` is a multiple of 4.
+    own : Filter, optional
+        Of the picture's own, for samples and corrections; it sees a block farther than the network.
 
     Returns
     -------
@@ -286,7 +295,11 @@ def synthesize(
     native = network.native(code)
     top, bottom = rows or (0, height)
     tiles = [(top + y, x, h, w) for y, x, h, w in _tiles(bottom - top, width, workers.jobs)]
-    workers.each(lambda tile: _native.enhance_tile(planes, pixels, native, step, tile), tiles)
+    shift, taps = (own.shift, own.taps) if own else (0, ())
+    padded = np.zeros((3, TAPS[-1]), np.int16)
+    for plane, values in enumerate(taps):
+        padded[plane, : len(values)] = values
+    workers.each(lambda tile: _native.enhance_tile(planes, pixels, native, step, tile, shift, padded), tiles)
     return pixels[top:bottom]
 
 
@@ -327,6 +340,39 @@ def precompensate(
     native = network.native(code)
     tiles = [(first + y, x, h, w) for y, x, h, w in _tiles(end - first, width, workers.jobs)]
     return sum(workers.each(lambda tile: _native.precompensate_tile(planes, targets, native, step, tile, share), tiles))
+
+
+def corrections(
+    planes: NDArray[Any],
+    network: Network,
+    *,
+    code: int,
+    step: int,
+    window: tuple[int, int, int, int],
+    workers: Workers,
+) -> NDArray[Any]:
+    """Return what the network adds to the color planes in a window.
+
+    Parameters
+    ----------
+    planes, network, code, step
+        See `synthesize`.
+    window : (y, x, height, width)
+        In pixels; y and x are multiples of 4.
+
+    Returns
+    -------
+    ndarray (1 or 3, height, width) of the type of `planes`
+    """
+    y, x, height, width = window
+    reach = network.reach()
+    top, left = max(0, y - reach), max(0, x - reach)
+    around = np.ascontiguousarray(planes[:, top : y + height + reach, left : x + width + reach])
+    below_zero = np.zeros_like(around)
+    native = network.native(code)
+    tiles = [(y - top + v, x - left + u, h, w) for v, u, h, w in _tiles(height, width, workers.jobs)]
+    workers.each(lambda tile: _native.precompensate_tile(around, below_zero, native, step, tile, 16), tiles)
+    return -below_zero[: 3 if len(planes) >= 3 else 1, y - top :, x - left :][:, :height, :width]
 
 
 def _tiles(height: int, width: int, jobs: int) -> list[tuple[int, int, int, int]]:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from laconic.transform.network import Network
+    from laconic.transform.picture_filter import Filter
 
-__all__ = ["Layer", "correct", "fold", "results"]
+__all__ = ["Layer", "correct", "filtered", "fold", "results"]
 
 
 class Layer(NamedTuple):
@@ -28,8 +29,8 @@ class Layer(NamedTuple):
     shift: int
 
 
-def correct(planes: NDArray[Any], network: Network, *, code: int, step: int) -> NDArray[Any]:
-    """Return the planes with the network's correction.
+def correct(planes: NDArray[Any], network: Network, *, code: int, step: int, own: Filter | None = None) -> NDArray[Any]:
+    """Return the planes with the network's correction, and what a filter of the picture's own adds.
 
     Parameters
     ----------
@@ -40,14 +41,56 @@ def correct(planes: NDArray[Any], network: Network, *, code: int, step: int) -> 
         Step code of the picture.
     step : int
         Its base step in 1/4096 of a level of the samples' depth.
+    own : Filter, optional
     """
     colors = 3 if len(planes) >= 3 else 1
     # "Each color sample gains round(r * step / 2^19) and is limited like a coefficient; alpha is left alone."
     correction = (results(planes[:colors], network, code=code) * step + (1 << 18)) >> 19
     low, high = (-(1 << 15), (1 << 15) - 1) if planes.dtype == np.int16 else (-(1 << 24), 1 << 24)
+    if own is not None:
+        correction[:colors] += filtered(planes[:colors], correction[:colors], own)
     corrected = planes.copy()
     corrected[:colors] = np.clip(planes[:colors] + correction[:colors], low, high)
     return corrected
+
+
+def filtered(planes: NDArray[Any], correction: NDArray[np.int64], own: Filter) -> NDArray[np.int64]:
+    """Return what a filter adds to color planes (1 or 3, H, W) with the network's correction of them."""
+    # "X is a decoded sample, and C what it gains by section 2, both in 1/16 of an 8-bit level as the network takes
+    # samples (section 2) and limited to 16 bits."
+    wide = planes.dtype == np.int32
+    x, c = (saturate((v + 128) >> 8 if wide else v) for v in (planes.astype(np.int64), correction))
+    added = np.zeros_like(correction)
+    for p, taps in enumerate(own.taps):
+        # "C of plane p;"
+        features = [c[p]]
+        # "pairs (0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0) of C of plane p;"
+        near = [(0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0)]
+        features += [pair(c[p], *place) for place in near]
+        # "the same pairs of X of plane p, and (0, 3), (3, 0), (1, 2), (2, 1), (1, -2), (2, -1);"
+        far = [(0, 3), (3, 0), (1, 2), (2, 1), (1, -2), (2, -1)]
+        features += [pair(x[p], *place) for place in near + far]
+        if p > 0:
+            # "for p = 1, 2: C of plane 0, and the first six pairs of X of plane 0."
+            features += [c[0]] + [pair(x[0], *place) for place in near]
+        # "Each color sample gains the correction of section 2 and floor((s + 2^(shift - 1)) / 2^shift), where s is the
+        # sum of tap * feature, in a picture of 16 bits 256 times that,"
+        s = sum(tap * feature for tap, feature in zip(taps, features, strict=True))
+        added[p] = ((256 * s if wide else s) + (1 << (own.shift - 1))) >> own.shift
+    return added
+
+
+def pair(a: NDArray[np.int64], down: int, right: int) -> NDArray[np.int64]:
+    """Return a pair of samples around each place of a plane (H, W), less the sample there twice."""
+    # "Outside the picture the nearest sample is repeated. A pair (down, right) of A is
+    # A(y + down, x + right) + A(y - down, x - right) - 2 A(y, x)."
+    height, width = a.shape
+    y, x = np.mgrid[:height, :width]
+
+    def at(down: int, right: int) -> NDArray[np.int64]:
+        return a[np.clip(y + down, 0, height - 1), np.clip(x + right, 0, width - 1)]
+
+    return at(down, right) + at(-down, -right) - 2 * a
 
 
 def results(planes: NDArray[Any], network: Network, *, code: int) -> NDArray[np.int64]:
