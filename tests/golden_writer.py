@@ -19,10 +19,13 @@ import numpy as np
 import golden_arrays
 import laconic as lac
 from laconic.codecs import image, image_reference
-from laconic.container import read, write
+from laconic.container import Tag, read, write
+from laconic.container.chunks import frame
+from laconic.container.fields import write_header
 from laconic.errors import FormatError, LaconicError
 from laconic.models import default_model
 from laconic.signals.image import load
+from laconic.transform.picture_filter import TAPS, Filter
 from laconic.transform.workers import Workers
 
 if TYPE_CHECKING:
@@ -90,6 +93,15 @@ def steps(pixels: NDArray[Any], code: int) -> bytes:
         analysis = image.Analysis.of(pixels, lossless=False, workers=workers)
         header = codec.header_at(analysis, code)
         return write(header, codec.code_tiles(analysis, header, workers)[0])
+
+
+def filtered(data: bytes, shift: int, seed: int) -> bytes:
+    """Put a filter of made up taps into a file."""
+    container = read(data)
+    rng = np.random.default_rng(seed)
+    counts = TAPS[: container.header.color_planes]
+    taps = tuple(tuple(int(tap) for tap in rng.integers(-12, 13, n) * (rng.random(n) < 0.8)) for n in counts)
+    return with_header(data, has_filter=True, filter=Filter(shift, taps))
 
 
 VALID: dict[str, Callable[[], bytes]] = {
@@ -216,6 +228,11 @@ VALID: dict[str, Callable[[], bytes]] = {
         f"colors_{colors}": (lambda colors=colors: in_colors(photo(33, 35), colors))
         for colors in (1, 6, 9, 14, 17, 20, 21, 24, 29)
     },
+    "filtered_by_the_encoder": lambda: encode(photo(240, 200), quality=92, effort=7, network="fast"),
+    "filtered_gray": lambda: filtered(encode(photo(70, 50, 1), quality=60, network="fast"), 6, 1),
+    "filtered_rgba_16_bit": lambda: filtered(encode(photo(50, 70, 4, 16), quality=60, effort=3, network="fast"), 9, 2),
+    "filtered_many_tiles": lambda: filtered(encode(photo(130, 100), quality=50, tile=64, network="fast"), 5, 3),
+    "filtered_one_row": lambda: filtered(encode(photo(1, 100), quality=60, network="fast"), 6, 4),
     **golden_arrays.VALID,
 }
 
@@ -260,6 +277,12 @@ def chunk_middle(number: int) -> int:
     return chunk.offset + chunk.size - len(chunk.payload) // 2
 
 
+def header_of_a_filter() -> bytes:
+    """The header of the small file, with a filter."""
+    header = replace(read(base()).header, network=1, has_filter=True, filter=Filter(6, ((3,) * TAPS[0],)))
+    return write_header(header)
+
+
 INVALID: dict[str, Callable[[], bytes]] = {
     "empty": lambda: b"",
     "only_the_magic": lambda: base()[:4],
@@ -279,6 +302,9 @@ INVALID: dict[str, Callable[[], bytes]] = {
     "unknown_parameter_set": lambda: header_with(parameter_set=255),
     "unknown_colors": lambda: with_header(in_colors(photo(33, 35), 29), parameter_set=30),
     "colors_of_gray": lambda: with_header(encode(photo(33, 35, 1), lossless=True), parameter_set=1),
+    "filter_of_another_spelling": lambda: base()[:5]
+    + frame(Tag.HEADER, 0, header_of_a_filter() + b"\0")
+    + base()[chunk_start(1) :],
     "stream_of_odd_length": lambda: stream_of(lambda stream: stream + b"\0"),
     "stream_too_short_for_states": lambda: stream_of(lambda _: b"\0\0\x01\0"),
     "stream_with_low_state": lambda: stream_of(lambda stream: b"\0\0\0\0" + stream[4:]),
