@@ -37,8 +37,8 @@ __all__ = ["fit_filter"]
 WHOLE_PIXELS = 1 << 20
 """Larger pictures are looked at in windows."""
 WINDOWS, WINDOW = 6, (128, 256)
-"""Windows down and across a large picture, and their height and width. (With sixteen in all there were photos that their
-filter made worse, by 0.03 dB.)"""
+"""Windows down and across a large picture, and their height and width. With sixteen in all there were photos that their
+filter made worse."""
 STRIP = 32
 """Rows that a thread looks at at once."""
 REACH = 3
