@@ -58,6 +58,11 @@ def test_every_shorter_one_and_every_longer_one_is_damage(own: Filter):
             again(wrong, 3)
 
 
+def test_a_long_header_is_not_taken_for_a_filter():
+    with pytest.raises(CorruptStream, match="at most"):
+        again(bytes(1_000_000), 3)
+
+
 def test_taps_that_could_overflow_are_refused():
     largest = Filter(5, ((MAX_SUM, *[0] * (TAPS[0] - 1)),))
     payload = write_filter(largest)

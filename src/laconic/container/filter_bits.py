@@ -3,8 +3,8 @@
 Bits come from the most significant one of each byte. ``shift - 5`` takes 3. Then for each color plane: `k`, 4 bits, 15
 where all its taps are zero; a bit for each tap that says whether it is not; and for each that is not a sign (1 below
 zero) and its magnitude less 1 in a Rice code: as many ones as the magnitude has 2^k, a zero, and k bits of what is left
-(R. F. Rice, "Some practical universal noiseless coding techniques", 1979). `k` is the
-least of those that take the fewest bits. Zeros fill the last byte.
+(R. F. Rice, "Some practical universal noiseless coding techniques", 1979). `k` is the least of those that take the
+fewest bits. Zeros fill the last byte.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _RICE = 10
 """The values that k may have, but for the one that says that there is nothing."""
 _NONE = 15
 _LONGEST = 31
+_MOST_BYTES = -(-(3 + sum(4 + count * (4 + _LONGEST + _RICE) for count in TAPS)) // 8)
+"""More are no filter, and are not looked at one by one."""
 
 
 def write_filter(of: Filter) -> bytes:
@@ -67,6 +69,8 @@ def read_filter(cursor: Cursor, planes: int) -> Filter:
         A code that does not exist, taps that are too large, or another spelling than that of `write_filter`.
     """
     start = cursor.offset
+    if cursor.left > _MOST_BYTES:
+        raise CorruptStream("filter", start, f"at most {_MOST_BYTES} bytes", cursor.left)
     data = bytes(cursor.take(cursor.left, "filter"))
     bits = _Bits("".join(f"{byte:08b}" for byte in data), start)
     shift = SHIFTS[0] + bits.take(3)
