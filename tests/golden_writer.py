@@ -279,7 +279,7 @@ def chunk_middle(number: int) -> int:
 
 def header_of_a_filter() -> bytes:
     """The header of the small file, with a filter."""
-    header = replace(read(base()).header, network=1, has_filter=True, filter=Filter(6, ((3,) * TAPS[0],)))
+    header = replace(read(base()).header, network=1).with_filter(Filter(6, ((3,) * TAPS[0],)))
     return write_header(header)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +30,11 @@ if TYPE_CHECKING:
 def with_filter(data: bytes, own: Filter | None) -> bytes:
     """The same file with another filter."""
     found = read(data)
-    header = replace(found.header, has_filter=own is not None, filter=own)
-    return write(header, [[bytes(s) for s in group if s is not None] for group in found.segments], found.metadata)
+    return write(
+        found.header.with_filter(own),
+        [[bytes(s) for s in group if s is not None] for group in found.segments],
+        found.metadata,
+    )
 
 
 def any_filter(seed: int, planes: int) -> Filter:

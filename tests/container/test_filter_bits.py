@@ -79,7 +79,7 @@ def test_taps_that_could_overflow_are_refused():
 
 def test_a_filter_stands_in_the_header_where_a_network_is():
     own = Filter(7, ((1, -2, *[0] * 17), (0,) * 26, (*[0] * 25, 300)))
-    header = replace(BASE, has_filter=True, filter=own)
+    header = BASE.with_filter(own)
     payload = write_header(header)
     assert read_header(memoryview(payload)) == header
     assert payload.endswith(write_filter(own))
@@ -99,6 +99,6 @@ def test_a_filter_stands_in_the_header_where_a_network_is():
     ],
 )
 def test_contradictions_are_refused(changes: dict[str, int], word: str):
-    header = replace(BASE, has_filter=True, filter=Filter(5, tuple((1,) * count for count in TAPS)))
+    header = BASE.with_filter(Filter(5, tuple((1,) * count for count in TAPS)))
     with pytest.raises(UnsupportedInput, match=word):
         replace(header, **changes)

@@ -167,7 +167,7 @@ class ImageCodec:
                 header = self.header_for(model, shape, 8 * pixels.itemsize, code, colors)
                 if self.searches(header):
                     streams, own = self.search_tiles(pixels, header, workers, decisions)
-                    return write(replace(header, has_filter=own is not None, filter=own), streams, metadata)
+                    return write(header.with_filter(own), streams, metadata)
                 if analysis is None:
                     analysis = Analysis.of(pixels, lossless=self.lossless, workers=workers, colors=colors)
                 return write(header, self.code_tiles(analysis, header, workers, decisions=decisions)[0], metadata)

@@ -8,7 +8,7 @@ test. A filter of the picture's own stands after them (`filter_bits.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, get_args, get_type_hints
 
 from laconic.container.cursor import Cursor, varint
@@ -156,6 +156,10 @@ class Header:
         if self.filter and len(self.filter.taps) != self.color_planes:
             msg = f"a filter of {len(self.filter.taps)} planes, the picture has {self.color_planes}"
             raise UnsupportedInput(msg)
+
+    def with_filter(self, own: Filter | None) -> Header:
+        """Return the header of the same picture with another filter, or with none."""
+        return replace(self, has_filter=own is not None, filter=own)
 
     @property
     def color_planes(self) -> int:

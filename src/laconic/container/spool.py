@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import zlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from laconic.container.chunks import Chunk, Tag, checksum, head
@@ -66,7 +65,7 @@ class Spool:
 
     def take_filter(self, own: Filter | None) -> None:
         """Put a filter at the end of the header, or none."""
-        self.header = replace(self.header, has_filter=own is not None, filter=own)
+        self.header = self.header.with_filter(own)
         self._before, self._after = surroundings(self.header, self._metadata)
 
     def add(self, streams: Sequence[bytes]) -> None:

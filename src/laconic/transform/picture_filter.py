@@ -9,18 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MAX_SUM", "NEAR", "PLACES", "SHIFTS", "TAPS", "Filter"]
+__all__ = ["MAX_SUM", "SHIFTS", "TAPS", "Filter"]
 
-PLACES = (
-    (0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0),
-    (0, 3), (3, 0), (1, 2), (2, 1), (1, -2), (2, -1),
-)  # fmt: skip
-"""Rows down and columns right of a place; its opposite belongs to each."""
-NEAR = 6
-"""So many of them are looked at in corrections, and in luma for chroma."""
-TAPS = (1 + NEAR + len(PLACES), 2 + 2 * NEAR + len(PLACES), 2 + 2 * NEAR + len(PLACES))
-"""Of each color plane: its correction, pairs of corrections, pairs of decoded samples; chroma: the correction of luma
-and pairs of its decoded samples as well."""
+TAPS = (19, 26, 26)
+"""Of each color plane: its correction, 6 pairs of corrections, 12 pairs of decoded samples; chroma: the correction of
+luma and 6 pairs of its decoded samples as well. (Which, `native/picture_filter.h` knows.)"""
 SHIFTS = range(5, 13)
 MAX_SUM = 1 << 13
 """Of the magnitudes of a plane's taps: no sum of the filter leaves 32 bits."""
