@@ -344,7 +344,7 @@ PictureFilter picture_filter(int shift, const Array<const int16_t, nb::ndim<2>>&
   for (int p = 0; p < 3; ++p) {
     int sum = 0;
     for (int k = 0; k < kFilterTaps; ++k) sum += std::abs(int(filter.taps[p][k] = taps.data()[p * kFilterTaps + k]));
-    require(sum <= 1 << 13, "taps whose sums could overflow");
+    require(sum <= kMaxTapSum, "taps whose sums could overflow");
   }
   return filter;
 }

@@ -39,7 +39,7 @@ inline SignWeights sign_weights(const SignTuple& given) {
   }
   require(most < int64_t{1} << 31, "a network of signs whose sums could overflow");
   for (int i = 0; i < 2; ++i) {
-    require(std::abs(int(mix.data()[i])) <= 8192, "a weight out of range");
+    require(std::abs(int(mix.data()[i])) <= kMaxFirstWeight, "a weight out of range");
     net.mix[i] = int32_t(mix.data()[i]) * 16;
   }
   return net;

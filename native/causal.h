@@ -89,6 +89,8 @@ struct FarRows {
 };
 constexpr int kSignedRows = 20;
 
+struct PlaceViews;
+
 // What surrounds a band: finished contexts of the band's own size; null where there is none.
 struct Sources {
   Foretold foretold;
@@ -102,6 +104,7 @@ struct Sources {
   const Context* parents[3];
   FarRows far;
   const ContextWeights* network;
+  PlaceViews* views;  // where a search keeps what it saw of a row through the network
 };
 
 inline void add_foretold(uint16_t* acc, const BandModel& m, const Foretold& foretold, int y, int n) {

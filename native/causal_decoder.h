@@ -162,9 +162,8 @@ inline DecodeStatus decode_band(RansReader& reader, const BandModel& m, const in
             bool minus = place.flips;
             if constexpr (Opinion::kSpeaks) {
               if (opinion.tells_signs()) {
-                opinion.signs.look(x);
-                const int32_t odds =
-                    opinion.signs.odds(signed_input(mag[x - 1], sign[x - 1]), signed_input(mag[x - 2], sign[x - 2]));
+                const int32_t odds = opinion.sign_odds(x, signed_input(mag[x - 1], sign[x - 1]),
+                                                       signed_input(mag[x - 2], sign[x - 2]));
                 PopCoder coder{r};
                 minus ^= code_sign(coder, tables.sign[place.row], tables.sign_weight, place.flips ? -odds : odds, false);
               } else {

@@ -40,25 +40,32 @@ class ContextNetwork {
   inline void start_group(int x0) {
     first_ = x0;
     if (!far_ready_) look_far();
+    constexpr int kTogether = 4, kParts = kGroup / kTogether;
     alignas(64) int16_t pair[kInputs / 2][kGroup][2];
-    const int16_t* used[kInputs / 2];  // weights of the pairs that are not zero all over the group
-    int pairs = 0;
-    for (int k = 0; k < weights_->pairs; ++k)
-      if (interleave(from_[2 * k] + x0, from_[2 * k + 1] + x0, pair[pairs])) used[pairs++] = weights_->weight[k][0];
+    uint8_t used[kParts][kInputs / 2];  // the pairs that are not zero at every one of a few places; most are
+    int count[kParts] = {};
+    for (int k = 0; k < weights_->pairs; ++k) {
+      const unsigned there = interleave(from_[2 * k] + x0, from_[2 * k + 1] + x0, pair[k]);
+      for (int i = 0; i < kParts; ++i) {
+        used[i][count[i]] = uint8_t(k);
+        count[i] += (there >> (kTogether * i) & ((1u << kTogether) - 1)) != 0;
+      }
+    }
 #if defined(__SSE2__)
-    constexpr int kLanes = int(sizeof(Samples) / sizeof(int32_t)), kTogether = 4, kVectors = 2;
+    constexpr int kLanes = int(sizeof(Samples) / sizeof(int32_t)), kVectors = 2;
     static_assert(kHidden % (kVectors * kLanes) == 0 && kGroup % kTogether == 0);
     for (int h = 0; h < kHidden; h += kVectors * kLanes)
       for (int x = 0; x < kGroup; x += kTogether) {
+        const uint8_t* of = used[x / kTogether];
         Samples acc[kTogether][kVectors];
         for (int i = 0; i < kTogether; ++i)
           for (int j = 0; j < kVectors; ++j) acc[i][j] = load(weights_->bias + h + j * kLanes);
-        for (int k = 0; k < pairs; ++k) {
+        for (int k = 0; k < count[x / kTogether]; ++k) {
           Samples w[kVectors];
-          for (int j = 0; j < kVectors; ++j) w[j] = load(used[k] + 2 * (h + j * kLanes));
+          for (int j = 0; j < kVectors; ++j) w[j] = load(weights_->weight[of[k]][h + j * kLanes]);
           for (int i = 0; i < kTogether; ++i) {
             int32_t both;
-            memcpy(&both, pair[k][x + i], sizeof both);
+            memcpy(&both, pair[of[k]][x + i], sizeof both);
             const Samples two = repeated(both);
             for (int j = 0; j < kVectors; ++j) acc[i][j] = multiply_add(acc[i][j], two, w[j]);
           }
@@ -69,9 +76,11 @@ class ContextNetwork {
 #else
     for (int x = 0; x < kGroup; ++x) {
       for (int h = 0; h < kHidden; ++h) sums_[x][h] = weights_->bias[h];
-      for (int k = 0; k < pairs; ++k)
+      for (int i = 0; i < count[x / kTogether]; ++i) {
+        const int k = used[x / kTogether][i];
         for (int h = 0; h < kHidden; ++h)
-          sums_[x][h] += pair[k][x][0] * used[k][2 * h] + pair[k][x][1] * used[k][2 * h + 1];
+          sums_[x][h] += pair[k][x][0] * weights_->weight[k][h][0] + pair[k][x][1] * weights_->weight[k][h][1];
+      }
     }
 #endif
   }
@@ -85,6 +94,12 @@ class ContextNetwork {
   // The logarithmic odds of a decision, in 1/256.
   LACONIC_INLINE int32_t odds(unsigned decision) const { return odds(seen_, quantizer_, decision); }
 
+  // The logarithmic odds of "minus" at a place, given the symbols to the left as inputs (signed_input).
+  LACONIC_INLINE int32_t sign_odds(int x, int32_t west, int32_t west2) {
+    signs.look(x);
+    return signs.odds(west, west2);
+  }
+
   // What is seen from a place: the units of the second layer.
   struct Seen {
     alignas(64) int16_t unit[kMiddle];
@@ -96,7 +111,7 @@ class ContextNetwork {
     alignas(64) int32_t first[kHidden];
     add_pair<kHidden>(first, sums_[x - first_], own, weights_->own_row);
     alignas(64) int16_t unit[kHidden];
-    for (int h = 0; h < kHidden; ++h) unit[h] = unit_of(first[h], weights_->shift);
+    units_of<kHidden>(first, weights_->shift, unit);
     alignas(64) int32_t middle[kMiddle];
 #if defined(__SSE2__)
     // Several chains of additions at once: one would wait for itself.
@@ -121,7 +136,7 @@ class ContextNetwork {
       for (int i = 0; i < kMiddle; ++i)
         middle[i] += unit[2 * k] * weights_->middle[k][i][0] + unit[2 * k + 1] * weights_->middle[k][i][1];
 #endif
-    for (int i = 0; i < kMiddle; ++i) seen.unit[i] = unit_of(middle[i], weights_->middle_shift);
+    units_of<kMiddle>(middle, weights_->middle_shift, seen.unit);
   }
   LACONIC_INLINE int32_t odds(const Seen& seen, unsigned quantizer, unsigned decision) const {
     const unsigned of = quantizer * kDecisions + decision;
@@ -134,9 +149,22 @@ class ContextNetwork {
 
  private:
   static LACONIC_INLINE int32_t limited(uint8_t mag) { return mag < kMaxInput ? mag : kMaxInput; }
-  static LACONIC_INLINE int16_t unit_of(int32_t sum, int shift) {
-    const int32_t v = sum >> shift;
-    return int16_t(v < 0 ? 0 : v > kMaxUnit ? kMaxUnit : v);
+  // Units: sums shifted, 0 .. kMaxUnit.
+  template <int kUnits>
+  static LACONIC_INLINE void units_of(const int32_t* sums, int shift, int16_t* unit) {
+    static_assert(kMaxUnit == INT16_MAX);  // what packing saturates to
+#if defined(__SSE2__)
+    constexpr int kLanes = int(sizeof(Samples) / sizeof(int32_t));
+    static_assert(kUnits % (2 * kLanes) == 0);
+    const __m128i places = _mm_cvtsi32_si128(shift);
+    for (int i = 0; i < kUnits; i += 2 * kLanes)
+      store(unit + i, not_negative(in_order(packed(load(sums + i), load(sums + i + kLanes), places))));
+#else
+    for (int i = 0; i < kUnits; ++i) {
+      const int32_t v = sums[i] >> shift;
+      unit[i] = int16_t(v < 0 ? 0 : v > kMaxUnit ? kMaxUnit : v);
+    }
+#endif
   }
 
   // Where the magnitudes of an input lie, at column 0; what is not there is zero.
@@ -209,38 +237,58 @@ class ContextNetwork {
   static inline void take_limited(uint16_t* __restrict column, const uint8_t* row, int w) {
     for (int x = 0; x < w; ++x) column[x] = uint16_t(column[x] - (row[x] < kMaxInput ? row[x] : kMaxInput));
   }
+  // The bits of a floating-point number hold its logarithm, in quarters of an octave as bucket_of() does.
+  static constexpr int kNoBits = (127 + 4) << 2;  // those of 16, shifted
   template <int kAside>
   static inline void add_aside(uint8_t* __restrict to, const uint16_t* column, int w) {
+    static_assert(kAside < kPad);
+#if defined(__SSE2__)
+    const auto logarithms = [](__m128i wide) { return _mm_srai_epi32(_mm_castps_si128(_mm_cvtepi32_ps(wide)), 21); };
+    for (int x = 0; x < w; x += 8) {
+      const auto at = [&](int k) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(column + x + k)); };
+      __m128i sum = at(0);
+      for (int k = 1; k <= kAside; ++k) sum = _mm_add_epi16(sum, _mm_add_epi16(at(-k), at(k)));
+      sum = _mm_add_epi16(_mm_add_epi16(sum, sum), _mm_set1_epi16(16));
+      const __m128i zero = _mm_setzero_si128();
+      const __m128i both = _mm_packs_epi32(logarithms(_mm_unpacklo_epi16(sum, zero)), logarithms(_mm_unpackhi_epi16(sum, zero)));
+      const __m128i octaves = _mm_sub_epi16(both, _mm_set1_epi16(kNoBits));
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(to + x), _mm_min_epu8(_mm_packus_epi16(octaves, octaves), _mm_set1_epi8(kMaxInput)));
+    }
+#else
     for (int x = 0; x < w; ++x) {
       uint16_t sum = 0;
       for (int k = -kAside; k <= kAside; ++k) sum = uint16_t(sum + column[x + k]);
-      // The bits of a floating-point number hold its logarithm, in quarters of an octave as bucket_of() does.
       const float exact = float(16 + 2 * sum);
       int32_t bits;
       memcpy(&bits, &exact, sizeof bits);
-      bits = (bits >> 21) - ((127 + 4) << 2);
+      bits = (bits >> 21) - kNoBits;
       to[x] = uint8_t(bits < kMaxInput ? bits : kMaxInput);
     }
+#endif
   }
 
-  // 16 magnitudes of each of two inputs, limited, next to each other; false where all are zero.
-  static LACONIC_INLINE bool interleave(const uint8_t* a, const uint8_t* b, int16_t (*to)[2]) {
+  // 16 magnitudes of each of two inputs, limited, next to each other. Returns a bit for each place that is not zero.
+  static LACONIC_INLINE unsigned interleave(const uint8_t* a, const uint8_t* b, int16_t (*to)[2]) {
 #if defined(__SSE2__)
     const __m128i most = _mm_set1_epi8(kMaxInput), zero = _mm_setzero_si128();
     const __m128i one = _mm_min_epu8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a)), most);
     const __m128i two = _mm_min_epu8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(b)), most);
-    if (_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_or_si128(one, two), zero)) == 0xffff) return false;
+    const unsigned there = unsigned(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_or_si128(one, two), zero))) ^ 0xffff;
+    if (!there) return 0;
     auto* out = reinterpret_cast<__m128i*>(to);
     const __m128i low = _mm_unpacklo_epi8(one, two), high = _mm_unpackhi_epi8(one, two);
     _mm_store_si128(out, _mm_unpacklo_epi8(low, zero));
     _mm_store_si128(out + 1, _mm_unpackhi_epi8(low, zero));
     _mm_store_si128(out + 2, _mm_unpacklo_epi8(high, zero));
     _mm_store_si128(out + 3, _mm_unpackhi_epi8(high, zero));
-    return true;
+    return there;
 #else
-    int any = 0;
-    for (int i = 0; i < kGroup; ++i) any |= (to[i][0] = int16_t(limited(a[i]))) | (to[i][1] = int16_t(limited(b[i])));
-    return any != 0;
+    unsigned there = 0;
+    for (int i = 0; i < kGroup; ++i) {
+      to[i][0] = int16_t(limited(a[i])), to[i][1] = int16_t(limited(b[i]));
+      there |= unsigned((to[i][0] | to[i][1]) != 0) << i;
+    }
+    return there;
 #endif
   }
 

@@ -56,7 +56,7 @@ inline bool encode_dependent_at(OpList& ops, const BandModel& m, bool mixes, Con
     prices.start_row(own, src, y);
     own.busy[y] = 0;
 
-    Survivor now[kStates] = {}, next[kStates] = {};
+    Survivor survivors[2][kStates] = {}, *now = survivors[0], *next = survivors[1];
     for (unsigned s = 0; s < kStates; ++s) now[s].cost = kNoPath;
     now[0] = {0, 0, 0, 0, 0, false};
     for (int x0 = 0; x0 < own.w; x0 += kGroup) {
@@ -120,7 +120,8 @@ inline bool encode_dependent_at(OpList& ops, const BandModel& m, bool mixes, Con
           for (uint32_t k = low ? low : 1; k <= low + 1; ++k)
             reach(k, sign_price + prices.magnitude(place, k) + distortion(v[x], k, m.recon[place.row][recon_index(k)]));
         }
-        memcpy(now, next, sizeof now);
+        Survivor* const before = now;
+        now = next, next = before;
       }
       for (unsigned s = 0; s < kStates; ++s)
         if (now[s].waits) now[s].cost = kNoPath;  // all zero after all: that is what dropping is for

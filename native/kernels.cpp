@@ -72,11 +72,11 @@ class TileMemory {
     up_bytes_ = largest;
     const size_t lowest = size_t(full.h) * size_t(full.w) * sizeof(int32_t);
     const size_t each = (1 + kMixParts + kFarInputs) * sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing) + kFarInputs +
-                        kSignedRows;
+                        kSignedRows + sizeof(PlaceViews);
     const size_t total = bytes + 3 * largest + lowest + size_t(row) * each + size_t(job.planes) * kBands * sizeof(Context) + 1024;
     block_ = static_cast<uint8_t*>(std::calloc(1, total));
     if (!block_) return;
-    uint8_t* at = block_;
+    uint8_t* at = block_ + (64 - reinterpret_cast<uintptr_t>(block_) % 64);
     const auto take = [&](size_t size) {
       uint8_t* p = at;
       at += (size + 63) & ~size_t{63};
@@ -89,6 +89,7 @@ class TileMemory {
     far_ = {take(size_t(row) * kFarInputs), row,
             reinterpret_cast<uint16_t*>(take(size_t(row) * kFarInputs * sizeof(uint16_t))) + kPad,
             reinterpret_cast<int8_t*>(take(size_t(row) * kSignedRows)) + kPad};
+    views_ = reinterpret_cast<PlaceViews*>(take(size_t(row) * sizeof(PlaceViews)));
     trace_ = reinterpret_cast<Crossing*>(take(size_t(row) * sizeof(Crossing)));
     scaled_ = reinterpret_cast<uint32_t*>(at);
     at += size_t(row) * sizeof(uint32_t);
@@ -131,7 +132,7 @@ class TileMemory {
     const int orientation = j == 0 ? 0 : (j - 1) % 3;
     for (int s = 0; s < orientation; ++s) src.sibling[s] = &context(plane, j - orientation + s);
     if (plane < kColorPlanes && job.contexts && coding.set->listens) src.network = job.contexts[plane * kBands + j];
-    src.far = far_;
+    src.far = far_, src.views = views_;
     for (int c = 0; c < coding.color_sources && src.network; ++c) src.told[c] = src.color[c]->mag;
     src.told_stride = context(plane, j).stride;
     if (j >= 4 && src.network)
@@ -159,6 +160,7 @@ class TileMemory {
   FarRows far_ = {};
   RowSums sums_ = {};
   uint32_t* scaled_ = nullptr;
+  PlaceViews* views_ = nullptr;
   Crossing* trace_ = nullptr;
   int32_t* lowest_ = nullptr;
 };

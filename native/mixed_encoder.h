@@ -68,8 +68,8 @@ inline bool push_mixed_row(OpList& ops, const BandModel& m, MixedTables& tables,
       kind = 0;
       if constexpr (Opinion::kSpeaks)
         if (opinion.tells_signs()) {
-          opinion.signs.look(x);
-          const int32_t odds = opinion.signs.odds(signed_input(mag[x - 1], sign[x - 1]), signed_input(mag[x - 2], sign[x - 2]));
+          const int32_t odds = opinion.sign_odds(x, signed_input(mag[x - 1], sign[x - 1]),
+                                                 signed_input(mag[x - 2], sign[x - 2]));
           code_sign(coder, tables.sign[place.row], tables.sign_weight, place.flips ? -odds : odds, first);
           continue;
         }

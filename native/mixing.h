@@ -15,7 +15,6 @@
 namespace laconic {
 namespace LACONIC_ISA {
 
-constexpr int32_t kMaxStretched = 2047;
 constexpr int32_t kMaxMixWeight = 1 << 17;
 
 // What one decision is mixed from.

@@ -50,6 +50,9 @@ struct BandTables {
 constexpr int kMixInputs = 5, kMixParts = kMixInputs - 1;
 constexpr int kDecisions = 3;
 
+constexpr int32_t kMaxStretched = 2047;  // logarithmic odds, in 1/256, either way
+constexpr int kMaxFirstWeight = 8192;    // of a source as the mixing begins, either way; 4096 is 1.0
+
 // 2^16 / (1 + e^(-k / 8)) for k = -64 .. 64, and its inverse.
 struct Odds {
   uint16_t probability[129] = {
@@ -61,7 +64,7 @@ struct Odds {
       63090, 63368, 63615, 63835, 64030, 64203, 64357, 64494, 64614, 64721, 64816, 64900, 64974, 65039, 65097,
       65149, 65194, 65234, 65269, 65300, 65328, 65352, 65374, 65393, 65410, 65425, 65438, 65449, 65459, 65468,
       65476, 65483, 65489, 65495, 65500, 65504, 65508, 65511, 65514};
-  int16_t stretched[4096];  // of a probability in 2^-12: the logarithm of its odds in 1/256, at most 2047 either way
+  int16_t stretched[4096];  // of a probability in 2^-12: the logarithm of its odds
 
   // Probability, in 2^-16, whose logarithmic odds are x / 256, -2048 <= x < 2048.
   constexpr uint32_t squashed(int32_t x) const {
@@ -69,9 +72,9 @@ struct Odds {
     return (probability[k] * (32 - part) + probability[k + 1] * part) >> 5;
   }
   constexpr Odds() : stretched() {
-    int32_t x = -2047;
+    int32_t x = -kMaxStretched;
     for (uint32_t i = 0; i < 4096; ++i) {
-      while (x < 2047 && squashed(x) < 16 * i + 8) ++x;
+      while (x < kMaxStretched && squashed(x) < 16 * i + 8) ++x;
       stretched[i] = int16_t(x);
     }
   }
@@ -255,7 +258,7 @@ inline std::unique_ptr<ParameterSet> build_parameter_set(int planes, const Param
     for (size_t i = 0; i < kKinds * kDecisions; ++i) {
       int32_t* to = b.mixed.weight[i / kDecisions][i % kDecisions];
       const auto take = [&](int input, int16_t w) {
-        if (w < -8192 || w > 8192) refuse("a weight of the mixing out of range", k);
+        if (w < -kMaxFirstWeight || w > kMaxFirstWeight) refuse("a weight of the mixing out of range", k);
         to[input] = int32_t(w) * 16;
       };
       for (int j = 0; j < kMixInputs; ++j) take(j, a.mix_weights[(k * kKinds * kDecisions + i) * kMixInputs + size_t(j)]);

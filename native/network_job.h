@@ -31,6 +31,7 @@ struct NetworkWeights {
 // A filter of the picture's own (spec/network.md, section 4): shift 0 is none. Taps of a plane: of its corrections, of its
 // decoded samples, and of luma's.
 constexpr int kFilterTaps = 26;
+constexpr int kMaxTapSum = 1 << 13;  // of the magnitudes of a plane's taps
 struct PictureFilter {
   int shift;
   int16_t taps[3][kFilterTaps];

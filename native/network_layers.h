@@ -216,6 +216,10 @@ inline Samples no_samples() { return _mm512_setzero_si512(); }
 inline Samples packed(Samples low, Samples high, __m128i shift) {
   return _mm512_packs_epi32(_mm512_sra_epi32(low, shift), _mm512_sra_epi32(high, shift));
 }
+inline Samples in_order(Samples packed) {
+  return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed);
+}
+inline Samples not_negative(Samples v) { return _mm512_max_epi16(v, no_samples()); }
 #elif defined(__AVX2__)
 using Samples = __m256i;
 inline Samples added(Samples a, Samples b) { return _mm256_add_epi32(a, b); }
@@ -231,6 +235,8 @@ inline Samples multiply_add(Samples sum, Samples a, Samples b) {
 inline Samples packed(Samples low, Samples high, __m128i shift) {
   return _mm256_packs_epi32(_mm256_sra_epi32(low, shift), _mm256_sra_epi32(high, shift));
 }
+inline Samples in_order(Samples packed) { return _mm256_permute4x64_epi64(packed, 0xd8); }
+inline Samples not_negative(Samples v) { return _mm256_max_epi16(v, no_samples()); }
 #else
 using Samples = __m128i;
 inline Samples added(Samples a, Samples b) { return _mm_add_epi32(a, b); }
@@ -244,6 +250,8 @@ inline Samples multiply_add(Samples sum, Samples a, Samples b) { return _mm_add_
 inline Samples packed(Samples low, Samples high, __m128i shift) {
   return _mm_packs_epi32(_mm_sra_epi32(low, shift), _mm_sra_epi32(high, shift));
 }
+inline Samples in_order(Samples packed) { return packed; }
+inline Samples not_negative(Samples v) { return _mm_max_epi16(v, no_samples()); }
 #endif
 
 inline void depthwise_row(const int16_t* const rows[3], int n, int channels, const int16_t* weight, const int32_t* bias,

@@ -5,7 +5,7 @@
 //
 // Features are the correction of a place, and how corrections and decoded samples around it differ from those there, the
 // two opposite places together (spec/network.md, section 4). Outside the picture the nearest sample is repeated. The sum
-// of the magnitudes of a plane's taps is at most 2^13, so no sum leaves 32 bits.
+// of the magnitudes of a plane's taps is at most kMaxTapSum, so no sum leaves 32 bits.
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once

@@ -107,7 +107,7 @@ class SignNetwork {
       sum += (v < -kMaxUnit ? -kMaxUnit : v > kMaxUnit ? kMaxUnit : v) * weights_->output[h];
     }
     sum >>= weights_->output_shift;
-    return sum > 2047 ? 2047 : sum < -2047 ? -2047 : sum;
+    return sum > kMaxStretched ? kMaxStretched : sum < -kMaxStretched ? -kMaxStretched : sum;
   }
 
  private:

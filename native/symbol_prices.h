@@ -7,6 +7,7 @@
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
+#include "context_views.h"
 #include "mixed_encoder.h"
 
 namespace laconic {
@@ -126,7 +127,7 @@ class MixedPrices {
   };
 
   LACONIC_INLINE MixedPrices(const BandModel& m, const RowSums& sums, const Sources& src, uint32_t lambda)
-      : m_(m), sums_(sums), tables_(first_tables(m, src)), lambda_(lambda), opinion_(src.network) {}
+      : m_(m), sums_(sums), tables_(first_tables(m, src)), lambda_(lambda), opinion_(src.network), row_(src.views) {}
 
   LACONIC_INLINE void start_row(const Context& own, const Sources& src, int y) {
     signs_.forget();
@@ -137,7 +138,8 @@ class MixedPrices {
   }
   // Before the survivors at a position: tokens up to `largest` are what they may ask for.
   LACONIC_INLINE void start(int x, unsigned largest) {
-    places_ = told_signs_ = views_ = 0;
+    places_ = 0;
+    if constexpr (Opinion::kSpeaks) here_ = row_ + x, here_->views = here_->signs = 0;
     decisions_ = largest < kDecisions ? largest + 1 : kDecisions;
     for (int i = 1; i < kMixParts; ++i) bucket_[i + 1] = bucket_of(16u + sums_.part[i][x]);
   }
@@ -168,7 +170,12 @@ class MixedPrices {
 
   // The operations of a row that is decided and stands in `own`; tables learn from it.
   inline bool push_row(OpList& ops, const Context& own, const Sources& src, int y, const uint32_t* magnitude) {
-    return push_mixed_row<true>(ops, m_, tables_, own, src, sums_, y, magnitude, opinion_);
+    if constexpr (Opinion::kSpeaks) {
+      RememberedOpinion remembered(opinion_, row_, own.mag + ptrdiff_t(y) * own.stride);
+      return push_mixed_row<true>(ops, m_, tables_, own, src, sums_, y, magnitude, remembered);
+    } else {
+      return push_mixed_row<true>(ops, m_, tables_, own, src, sums_, y, magnitude, opinion_);
+    }
   }
 
  private:
@@ -179,14 +186,14 @@ class MixedPrices {
     p.key = key;
     p.row = (s.quantizer * kKinds + s.waits) * kBuckets + bucket_[0];
     p.shift = m_.shift[bucket_[0]];
-    const View* view = nullptr;
-    if constexpr (Opinion::kSpeaks) view = &seen_from(s);
+    const typename Opinion::Seen* seen = nullptr;
+    if constexpr (Opinion::kSpeaks) seen = &seen_from(s);
     for (unsigned d = 0; d < decisions_; ++d) {
       const int32_t* w = tables_.weight[s.waits][d];
       int32_t sum = (1 << 15) + w[0] * kOdds.stretched[tables_.whole[p.row][d] >> 20];
       for (int i = 0; i < kMixParts; ++i)
         sum += w[i + 1] * kOdds.stretched[tables_.part[i][s.quantizer * kBuckets + bucket_[i + 1]][d] >> 20];
-      if constexpr (Opinion::kSpeaks) sum += w[kMixInputs] * opinion_.odds(view->seen, s.quantizer, d);
+      if constexpr (Opinion::kSpeaks) sum += w[kMixInputs] * opinion_.odds(*seen, s.quantizer, d);
       const uint32_t yes = mixed_freq(mixed_probability(sum));
       p.cost[d][0] = cost_of(kProbTotal - yes), p.cost[d][1] = cost_of(yes);
     }
@@ -194,39 +201,28 @@ class MixedPrices {
   }
 
   // What the network sees does not hang on the quantizer, so survivors share more of it than prices.
-  struct View {
-    uint32_t key;
-    typename Opinion::Seen seen;
-  };
-  LACONIC_INLINE const View& seen_from(const Sight& s) {
-    const uint32_t key = uint32_t(s.west) << 8 | s.west2;
-    for (unsigned i = 0; i < views_; ++i)
-      if (view_[i].key == key) return view_[i];
-    View& v = view_[views_++];
-    v.key = key;
-    opinion_.see(s.x, s.west, s.west2, v.seen);
-    return v;
+  LACONIC_INLINE const typename Opinion::Seen& seen_from(const Sight& s) {
+    const uint32_t key = PlaceViews::view_key(s.west, s.west2);
+    if (const auto* known = here_->find_view(key)) return *known;
+    auto& seen = here_->view[here_->views];
+    here_->key[here_->views++] = key;
+    opinion_.see(s.x, s.west, s.west2, seen);
+    return seen;
   }
 
   // Of a position one sign can come true, so the price of it goes by the symbols to the left alone.
   inline int64_t told_sign(const Sight& s, const SignPlace& place, bool minus) {
     const int32_t west = signed_input(s.west, s.sign), west2 = signed_input(s.west2, s.sign2);
-    const int32_t key = west * 64 + west2;
-    for (unsigned i = 0; i < told_signs_; ++i)
-      if (told_sign_[i].key == key) return told_sign_[i].price;
-    if (!told_signs_) opinion_.signs.look(s.x);
+    const int32_t key = PlaceViews::sign_key(west, west2);
+    if (const auto* known = here_->find_sign(key)) return known->price;
+    if (!here_->signs) opinion_.signs.look(s.x);
     const int32_t odds = opinion_.signs.odds(west, west2);
     const int32_t sum = mixed_sign(tables_.sign_weight, tables_.sign[place.row], place.flips ? -odds : odds);
     const uint32_t first = mixed_freq(mixed_probability(sum));
-    ToldSign& t = told_sign_[told_signs_++];
-    t.key = key, t.price = worth(lambda_, cost_of(minus != place.flips ? first : kProbTotal - first));
-    return t.price;
+    const int64_t price = worth(lambda_, cost_of(minus != place.flips ? first : kProbTotal - first));
+    here_->sign[here_->signs++] = {key, odds, price};
+    return price;
   }
-
-  struct ToldSign {
-    int32_t key;
-    int64_t price;
-  };
 
   const BandModel& m_;
   const RowSums& sums_;
@@ -236,9 +232,8 @@ class MixedPrices {
   SignPrices signs_;
   unsigned bucket_[kMixInputs];
   Place place_[kStates];
-  View view_[kStates];
-  ToldSign told_sign_[kStates];
-  unsigned places_ = 0, views_ = 0, told_signs_ = 0, decisions_ = 0;
+  PlaceViews *row_, *here_ = nullptr;
+  unsigned places_ = 0, decisions_ = 0;
 };
 
 }  // namespace LACONIC_ISA
