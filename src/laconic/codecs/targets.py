@@ -30,6 +30,8 @@ __all__ = ["SquaredError", "Target", "bytes_of_a_decibel", "find_code", "psnr"]
 Trial = TypeVar("Trial")
 
 MAX_TRIALS = 12
+BESIDE = 2
+"""How far to either side of two neighbors around the target a search looks, if neither is near enough."""
 SIZE_SLACK, PSNR_SLACK = 0.015, 0.05
 """How far from the target, on its good side, a trial ends the search: a share of the bytes; dB."""
 SIZE_AIM, PSNR_AIM = 0.006, 0.02
@@ -244,8 +246,9 @@ class _Sought:
 def _search(attempt: Callable[[int], Trial], measure: Callable[[Trial], float], sought: _Sought) -> tuple[Trial, float]:
     """Return the trial that is nearest to the limit on its good side, and its figure.
 
-    It ends with the first one that is near enough. Where no position will do it returns the trial of the last one,
-    whose figure says so. Positions are those of `rdo.between_codes`.
+    It ends with the first one that is near enough. Figures do not fall quite evenly: where the target lies between two
+    neighbors that are both too far from it, one beside them may be nearer. Where no position will do it returns the
+    trial of the last one, whose figure says so. Positions are those of `rdo.between_codes`.
     """
     finest, coarsest = 0, rdo.POSITIONS - 1
     low, high = finest - 1, coarsest + 1  # the figure is above the aim at and before `low`, below it from `high` on
@@ -255,6 +258,7 @@ def _search(attempt: Callable[[int], Trial], measure: Callable[[Trial], float], 
     aim = sought.code(sought.aim)
     position = min(max(round(rdo.PARTS * aim), finest), coarsest)
     sides: list[bool] = []
+    beside: list[int] | None = None
     for _ in range(MAX_TRIALS):
         trial = attempt(position)
         figure = measure(trial)
@@ -265,13 +269,19 @@ def _search(attempt: Callable[[int], Trial], measure: Callable[[Trial], float], 
                 return best
         elif position == last:
             return best or (trial, figure)
-        sides.append(figure > sought.limit)
         codes[position] = sought.code(figure)
-        low, high = (position, high) if sides[-1] else (low, position)
-        if high - low <= 1:
+        if beside is None:
+            sides.append(figure > sought.limit)
+            low, high = (position, high) if sides[-1] else (low, position)
+            if high - low > 1:
+                alike = next((k for k, side in enumerate(reversed(sides)) if side != sides[-1]), len(sides))
+                position = _next_position(low, high, codes, aim, position, alike=alike)
+                continue
+            places = [place for k in range(1, BESIDE + 1) for place in (low - k, high + k)]
+            beside = [place for place in reversed(places) if finest <= place <= coarsest and place not in codes]
+        if not beside:
             break
-        alike = next((k for k, side in enumerate(reversed(sides)) if side != sides[-1]), len(sides))
-        position = _next_position(low, high, codes, aim, position, alike=alike)
+        position = beside.pop()
     if best is None:
         trial = attempt(last)
         best = trial, measure(trial)
