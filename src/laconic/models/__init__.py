@@ -222,6 +222,8 @@ def find_model(fingerprint: bytes) -> ImageModel:
     MissingModel
         None of the folders holds it.
     """
+    if PHOTO.is_file() and default_model().fingerprint == fingerprint:  # already read, most of the time
+        return default_model()
     for folder in folders():
         for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
             if path.stat().st_size <= MAX_MODEL and _fingerprint(path) == fingerprint:

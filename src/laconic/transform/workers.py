@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from laconic.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import ThreadPoolExecutor
     from types import TracebackType
 
 __all__ = ["Workers", "available_cores"]
@@ -23,6 +23,13 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
+
+
+def _threads(count: int) -> ThreadPoolExecutor:
+    # Imported when there is work for it: it takes as long as a fifth of this package.
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(count)
 
 
 class Workers:
@@ -43,7 +50,7 @@ class Workers:
         if jobs is not None and jobs < 1:
             raise UsageError(f"jobs is {jobs}, expected at least 1")
         self.jobs = available_cores() if jobs is None else jobs
-        self._pool = ThreadPoolExecutor(self.jobs) if self.jobs > 1 else None
+        self._pool = _threads(self.jobs) if self.jobs > 1 else None
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +73,7 @@ class Workers:
             yield from items
             return
         # A thread of its own: what makes the items may call `each`, whose threads must not wait for one another.
-        with ThreadPoolExecutor(1) as maker:
+        with _threads(1) as maker:
             done = object()
             coming = maker.submit(next, items, done)
             while (item := coming.result()) is not done:
