@@ -21,13 +21,12 @@ from laconic.entropy.context_network import (
     HIDDEN,
     INPUTS,
     MIDDLE,
-    SIGN_INPUTS,
-    SIGN_UNITS,
     ContextNetwork,
     context_networks,
 )
 from laconic.entropy.context_reference import Opinions
 from laconic.entropy.details_reference import Foretelling
+from laconic.entropy.sign_network import SIGN_INPUTS, SIGN_UNITS
 from laconic.errors import ModelError
 from laconic.models import default_model, load_model
 from laconic.transform.network import Network
@@ -175,7 +174,8 @@ def test_one_place_and_many_have_the_same_odds():
         assert np.array_equal(many, one)
         assert np.abs(many).max() > 100
         signed = rng.integers(-8, 9, (40, SIGN_INPUTS))
-        odds = network.sign_odds(signed, CODE, orientation)
+        assert network.signs
+        odds = network.signs.odds(signed, CODE, orientation)
         assert np.array_equal(odds, [opinions.sign_odds(band, row) for row in signed.tolist()])
         assert np.abs(odds).max() > 100
 

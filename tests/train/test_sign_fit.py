@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from laconic.entropy.context_network import SIGN_INPUTS, SIGN_UNITS, ContextNetwork
+from laconic.entropy.sign_network import SIGN_INPUTS, SIGN_UNITS, SignNetwork
 from laconic.models import default_model
 from laconic.quantize import rdo
 from laconic.train.sign_fit import BandSigns, OddNetwork, quantized_signs, sample_signs, sign_bits, train_signs
@@ -38,10 +38,10 @@ def signs(count: int = 60_000, *, random: bool = False) -> BandSigns:
     return found
 
 
-def network_of(arrays: dict[str, Any]) -> ContextNetwork:
-    given = default_model().contexts[0, 1]
-    whole = {name: value for name, value in vars(given).items() if not name.startswith("sign_")}
-    return ContextNetwork.of(whole | {name: np.stack([array] * 3) for name, array in arrays.items()}, "")
+def network_of(arrays: dict[str, Any]) -> SignNetwork:
+    network = SignNetwork.of({name: np.stack([array] * 3) for name, array in arrays.items()}, "sign_")
+    assert network
+    return network
 
 
 def test_a_network_learns_where_to_believe_what_is_foretold_and_keeps_it_as_integers():
@@ -57,10 +57,9 @@ def test_a_network_learns_where_to_believe_what_is_foretold_and_keeps_it_as_inte
     assert bits < 0.4  # knowing the rule it is 0.29, by the table 0.75
     assert float(sign_bits(torch.from_numpy(table), torch.from_numpy(minus)).mean()) > 0.7
     integers = network_of(quantized_signs(network, samples))
-    assert integers.sign_mix is not None
-    assert integers.sign_mix[0, 1] > 3000
+    assert integers.mix[0, 1] > 3000
     some = slice(0, 4000)
-    whole = integers.sign_odds(inputs[some], 400, 1) / 256
+    whole = integers.odds(inputs[some], 400, 1) / 256
     at = torch.from_numpy(inputs[some]), torch.full((4000,), 400)
     with torch.no_grad():
         exact, again = network(*at).numpy(), OddNetwork.of(integers, 1)(*at).numpy()
@@ -74,7 +73,7 @@ def test_where_there_is_nothing_to_tell_a_network_is_silent():
     arrays = quantized_signs(network, samples)
     assert not arrays["sign_output"].any()
     assert arrays["sign_mix"].tolist() == [4096, 0]
-    assert not network_of(arrays).sign_odds(samples.arrays()[0], 400, 0).any()
+    assert not network_of(arrays).odds(samples.arrays()[0], 400, 0).any()
 
 
 def test_samples_are_the_signs_that_are_coded(photo: NDArray[np.uint8]):

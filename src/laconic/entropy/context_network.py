@@ -8,7 +8,7 @@ logarithmic odds of the decisions "it is 0, 1, 2" (`spec/contexts.md`). All of i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from laconic import _native
+from laconic.entropy.network_arrays import LARGEST_SUM, LAST_CODE, MOST_ODDS, MOST_UNIT, check_shifts, take
+from laconic.entropy.sign_network import SignNetwork
 from laconic.errors import ModelError
 
 if TYPE_CHECKING:
@@ -30,13 +32,10 @@ __all__ = [
     "MIDDLE",
     "MOST_INPUT",
     "OWN_ROW",
-    "SIGN_INPUTS",
-    "SIGN_UNITS",
     "TOLD",
     "ContextNetwork",
     "context_networks",
     "contexts_in",
-    "most_sign_inputs",
     "prefix_of",
 ]
 
@@ -51,14 +50,8 @@ NARROW_HIDDEN = 32
 """Models of version 3 have one layer of so many units, which see the inputs before `FAR`."""
 OWN_ROW = (10, 11)
 """The inputs two left and one left: only they are not known before the row begins."""
-MOST_INPUT, MOST_HIDDEN, MOST_ODDS = 31, 32767, 2047
+MOST_INPUT = 31
 QUANTIZERS, DECISIONS, LEVELS, BANDS = 2, 3, 6, 19
-SIGN_UNITS, SIGN_TOLD, SIGN_INPUTS = 64, 37, 64
-"""Of the network of signs, whose inputs from `SIGN_TOLD` on are foretold."""
-MOST_SYMBOL, MOST_MIX = 8, 8192
-LARGEST_HALF = (1 << 30) - 1
-LARGEST_SUM = (1 << 31) - 1
-LAST_CODE = 767
 
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "weight": ("int16", (3, HIDDEN, INPUTS)),
@@ -72,16 +65,7 @@ _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
     "output_bias": ("int32", (3, QUANTIZERS, DECISIONS)),
     "output_shift": ("uint8", (3,)),
 }
-_SIGN_SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {
-    "sign_weight": ("int16", (3, SIGN_UNITS, SIGN_INPUTS)),
-    "sign_bias": ("int32", (3, SIGN_UNITS)),
-    "sign_slope": ("int32", (3, SIGN_UNITS)),
-    "sign_shift": ("uint8", (3,)),
-    "sign_output": ("int16", (3, SIGN_UNITS)),
-    "sign_output_shift": ("uint8", (3,)),
-    "sign_mix": ("int16", (3, 2)),
-}
-_NARROW_SHAPES = _SHAPES | {
+_NARROW_SHAPES = {name: shape for name, shape in _SHAPES.items() if not name.startswith("middle")} | {
     "weight": ("int16", (3, NARROW_HIDDEN, FAR)),
     "bias": ("int32", (3, NARROW_HIDDEN)),
     "slope": ("int32", (3, NARROW_HIDDEN)),
@@ -110,16 +94,8 @@ class ContextNetwork:
     output_bias : (3, 2, 3) int32
     output_shift : (3,) uint8
         By how much sums are shifted to odds in 1/256.
-    sign_weight : (3, 64, 64) int16 or None
-        Of the network of signs, by unit and input; models of version 3 have none, nor has chroma.
-    sign_bias, sign_slope : (3, 64) int32 or None
-        The threshold of a unit: bias + slope * step code.
-    sign_shift : (3,) uint8 or None
-    sign_output : (3, 64) int16 or None
-        Of the units.
-    sign_output_shift : (3,) uint8 or None
-    sign_mix : (3, 2) int16 or None
-        What the table of a sign and the network count at first, 4096 is 1.0.
+    signs : SignNetwork or None
+        Models of version 3 have none, nor has chroma.
     """
 
     weight: NDArray[np.int16]
@@ -132,13 +108,7 @@ class ContextNetwork:
     output: NDArray[np.int16]
     output_bias: NDArray[np.int32]
     output_shift: NDArray[np.uint8]
-    sign_weight: NDArray[np.int16] | None = None
-    sign_bias: NDArray[np.int32] | None = None
-    sign_slope: NDArray[np.int32] | None = None
-    sign_shift: NDArray[np.uint8] | None = None
-    sign_output: NDArray[np.int16] | None = None
-    sign_output_shift: NDArray[np.uint8] | None = None
-    sign_mix: NDArray[np.int16] | None = None
+    signs: SignNetwork | None = None
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str) -> ContextNetwork:
@@ -151,47 +121,25 @@ class ContextNetwork:
         ModelError
             An array is missing, has the wrong shape or type, or a sum could leave 32 bits.
         """
-        signs = any(name.startswith(f"{prefix}sign_") for name in arrays)
-        narrow = not signs and not any(name.startswith(f"{prefix}middle") for name in arrays)
-        taken: dict[str, Any] = {}
-        for field in fields(cls):
-            if (narrow and field.name.startswith("middle")) or (not signs and field.name.startswith("sign_")):
-                continue
-            array = arrays.get(prefix + field.name)
-            if array is None:
-                raise ModelError(f"the model has no array {prefix + field.name}")
-            kind, shape = (_NARROW_SHAPES if narrow else _SHAPES | _SIGN_SHAPES)[field.name]
-            if array.dtype.name != kind or array.shape != shape:
-                raise ModelError(f"{prefix + field.name} is {array.dtype.name}{array.shape}, expected {kind}{shape}")
-            taken[field.name] = np.ascontiguousarray(array)
-        network = cls(**(_widened(taken) if narrow else taken))
+        signs = SignNetwork.of(arrays, f"{prefix}sign_")
+        narrow = signs is None and not any(name.startswith(f"{prefix}middle") for name in arrays)
+        taken = take(arrays, prefix, _NARROW_SHAPES if narrow else _SHAPES)
+        network = cls(**(_widened(taken) if narrow else taken), signs=signs)
         network._check(prefix)
         return network
 
     def _check(self, prefix: str) -> None:
-        def size(name: str) -> NDArray[np.int64]:
-            return np.abs(getattr(self, name).astype(np.int64))
+        def size(array: NDArray[Any]) -> NDArray[np.int64]:
+            return np.abs(array.astype(np.int64))
 
         sums = (
-            size("bias") + LAST_CODE * size("slope") + MOST_INPUT * size("weight").sum(-1),
-            size("middle_bias") + MOST_HIDDEN * size("middle").sum(-1),
-            size("output_bias") + MOST_HIDDEN * size("output").sum(-1),
+            size(self.bias) + LAST_CODE * size(self.slope) + MOST_INPUT * size(self.weight).sum(-1),
+            size(self.middle_bias) + MOST_UNIT * size(self.middle).sum(-1),
+            size(self.output_bias) + MOST_UNIT * size(self.output).sum(-1),
         )
         if max(int(of.max()) for of in sums) > LARGEST_SUM:
             raise ModelError(f"{prefix}: a network whose sums could overflow")
-        shifts = [self.shift, self.middle_shift, self.output_shift]
-        if self.sign_weight is not None:
-            assert self.sign_shift is not None
-            assert self.sign_output_shift is not None
-            shifts += [self.sign_shift, self.sign_output_shift]
-            # The difference of two sums of a unit has to fit as well.
-            halves = size("sign_bias") + LAST_CODE * size("sign_slope") + size("sign_weight") @ most_sign_inputs()
-            if halves.max() > LARGEST_HALF or (MOST_HIDDEN * size("sign_output").sum(-1)).max() > LARGEST_SUM:
-                raise ModelError(f"{prefix}: a network of signs whose sums could overflow")
-            if size("sign_mix").max() > MOST_MIX:
-                raise ModelError(f"{prefix}sign_mix leaves -{MOST_MIX}..{MOST_MIX}")
-        if max(int(of.max()) for of in shifts) > 30:
-            raise ModelError(f"{prefix}: a shift of more than 30")
+        check_shifts(prefix, self.shift, self.middle_shift, self.output_shift)
 
     @lru_cache(maxsize=64)  # noqa: B019 - a model lives as long as the process
     def native(self, code: int) -> list[_native.ContextNetwork]:
@@ -207,44 +155,22 @@ class ContextNetwork:
                 self.output[o].reshape(-1, MIDDLE),
                 self.output_bias[o].ravel(),
                 int(self.output_shift[o]),
-                self._native_signs(o, code),
+                self.signs.native(o, code) if self.signs else None,
             )
             for o in range(3)
         ]
-
-    def _native_signs(self, o: int, code: int) -> tuple[Any, ...] | None:
-        if self.sign_weight is None:
-            return None
-        of: dict[str, Any] = {name: getattr(self, name)[o] for name in _SIGN_SHAPES}
-        bias = of["sign_bias"] + of["sign_slope"] * code
-        shifts = int(of["sign_shift"]), int(of["sign_output_shift"])
-        return of["sign_weight"], bias, shifts[0], of["sign_output"], shifts[1], of["sign_mix"]
-
-    def sign_odds(self, inputs: NDArray[Any], code: int, orientation: int) -> NDArray[np.int32]:
-        """Return the logarithmic odds of minus (N,), in 1/256, of inputs (N, 64) already limited; only with signs."""
-        of: dict[str, Any] = {name: getattr(self, name)[orientation].astype(np.int64) for name in _SIGN_SHAPES}
-        sums = inputs.astype(np.int64) @ of["sign_weight"].T
-        threshold = of["sign_bias"] + of["sign_slope"] * code
-        units = (np.maximum(threshold + sums, 0) - np.maximum(threshold - sums, 0)) >> int(of["sign_shift"])
-        total = np.clip(units, -MOST_HIDDEN, MOST_HIDDEN) @ of["sign_output"]
-        return np.clip(total >> int(of["sign_output_shift"]), -MOST_ODDS, MOST_ODDS).astype(np.int32)
 
     def odds(self, inputs: NDArray[Any], code: int, orientation: int, quantizers: NDArray[Any]) -> NDArray[np.int32]:
         """Return the logarithmic odds (N, 3), in 1/256, of inputs (N, 77) already limited, by quantizers (N,)."""
         o = orientation
         sums = inputs.astype(np.int64) @ self.weight[o].T.astype(np.int64)
         sums += self.bias[o].astype(np.int64) + self.slope[o].astype(np.int64) * code
-        hidden = np.clip(sums >> int(self.shift[o]), 0, MOST_HIDDEN)
+        hidden = np.clip(sums >> int(self.shift[o]), 0, MOST_UNIT)
         sums = hidden @ self.middle[o].T.astype(np.int64) + self.middle_bias[o]
-        units = np.clip(sums >> int(self.middle_shift[o]), 0, MOST_HIDDEN)
+        units = np.clip(sums >> int(self.middle_shift[o]), 0, MOST_UNIT)
         odds = units @ self.output[o].reshape(-1, MIDDLE).T.astype(np.int64) + self.output_bias[o].ravel()
         odds = np.clip(odds >> int(self.output_shift[o]), -MOST_ODDS, MOST_ODDS).reshape(-1, QUANTIZERS, DECISIONS)
         return odds[np.arange(len(odds)), quantizers].astype(np.int32)
-
-
-def most_sign_inputs() -> NDArray[np.int64]:
-    """How large each input of a network of signs is at most, (64,)."""
-    return np.where(np.arange(SIGN_INPUTS) < SIGN_TOLD, MOST_SYMBOL, MOST_INPUT).astype(np.int64)
 
 
 def _widened(narrow: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -278,7 +204,7 @@ def contexts_in(arrays: Mapping[str, NDArray[Any]]) -> dict[tuple[int, int], Con
         prefix = prefix_of(plane, level)
         if any(name.startswith(prefix) for name in arrays):
             network = found[plane, level] = ContextNetwork.of(arrays, prefix)
-            if plane and network.sign_weight is not None:
+            if plane and network.signs:
                 raise ModelError(f"{prefix}sign_weight: no network tells signs of chroma")
     return found
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from laconic.entropy.context_network import ContextNetwork
+    from laconic.entropy.sign_network import SignNetwork
 
 __all__ = ["Opinions"]
 
@@ -132,13 +133,16 @@ class Opinions:
 
     def tells_signs(self, band: int) -> bool:
         """Tell whether a band of luma has a network of signs."""
-        return self.speaks(0, band) and self.networks[0, LEVELS - (band - 1) // 3].sign_weight is not None
+        return self.speaks(0, band) and self.networks[0, LEVELS - (band - 1) // 3].signs is not None
 
     def sign_mix(self, band: int) -> Sequence[int]:
         """Return what the table of a sign and the network count at first."""
-        mix = self.networks[0, LEVELS - (band - 1) // 3].sign_mix
-        assert mix is not None
-        return mix[(band - 1) % 3].tolist()
+        return self._signs(band).mix[(band - 1) % 3].tolist()
+
+    def _signs(self, band: int) -> SignNetwork:
+        signs = self.networks[0, LEVELS - (band - 1) // 3].signs
+        assert signs is not None
+        return signs
 
     def sign_inputs(
         self,
@@ -185,24 +189,18 @@ class Opinions:
 
     def sign_odds(self, band: int, inputs: Sequence[int]) -> int:
         """Return the logarithmic odds of minus, in 1/256."""
-        network, o = self.networks[0, LEVELS - (band - 1) // 3], (band - 1) % 3
-        assert network.sign_weight is not None
-        assert network.sign_bias is not None
-        assert network.sign_slope is not None
-        assert network.sign_shift is not None
-        assert network.sign_output is not None
-        assert network.sign_output_shift is not None
+        signs, o = self._signs(band), (band - 1) % 3
         total = 0
         for weight, bias, slope, output in zip(
-            network.sign_weight[o], network.sign_bias[o], network.sign_slope[o], network.sign_output[o], strict=True
+            signs.weight[o], signs.bias[o], signs.slope[o], signs.output[o], strict=True
         ):
             # "With t the sum of its weights times the inputs and h its threshold, bias plus slope times the step code,
             # a unit is max(h + t, 0) - max(h - t, 0), shifted right by sign_shift (rounding down) and limited to
             # -32767 .. 32767."
             t = sum(int(w) * value for w, value in zip(weight, inputs, strict=True))
             h = int(bias) + int(slope) * self.code
-            unit = (max(h + t, 0) - max(h - t, 0)) >> int(network.sign_shift[o])
+            unit = (max(h + t, 0) - max(h - t, 0)) >> int(signs.shift[o])
             total += int(output) * max(-MOST_UNIT, min(MOST_UNIT, unit))
         # "The odds of minus are the sum of sign_output times the units, shifted right by sign_output_shift and limited
         # to -2047 .. 2047."
-        return max(-MOST_ODDS, min(MOST_ODDS, total >> int(network.sign_output_shift[o])))
+        return max(-MOST_ODDS, min(MOST_ODDS, total >> int(signs.output_shift[o])))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -34,20 +33,20 @@ from laconic.entropy.context_network import (
     DECISIONS,
     HIDDEN,
     INPUTS,
-    LAST_CODE,
     MIDDLE,
-    MOST_HIDDEN,
     MOST_INPUT,
     QUANTIZERS,
     ContextNetwork,
     prefix_of,
 )
+from laconic.entropy.network_arrays import LAST_CODE, MOST_UNIT
 from laconic.entropy.tables import BANDS, KINDS
 from laconic.models import ImageModel, load_model
 from laconic.quantize import rdo
 from laconic.quantize.dependent import quantizers
 from laconic.train.checkpoint import replace_file
 from laconic.train.counts import group_flags
+from laconic.train.descent import descend
 from laconic.train.modelfile import read_model, write_model
 from laconic.train.photos import find_photos, read_photo
 from laconic.train.sampling import picture_weight
@@ -68,7 +67,6 @@ __all__ = ["BandContexts", "main", "quantized", "sample_contexts", "train_band"]
 
 SIDE, CODES_EACH, CAP, CALIBRATION = 512, 3, 8000, 100_000
 QUALITIES = 98, 2
-BATCH, RATE, DECAY = 4096, 4e-3, 1e-3
 MANY = 1_000_000
 """Symbols; bands with fewer are trained as much shorter."""
 SIGN_SHARE, CHROMA_SHARE = 1 / 3, 1 / 2
@@ -197,21 +195,12 @@ def train_band(samples: BandContexts, seconds: float, seed: int, start: Float | 
     inputs, symbols, codes, weights = (torch.from_numpy(a) for a in samples.arrays())
     weights = weights / weights.mean()
     network = start or Float()
-    top = RATE if start is None else RATE / 4
-    optimizer = torch.optim.AdamW(network.parameters(), top, weight_decay=DECAY)
-    begun, done, mean = time.process_time(), 0.0, 0.0
-    while done < 1:
-        done = (time.process_time() - begun) / seconds
-        for group in optimizer.param_groups:
-            group["lr"] = top * max(0.005, min(1.0, 1.6 * (1 - done)))
-        pick = torch.randint(len(inputs), (BATCH,))
+
+    def loss(pick: torch.Tensor) -> torch.Tensor:
         which, token = symbols[pick, 0].long(), symbols[pick, 1].long()
-        loss = (cost(network(inputs[pick], codes[pick], which), token) * weights[pick]).mean()
-        optimizer.zero_grad()
-        loss.backward()  # pyright: ignore[reportUnknownMemberType]
-        optimizer.step()
-        mean += 0.002 * (float(loss.detach()) - mean) if mean else float(loss.detach())
-    return network, mean
+        return (cost(network(inputs[pick], codes[pick], which), token) * weights[pick]).mean()
+
+    return network, descend(network, loss, len(inputs), seconds, trained=start is not None)
 
 
 def quantized(network: Float, samples: BandContexts) -> dict[str, NDArray[Any]]:
@@ -223,7 +212,7 @@ def quantized(network: Float, samples: BandContexts) -> dict[str, NDArray[Any]]:
     some = np.random.default_rng(0).choice(len(inputs), min(len(inputs), CALIBRATION), replace=False)
     with torch.no_grad():
         units = network.units(torch.from_numpy(inputs[some]), torch.from_numpy(codes[some]))
-    scales = [int(np.floor(np.log2(MOST_HIDDEN / 2 / max(float(of.max()), 1e-3)))) for of in units]
+    scales = [int(np.floor(np.log2(MOST_UNIT / 2 / max(float(of.max()), 1e-3)))) for of in units]
     first = network.hidden.weight.detach().double().numpy()
     weight, slope = first[:, :INPUTS] / UNIT, first[:, INPUTS] / CODE_UNIT
     bias = network.hidden.bias.detach().double().numpy() - first[:, INPUTS]
@@ -239,7 +228,7 @@ def quantized(network: Float, samples: BandContexts) -> dict[str, NDArray[Any]]:
     for name, layer, scale in (("middle", network.middle, scales[1]), ("output", network.output, 8)):
         weight = layer.weight.detach().double().numpy() * 2.0 ** (scale - coarse)
         bias = layer.bias.detach().double().numpy() * 2.0**scale
-        sums = (np.abs(weight).sum(1) * MOST_HIDDEN + np.abs(bias)).max()
+        sums = (np.abs(weight).sum(1) * MOST_UNIT + np.abs(bias)).max()
         more = int(np.floor(np.log2(min(32767 / np.abs(weight).max(), (2**31 - 2**21) / sums))))
         if more < 0:
             raise SystemExit("a network too steep for its integers")
@@ -331,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             network, bits = train_band(contexts, seconds, band, Float.of(known, o) if known else None)
             found, told = quantized(network, contexts), ""
             if plane == 0:
-                odd = OddNetwork.of(known, o) if known and known.sign_weight is not None else None
+                odd = OddNetwork.of(known.signs, o) if known and known.signs else None
                 signs = samples[1].pop(band)
                 odd, sign_bits = train_signs(signs, SIGN_SHARE * seconds, band, odd)
                 found, told = found | quantized_signs(odd, signs), f", {sign_bits:.4f} a sign"

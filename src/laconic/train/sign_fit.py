@@ -6,7 +6,6 @@ has, where t is a weighted sum of the inputs and the threshold goes with the ste
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from laconic.entropy.context_network import (
-    LAST_CODE,
-    MOST_HIDDEN,
-    SIGN_INPUTS,
-    SIGN_UNITS,
-    ContextNetwork,
-    most_sign_inputs,
-)
+from laconic.entropy.network_arrays import LAST_CODE, MOST_UNIT
+from laconic.entropy.sign_network import SIGN_INPUTS, SIGN_UNITS, SignNetwork, most_sign_inputs
+from laconic.train.descent import descend
 from laconic.train.taps import gather_signs
 
 if TYPE_CHECKING:
@@ -32,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BandSigns", "OddNetwork", "quantized_signs", "sample_signs", "sign_bits", "train_signs"]
 
-BATCH, RATE, DECAY, CAP = 4096, 4e-3, 1e-3, 5000
+CAP = 5000
 UNIT, CODE_UNIT = 4.0, 320.0
 MIX_UNIT = 4096
 CLEARLY = 4.0
@@ -94,21 +88,15 @@ class OddNetwork(nn.Module):
         nn.init.constant_(self.threshold.bias, 0.5)
 
     @classmethod
-    def of(cls, found: ContextNetwork, orientation: int) -> OddNetwork:
+    def of(cls, found: SignNetwork, orientation: int) -> OddNetwork:
         """Return what a network of integers stands for, with units of 2^-8."""
         network, o = cls(), orientation
-        assert found.sign_weight is not None
-        assert found.sign_bias is not None
-        assert found.sign_slope is not None
-        assert found.sign_shift is not None
-        assert found.sign_output is not None
-        assert found.sign_output_shift is not None
-        first = 2.0 ** -(8 + int(found.sign_shift[o]))
+        first = 2.0 ** -(8 + int(found.shift[o]))
         values = {
-            "weight.weight": torch.from_numpy(found.sign_weight[o] * first * UNIT),
-            "threshold.weight": torch.from_numpy(found.sign_slope[o][:, None] * first * CODE_UNIT),
-            "threshold.bias": torch.from_numpy((found.sign_bias[o] + found.sign_slope[o] * CODE_UNIT) * first),
-            "output.weight": torch.from_numpy(found.sign_output[o][None] * 2.0 ** -int(found.sign_output_shift[o])),
+            "weight.weight": torch.from_numpy(found.weight[o] * first * UNIT),
+            "threshold.weight": torch.from_numpy(found.slope[o][:, None] * first * CODE_UNIT),
+            "threshold.bias": torch.from_numpy((found.bias[o] + found.slope[o] * CODE_UNIT) * first),
+            "output.weight": torch.from_numpy(found.output[o][None] * 2.0 ** -int(found.output_shift[o])),
         }
         network.load_state_dict({name: value.float() for name, value in values.items()})
         return network
@@ -138,20 +126,11 @@ def train_signs(
     kept = ~held_back(len(arrays[0]))
     inputs, minus, codes, _ = (torch.from_numpy(a[kept]) for a in arrays)
     network = start or OddNetwork()
-    top = RATE if start is None else RATE / 4
-    optimizer = torch.optim.AdamW(network.parameters(), top, weight_decay=DECAY)
-    begun, done, mean = time.process_time(), 0.0, 0.0
-    while done < 1:
-        done = (time.process_time() - begun) / seconds
-        for group in optimizer.param_groups:
-            group["lr"] = top * max(0.005, min(1.0, 1.6 * (1 - done)))
-        pick = torch.randint(len(inputs), (BATCH,))
-        loss = sign_bits(network(inputs[pick], codes[pick]), minus[pick]).mean()
-        optimizer.zero_grad()
-        loss.backward()  # pyright: ignore[reportUnknownMemberType]
-        optimizer.step()
-        mean += 0.002 * (float(loss.detach()) - mean) if mean else float(loss.detach())
-    return network, mean
+
+    def loss(pick: torch.Tensor) -> torch.Tensor:
+        return sign_bits(network(inputs[pick], codes[pick]), minus[pick]).mean()
+
+    return network, descend(network, loss, len(inputs), seconds, trained=start is not None)
 
 
 def quantized_signs(network: OddNetwork, samples: BandSigns) -> dict[str, NDArray[Any]]:
@@ -174,9 +153,9 @@ def quantized_signs(network: OddNetwork, samples: BandSigns) -> dict[str, NDArra
     reach = np.abs(bias) + LAST_CODE * np.abs(slope) + np.abs(weight) @ most_sign_inputs()
     fine = int(np.floor(np.log2(min(32767 / np.abs(weight).max(), (2**30 - 2**16) / reach.max()))))
     largest = max(float(units.abs().max()), 1e-3) if len(units) else 1.0
-    coarse = min(fine, int(np.floor(np.log2(MOST_HIDDEN / 2 / largest))))
+    coarse = min(fine, int(np.floor(np.log2(MOST_UNIT / 2 / largest))))
     output = network.output.weight.detach().double().numpy()[0] * 2.0 ** (8 - coarse)
-    room = (2**31 - 2**21) / (np.abs(output).sum() * MOST_HIDDEN)
+    room = (2**31 - 2**21) / (np.abs(output).sum() * MOST_UNIT)
     more = min(30, int(np.floor(np.log2(min(32767 / np.abs(output).max(), room)))))
     if more < 0:
         raise SystemExit("a network of signs too steep for its integers")
