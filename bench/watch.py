@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,9 +22,13 @@ print(time.perf_counter() - start, usage.ru_maxrss * unit, os.waitstatus_to_exit
 
 
 def run(arguments: Sequence[str]) -> tuple[float, int]:
-    """Run a process to its end: seconds, and peak memory in bytes."""
+    """Run a process to its end: seconds, and peak memory in bytes.
+
+    An installation holds compiled modules; so that a checkout has them too, Python may write them.
+    """
     watched = [sys.executable, "-S", "-E", "-c", WATCHER, *arguments]
-    done = subprocess.run(watched, check=True, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(watched, check=True, capture_output=True, text=True, env=environment)
     seconds, peak, code = done.stdout.split()
     if int(code):
         raise SystemExit(f"{' '.join(arguments)}: exit code {code}\n{done.stderr}")
