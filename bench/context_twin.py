@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
-from laconic.entropy.context_network import MOST_INPUT, ContextNetwork, most_sign_inputs
+from laconic.entropy.context_network import MOST_INPUT, ContextNetwork
 from laconic.entropy.mixing_reference import ODDS, STRETCHED
+from laconic.entropy.sign_network import most_sign_inputs
 from laconic.entropy.tables import ParameterSet
 from laconic.quantize.dependent import quantizers
 
@@ -124,12 +125,12 @@ def operations(
         if p or j == 0 or not codings[0][0].listens or not contexts or (0, level) not in contexts:
             return None
         network = contexts[0, level]
-        if network.sign_weight is None or network.sign_mix is None:
+        if network.signs is None:
             return None
-        mixes[j] = [16 * int(w) for w in network.sign_mix[orientation]]
+        mixes[j] = [16 * int(w) for w in network.signs.mix[orientation]]
         beside = [np.where(side < 0, -m, m) for m, side in foretold[j - orientation : j - orientation + 3]]
         inputs = _sign_inputs(bands[0], beside, j)
-        odds = network.sign_odds(inputs.reshape(-1, inputs.shape[-1]), code, orientation)
+        odds = network.signs.odds(inputs.reshape(-1, inputs.shape[-1]), code, orientation)
         return odds.reshape(inputs.shape[:2]).astype(np.int64)
 
     rows: list[NDArray[np.int64]] = []
