@@ -1,7 +1,7 @@
 """Claim: the native entropy stage does 20 megapixels a second each way on one core, and beats `constriction` sixfold;
 with whatever an effort adds to it, 10 megapixels a second.
 
-    LACONIC_DATA=... python bench/entropy_speed.py
+    LACONIC_DATA=... python bench/entropy_speed.py [--every N]
 
 The stage turns quantized symbols into streams and back, contexts included, at about 0.5 bits per pixel on Kodak.
 The same photos are coded by constriction's ANS coder, which is handed the distribution of every symbol in advance
@@ -18,6 +18,7 @@ the several that high efforts make) and back, with mixing and networks that see 
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -69,7 +70,7 @@ def quantize(pixels: NDArray[np.uint8], quality: int) -> Work:
         analysis = Analysis.of(pixels, lossless=False, workers=workers)
         header = codec.header_at(analysis, int(analysis.model.quality_codes[quality]))
         symbols = np.zeros(analysis.planes.shape, np.int32)
-        streams, _ = codec.code_tiles(analysis, header, workers, symbols)
+        streams, _ = codec.code_tiles(analysis, header, workers, symbols, predicts_chroma=False)
     return Work(symbols, TileGrid.of(header), analysis.model.lossy[header.parameter_set], header.cuts, streams)
 
 
@@ -196,7 +197,9 @@ def quality_near(rate: float, pictures: list) -> tuple[int, float]:
 
 def main() -> None:
     """Measure and record."""
-    pictures = record.kodak()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--every", type=int, default=1, help="of the photos only each Nth")
+    pictures = record.kodak()[:: parser.parse_args().every]
     quality, rate = quality_near(RATE, pictures)
     pixels = sum(picture.megapixels for picture in pictures)
     seconds: dict[str, np.ndarray] = {}
