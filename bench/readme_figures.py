@@ -59,8 +59,8 @@ def codec_speed(result: dict[str, Any]) -> str:
     rows = [
         [
             "24 megapixels in memory, two cores",
-            f"{speed['encode_MP_per_s']:.0f} MP/s",
-            f"{speed['decode_MP_per_s']:.0f} MP/s",
+            f"{speed['encode_MP_per_s']:.1f} MP/s",
+            f"{speed['decode_MP_per_s']:.1f} MP/s",
         ],
         [
             "the command on a photo of 768 x 512",
@@ -190,7 +190,9 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def made(result: dict[str, Any]) -> str:
     """Say by which command and on which machine a result was made."""
     machine = result["machine"]
-    return f"\n`{result['command']}`, {result['date'][:10]}, {machine['processor']}, {machine['cores']} cores\n"
+    instructions = f", {result['instruction_set']}" if "instruction_set" in result else ""
+    about = f"{machine['processor']}, {machine['cores']} cores{instructions}"
+    return f"\n`{result['command']}`, {result['date'][:10]}, {about}\n"
 
 
 def weights_networks(result: dict[str, Any]) -> str:
@@ -278,6 +280,17 @@ def efforts(result: dict[str, Any]) -> str:
     return table(head, rows) + about.replace("the middle none of each", "whole") + made(result)
 
 
+def entropy_speed(result: dict[str, Any]) -> str:
+    """How fast coefficients become streams and come back at a few efforts."""
+    rows = [
+        [effort, f"{speeds['encode_MP_per_s']:.1f} MP/s", f"{speeds['decode_MP_per_s']:.1f} MP/s"]
+        for effort, speeds in result["by_effort"].items()
+    ]
+    about = f"\nQuality {result['quality']}, {result['pictures']} Kodak photos.\n"
+    head = ["effort", "coefficients to streams, one core", "and back"]
+    return table(head, rows) + about + made(result)
+
+
 def targets(result: dict[str, Any]) -> str:
     """How near to their targets files land."""
     rows = [
@@ -362,6 +375,7 @@ def weights_structure(result: dict[str, Any]) -> str:
 
 TABLES = {
     "efforts": efforts,
+    "entropy_speed": entropy_speed,
     "targets": targets,
     "kodak_rd": kodak_rd,
     "rd_photos_test": kodak_rd,
