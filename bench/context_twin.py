@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.container.layout import BANDS, TileGrid, band_place, groups, low_size
-from laconic.entropy.context_network import MOST_INPUT, ContextNetwork
+from laconic.entropy.context_network import ContextNetwork
 from laconic.entropy.mixing_reference import ODDS, STRETCHED
+from laconic.entropy.network_arrays import MOST_INPUT
 from laconic.entropy.sign_network import most_sign_inputs
 from laconic.entropy.tables import ParameterSet
 from laconic.quantize.dependent import quantizers

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from laconic import _native
-from laconic.entropy.network_arrays import LARGEST_SUM, LAST_CODE, MOST_ODDS, MOST_UNIT, check_shifts, take
+from laconic.entropy.network_arrays import LARGEST_SUM, LAST_CODE, MOST_INPUT, MOST_ODDS, MOST_UNIT, check_shifts, take
 from laconic.entropy.sign_network import SignNetwork
 from laconic.errors import ModelError
 
@@ -30,7 +30,6 @@ __all__ = [
     "HIDDEN",
     "INPUTS",
     "MIDDLE",
-    "MOST_INPUT",
     "OWN_ROW",
     "TOLD",
     "ContextNetwork",
@@ -50,7 +49,6 @@ NARROW_HIDDEN = 32
 """Models of version 3 have one layer of so many units, which see the inputs before `FAR`."""
 OWN_ROW = (10, 11)
 """The inputs two left and one left: only they are not known before the row begins."""
-MOST_INPUT = 31
 QUANTIZERS, DECISIONS, LEVELS, BANDS = 2, 3, 6, 19
 
 _SHAPES: dict[str, tuple[str, tuple[int, ...]]] = {

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LARGEST_SUM", "LAST_CODE", "MOST_ODDS", "MOST_UNIT", "check_shifts", "take"]
+__all__ = ["LARGEST_SUM", "LAST_CODE", "MOST_INPUT", "MOST_ODDS", "MOST_UNIT", "check_shifts", "take"]
 
 LARGEST_SUM = (1 << 31) - 1
 LAST_CODE = 767
-MOST_UNIT, MOST_ODDS = 32767, 2047
+MOST_INPUT, MOST_UNIT, MOST_ODDS = 31, 32767, 2047
 MOST_SHIFT = 30
 
 

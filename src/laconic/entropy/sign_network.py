@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from laconic.entropy.network_arrays import LARGEST_SUM, LAST_CODE, MOST_ODDS, MOST_UNIT, check_shifts, take
+from laconic.entropy.network_arrays import LARGEST_SUM, LAST_CODE, MOST_INPUT, MOST_ODDS, MOST_UNIT, check_shifts, take
 from laconic.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["SIGN_INPUTS", "SIGN_UNITS", "SignNetwork", "most_sign_inputs"]
 
 SIGN_UNITS, SIGN_TOLD, SIGN_INPUTS = 64, 37, 64
 """Inputs from `SIGN_TOLD` on are foretold."""
-MOST_SYMBOL, MOST_TOLD, MOST_MIX = 8, 31, 8192
+MOST_SYMBOL, MOST_MIX = 8, 8192
 LARGEST_HALF = (1 << 30) - 1
 
 _SHAPES = {
@@ -110,4 +110,4 @@ class SignNetwork:
 
 def most_sign_inputs() -> NDArray[np.int64]:
     """How large each input is at most, (64,)."""
-    return np.where(np.arange(SIGN_INPUTS) < SIGN_TOLD, MOST_SYMBOL, MOST_TOLD).astype(np.int64)
+    return np.where(np.arange(SIGN_INPUTS) < SIGN_TOLD, MOST_SYMBOL, MOST_INPUT).astype(np.int64)

@@ -34,12 +34,11 @@ from laconic.entropy.context_network import (
     HIDDEN,
     INPUTS,
     MIDDLE,
-    MOST_INPUT,
     QUANTIZERS,
     ContextNetwork,
     prefix_of,
 )
-from laconic.entropy.network_arrays import LAST_CODE, MOST_UNIT
+from laconic.entropy.network_arrays import LAST_CODE, MOST_INPUT, MOST_UNIT
 from laconic.entropy.tables import BANDS, KINDS
 from laconic.models import ImageModel, load_model
 from laconic.quantize import rdo

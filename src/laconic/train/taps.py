@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from laconic.container.layout import band_place
-from laconic.entropy.context_network import FAR, INPUTS, MOST_INPUT, TOLD
+from laconic.entropy.context_network import FAR, INPUTS, TOLD
+from laconic.entropy.network_arrays import MOST_INPUT
 from laconic.entropy.sign_network import SIGN_INPUTS, most_sign_inputs
 from laconic.entropy.tables import TAPS
 
