@@ -145,19 +145,18 @@ def test_the_search_is_short_and_right_on_any_falling_curve():
         assert len(trials) <= MAX_TRIALS + 1
 
 
-def test_where_neither_neighbor_of_a_psnr_is_near_enough_those_beside_them_are_tried():
+@pytest.mark.parametrize("near", [-2, -1, 2])
+def test_where_neither_neighbor_of_a_psnr_is_near_enough_those_beside_them_are_tried(near: int):
     places = {rdo.between_codes(position, rdo.TRELLIS): position for position in range(rdo.POSITIONS)}
+    fine = 2000  # the last place above the PSNR
     figures = 50 - 0.01 * np.arange(rdo.POSITIONS)
-    between = 2000
-    figures[between - 40 : between - 1] += 0.2  # nothing before is near, nor the two around it
-    figures[between - 1 : between + 1] = 30.2, 29.9
-    figures[between + 2] = 30.03
-
+    figures = np.where(np.arange(rdo.POSITIONS) <= fine, figures + 0.1, figures - 0.1)
+    figures[fine + near] = 30.03
     found = find_code(
         Target(psnr=30.0), lambda code, decisions: places[code, decisions], np.zeros(101, np.uint16), rdo.TRELLIS,
         pixels=64, size=lambda _: 0, quality=lambda position: float(figures[position]),
     )  # fmt: skip
-    assert found == between + 2
+    assert found == fine + near
 
 
 @pytest.mark.parametrize("decisions", [rdo.PLAIN, rdo.SCALAR, rdo.TRELLIS], ids=["plain", "scalar", "trellis"])
