@@ -44,8 +44,8 @@ def lossless(result: dict[str, Any]) -> str:
         [
             codec["description"],
             f"{codec['bits_per_pixel']:.2f}",
-            f"{codec['encode_MP_per_s']:.1f}",
-            f"{codec['decode_MP_per_s']:.1f}",
+            f"{codec['encode_MP_per_s']:.2f}",
+            f"{codec['decode_MP_per_s']:.2f}",
         ]
         for codec in codecs
     ]
@@ -380,6 +380,7 @@ TABLES = {
     "kodak_rd": kodak_rd,
     "rd_photos_test": kodak_rd,
     "lossless": lossless,
+    "lossless_photos_test": lossless,
     "codec_speed": codec_speed,
     "network_rd": network_rd,
     "network_speed": network_speed,

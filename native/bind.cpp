@@ -324,6 +324,49 @@ std::pair<int, int> decode_tile(const Array<T, nb::ndim<3>>& planes, const std::
   return {int(status), failed};
 }
 
+template <class S>
+PredictedJob predicted_job(const Array<S, nb::ndim<3>>& pixels, const TileTuple& tile) {
+  const size_t h = pixels.shape(0), w = pixels.shape(1), c = pixels.shape(2);
+  const auto [y, x, th, tw] = tile;
+  require(c >= 1 && c <= kMaxPlanes, "1 to 4 channels are expected");
+  require(y >= 0 && x >= 0 && th >= 1 && tw >= 1 && th <= kMaxPredictedSide && tw <= kMaxPredictedSide &&
+              size_t(y) + size_t(th) <= h && size_t(x) + size_t(tw) <= w,
+          "a tile outside the picture or too large");
+  return {{y, x, th, tw}, int(c), 8 * int(sizeof(S)), ptrdiff_t(w * c)};
+}
+
+template <class S, class T>
+nb::object encode_predicted(const Array<const S, nb::ndim<3>>& pixels, const TileTuple& tile) {
+  const PredictedJob job = predicted_job(pixels, tile);
+  OpList ops = {};
+  bool ok;
+  {
+    nb::gil_scoped_release release;
+    const S* first = pixels.data() + job.tile.y * job.pixel_row + ptrdiff_t(job.tile.x) * job.channels;
+    ok = table<S, T>().encode_predicted(job, first, &ops);
+  }
+  if (!ops.data) ops.data = static_cast<uint32_t*>(std::malloc(sizeof(uint32_t)));
+  if (!ok || !ops.data) {
+    std::free(ops.data);
+    throw std::bad_alloc();
+  }
+  return owned_array(ops.data, ops.size);
+}
+
+// Returns 0 for success, else see DecodeStatus.
+template <class S, class T>
+int decode_predicted(const Array<S, nb::ndim<3>>& pixels, const TileTuple& tile, const Bytes& stream) {
+  const PredictedJob job = predicted_job(pixels, tile);
+  DecodeStatus status;
+  {
+    nb::gil_scoped_release release;
+    S* first = pixels.data() + job.tile.y * job.pixel_row + ptrdiff_t(job.tile.x) * job.channels;
+    status = table<S, T>().decode_predicted(job, {reinterpret_cast<const uint8_t*>(stream.c_str()), stream.size(), true}, first);
+  }
+  if (status == kOutOfMemory) throw std::bad_alloc();
+  return int(status);
+}
+
 // ------------------------------------------------------------------------------------------------ network
 
 template <class T>
@@ -449,6 +492,8 @@ void bind_samples(nb::module_& m) {
         "decoded"_a.noconvert().none() = nb::none(), "drafts"_a = false);
   m.def("decode_tile", &decode_tile<S, T>, "planes"_a.noconvert(), "codings"_a, "steps"_a.noconvert(), "tile"_a, "cuts"_a,
         "predicts_chroma"_a, "details"_a, "detail_step"_a, "contexts"_a, "streams"_a);
+  m.def("encode_predicted", &encode_predicted<S, T>, "pixels"_a.noconvert(), "tile"_a);
+  m.def("decode_predicted", &decode_predicted<S, T>, "pixels"_a.noconvert(), "tile"_a, "stream"_a);
 }
 
 }  // namespace

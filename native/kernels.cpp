@@ -11,6 +11,7 @@
 #include "masking.h"
 #include "filter_sums.h"
 #include "network.h"
+#include "predicted_tile.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -382,7 +383,7 @@ template <class S, class T>
 constexpr SampleKernels<S, T> table() {
   return {analyze_color_rows<S, T>, synthesize_color_rows<S, T>, lift_row_range<T>,  lift_column_range<T>,
           encode_tile<T>,           decode_tile<T>,              enhance_tile<S, T>,
-          precompensate_tile<T>};
+          precompensate_tile<T>,    encode_predicted<S>,         decode_predicted<S>};
 }
 
 }  // namespace

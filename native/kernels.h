@@ -47,6 +47,9 @@ struct SampleKernels {
   // Takes sixteenths of the network's correction of the planes away from an encoder's targets, and tells by how much the
   // squared error of the planes would grow if they were moved by that share. False: out of memory.
   bool (*precompensate_tile)(const T*, T*, const NetworkJob&, const NetworkWeights&, int share, int64_t* growth);
+  // A tile sample by sample, see predicted_tile.h. The caller frees the operations. False: out of memory.
+  bool (*encode_predicted)(const PredictedJob&, const S* pixels, OpList* ops);
+  DecodeStatus (*decode_predicted)(const PredictedJob&, const StreamView&, S* pixels);
 };
 
 struct Kernels {

@@ -87,6 +87,14 @@ constexpr int kMaxGroups = kLevels + 1;
 
 enum DecodeStatus : int { kDecoded = 0, kOutOfMemory = 1, kBadStart = 2, kOverran = 3, kNotFinished = 4, kBadEscape = 5 };
 
+// One tile that is coded sample by sample (predicted_tile.h).
+constexpr int kMaxPredictedSide = 1 << 14;
+struct PredictedJob {
+  Rect tile;            // in pixels
+  int channels, depth;  // 1 .. 4, 8 or 16
+  ptrdiff_t pixel_row;  // in samples
+};
+
 struct StreamView {
   const uint8_t* data;
   size_t size;

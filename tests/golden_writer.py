@@ -19,6 +19,7 @@ import numpy as np
 import golden_arrays
 import laconic as lac
 from laconic.codecs import image, image_reference
+from laconic.codecs.predicted import code_samples, predicted_header
 from laconic.container import Tag, read, write
 from laconic.container.chunks import frame
 from laconic.container.fields import write_header
@@ -86,6 +87,19 @@ def in_colors(pixels: NDArray[Any], colors: int) -> bytes:
         return write(header, codec.code_tiles(analysis, header, workers)[0])
 
 
+def predicted(pixels: NDArray[Any], tile: int | None = None) -> bytes:
+    """Encode without loss sample by sample, even where the wavelet would take fewer bytes."""
+    header = predicted_header(read(encode(pixels, lossless=True, effort=6)).header, tile)
+    with Workers(1) as workers:
+        return write(header, [code_samples(np.atleast_3d(pixels), header, workers)])
+
+
+def predicted_stream(change: Callable[[bytes], bytes]) -> bytes:
+    """A small file of predicted samples whose one stream was changed."""
+    container = read(predicted(photo(33, 35)))
+    return write(container.header, [[change(bytes(container.segments[0][0]))]])
+
+
 def steps(pixels: NDArray[Any], code: int) -> bytes:
     """Encode at a step code that no quality may name."""
     codec = lac.ImageCodec(quality=50, network="off")
@@ -111,13 +125,13 @@ VALID: dict[str, Callable[[], bytes]] = {
     "rgba": lambda: encode(photo(50, 70, 4), quality=60, network="auto"),
     "gray_16_bit": lambda: encode(photo(50, 70, 1, 16), quality=80),
     "rgba_16_bit": lambda: encode(photo(70, 50, 4, 16), quality=60),
-    "lossless_gray": lambda: encode(photo(35, 50, 1), lossless=True),
-    "lossless_rgb": lambda: encode(photo(35, 50), lossless=True),
-    "lossless_rgba": lambda: encode(photo(33, 35, 4), lossless=True),
-    "lossless_gray_alpha_16_bit": lambda: encode(photo(33, 35, 2, 16), lossless=True),
-    "lossless_rgb_16_bit": lambda: encode(photo(33, 35, 3, 16), lossless=True),
+    "lossless_gray": lambda: encode(photo(35, 50, 1), lossless=True, effort=6),
+    "lossless_rgb": lambda: encode(photo(35, 50), lossless=True, effort=6),
+    "lossless_rgba": lambda: encode(photo(33, 35, 4), lossless=True, effort=6),
+    "lossless_gray_alpha_16_bit": lambda: encode(photo(33, 35, 2, 16), lossless=True, effort=6),
+    "lossless_rgb_16_bit": lambda: encode(photo(33, 35, 3, 16), lossless=True, effort=6),
     "one_pixel": lambda: encode(photo(1, 1), quality=60, network="auto"),
-    "one_pixel_lossless_rgba_16_bit": lambda: encode(photo(1, 1, 4, 16), lossless=True),
+    "one_pixel_lossless_rgba_16_bit": lambda: encode(photo(1, 1, 4, 16), lossless=True, effort=6),
     "one_row": lambda: encode(photo(1, 100), quality=60, network="auto"),
     "one_column": lambda: encode(photo(100, 1), quality=60),
     "two_by_three": lambda: encode(photo(2, 3), quality=90),
@@ -125,12 +139,12 @@ VALID: dict[str, Callable[[], bytes]] = {
     "tile_edge_65": lambda: encode(photo(65, 65, 1), quality=40, tile=64),
     "many_tiles": lambda: encode(photo(130, 100, 1), quality=50, tile=64),
     "many_tiles_rgba": lambda: encode(photo(66, 90, 4), quality=30, tile=64, network="auto"),
-    "many_tiles_lossless": lambda: encode(photo(65, 67, 1), lossless=True, tile=64),
+    "many_tiles_lossless": lambda: encode(photo(65, 67, 1), lossless=True, effort=6, tile=64),
     "flat_middle_gray": lambda: encode(np.full((70, 50, 3), 128, np.uint8), quality=60),
     "flat_white": lambda: encode(np.full((70, 50), 255, np.uint8), quality=60),
     "checkers": lambda: encode(checkers(40, 50), quality=100),
-    "checkers_lossless": lambda: encode(checkers(40, 50), lossless=True),
-    "noise_lossless_16_bit": lambda: encode(noise(20, 24, np.uint16), lossless=True),
+    "checkers_lossless": lambda: encode(checkers(40, 50), lossless=True, effort=6),
+    "noise_lossless_16_bit": lambda: encode(noise(20, 24, np.uint16), lossless=True, effort=6),
     "noise_quality_100": lambda: encode(noise(30, 24, np.uint8), quality=100),
     "quality_0": lambda: encode(photo(70, 50), quality=0, network="auto"),
     "quality_75": lambda: encode(photo(70, 50), quality=75, network="auto"),
@@ -222,12 +236,23 @@ VALID: dict[str, Callable[[], bytes]] = {
     "listening_noise": lambda: encode(noise(30, 24, np.uint8), quality=95, network="best"),
     "listening_tuned_for_ssim": lambda: encode(photo(90, 70), quality=60, tune="ssim", network="ssim"),
     "listening_gray_tuned_for_ssim": lambda: encode(photo(50, 70, 1), quality=80, tune="ssim", network="ssim"),
-    "colors_chosen": lambda: encode(photo(50, 100), lossless=True),
+    "colors_chosen": lambda: encode(photo(50, 100), lossless=True, effort=6),
     "colors_rgba_16_bit": lambda: in_colors(photo(33, 35, 4, 16), 28),
     **{
         f"colors_{colors}": (lambda colors=colors: in_colors(photo(33, 35), colors))
         for colors in (1, 6, 9, 14, 17, 20, 21, 24, 29)
     },
+    "predicted_gray": lambda: predicted(photo(35, 50, 1)),
+    "predicted_rgb": lambda: predicted(photo(35, 50)),
+    "predicted_rgba": lambda: predicted(photo(33, 35, 4)),
+    "predicted_gray_alpha_16_bit": lambda: predicted(photo(33, 35, 2, 16)),
+    "predicted_rgb_16_bit": lambda: predicted(photo(33, 35, 3, 16)),
+    "predicted_many_tiles": lambda: predicted(photo(65, 67), 64),
+    "predicted_one_pixel": lambda: predicted(photo(1, 1)),
+    "predicted_one_row": lambda: predicted(photo(1, 100)),
+    "predicted_flat_white": lambda: predicted(np.full((40, 30), 255, np.uint8)),
+    "predicted_checkers": lambda: predicted(checkers(40, 50)),
+    "predicted_noise_16_bit": lambda: predicted(noise(20, 24, np.uint16)),
     "filtered_by_the_encoder": lambda: encode(photo(240, 200), quality=92, effort=7, network="fast"),
     "filtered_gray": lambda: filtered(encode(photo(70, 50, 1), quality=60, network="fast"), 6, 1),
     "filtered_rgba_16_bit": lambda: filtered(encode(photo(50, 70, 4, 16), quality=60, effort=3, network="fast"), 9, 2),
@@ -301,7 +326,11 @@ INVALID: dict[str, Callable[[], bytes]] = {
     "unknown_model": lambda: header_with(fingerprint=b"unknown!"),
     "unknown_parameter_set": lambda: header_with(parameter_set=255),
     "unknown_colors": lambda: with_header(in_colors(photo(33, 35), 29), parameter_set=30),
-    "colors_of_gray": lambda: with_header(encode(photo(33, 35, 1), lossless=True), parameter_set=1),
+    "colors_of_gray": lambda: with_header(encode(photo(33, 35, 1), lossless=True, effort=6), parameter_set=1),
+    "predicted_stream_of_no_bytes": lambda: predicted_stream(lambda _: b""),
+    "predicted_stream_with_a_word_too_many": lambda: predicted_stream(lambda stream: stream + b"\0\0"),
+    "predicted_stream_with_a_word_too_few": lambda: predicted_stream(lambda stream: stream[:-2]),
+    "predicted_stream_with_a_flipped_bit": lambda: predicted_stream(lambda stream: flipped(stream, len(stream) // 2)),
     "filter_of_another_spelling": lambda: base()[:5]
     + frame(Tag.HEADER, 0, header_of_a_filter() + b"\0")
     + base()[chunk_start(1) :],

@@ -57,11 +57,11 @@ def test_lossless_is_exact_for_every_kind_of_picture(
     channels: int, depth: int, size: tuple[int, int], variants: Callable[..., NDArray[Any]]
 ):
     pixels = variants(*size, channels, depth)
-    data = lac.compress(pixels, lossless=True)
-    back = lac.decompress(data)
-    assert back.dtype == pixels.dtype
-    assert back.shape == (pixels.shape if channels > 1 else pixels.shape[:2])
-    assert np.array_equal(back.reshape(pixels.shape), pixels)
+    for effort in (6, 7):
+        back = lac.decompress(lac.compress(pixels, lossless=True, effort=effort))
+        assert back.dtype == pixels.dtype
+        assert back.shape == (pixels.shape if channels > 1 else pixels.shape[:2])
+        assert np.array_equal(back.reshape(pixels.shape), pixels)
 
 
 @settings(deadline=None, max_examples=60)
@@ -71,7 +71,7 @@ def test_lossless_is_exact_for_pictures_nobody_took(data: st.DataObject):
     dtype = data.draw(st.sampled_from([np.uint8, np.uint16]))
     extreme = st.sampled_from([0, 1, int(np.iinfo(dtype).max)])
     pixels = data.draw(arrays(dtype, shape, elements=extreme, fill=extreme))
-    codec = lac.ImageCodec(lossless=True, tile=64, jobs=1)
+    codec = lac.ImageCodec(lossless=True, effort=data.draw(st.sampled_from([6, 7])), tile=64, jobs=1)
     assert np.array_equal(codec.decode(codec.encode(pixels)).reshape(shape), pixels)
 
 
@@ -99,7 +99,7 @@ def test_sixteen_bits_are_not_eight(variants: Callable[..., NDArray[Any]]):
 
 
 @pytest.mark.parametrize(
-    "asked", [{"quality": 30, "effort": 3}, {"quality": 80, "effort": 1}, {"lossless": True}], ids=str
+    "asked", [{"quality": 30, "effort": 3}, {"quality": 80, "effort": 1}, {"lossless": True, "effort": 6}], ids=str
 )
 def test_decoding_gives_exactly_the_dequantized_latents(asked: dict[str, Any], variants: Callable[..., NDArray[Any]]):
     """decode(encode(x)) equals dequantize(quantize(x)), to the last integer, and nothing else decides a pixel.
@@ -147,7 +147,7 @@ def test_real_bytes_are_the_ideal_code_length_and_little_more(asked: dict[str, A
 
 
 def test_bytes_and_pixels_are_the_same_for_any_number_of_threads(photo: NDArray[np.uint8]):
-    for asked in ({"quality": 50}, {"lossless": True}):
+    for asked in ({"quality": 50}, {"lossless": True}, {"lossless": True, "effort": 6}):
         files = {lac.ImageCodec(tile=64, jobs=jobs, **asked).encode(photo) for jobs in (1, 2, 3, 8, None)}
         assert len(files) == 1
         [data] = files
@@ -163,7 +163,8 @@ def test_bytes_and_pixels_are_the_same_on_every_instruction_set(variants: Callab
         found: list[bytes] = []
         for channels, depth in KINDS:
             pixels = variants(77, 131, channels, depth)
-            for asked in ({"quality": 20}, {"quality": 90}, {"quality": 60, "effort": 1}, {"lossless": True}):
+            lossy = ({"quality": 20}, {"quality": 90}, {"quality": 60, "effort": 1})
+            for asked in (*lossy, {"lossless": True}, {"lossless": True, "effort": 6}):
                 data = lac.ImageCodec(tile=64, **asked).encode(pixels)
                 found += [data, lac.decompress(data).tobytes()]
         files.append(found)

@@ -116,7 +116,7 @@ def test_big_endian_gray_is_written_too():
 
 def test_open_reads_no_coefficients():
     large = np.random.default_rng(1).integers(0, 256, (700, 700, 3), np.uint8)
-    stream = Counting(lac.compress(large, lossless=True, icc=SRGB, exif=exif().tobytes(), xmp=XMP))
+    stream = Counting(lac.compress(large, lossless=True, effort=6, icc=SRGB, exif=exif().tobytes(), xmp=XMP))
     picture = Image.open(stream)
     assert picture.size == (700, 700)
     assert picture.info["xmp"] == XMP

@@ -1,4 +1,4 @@
-"""`coder.md`, `entropy.md` and `network.md` are executed: examples, tables, every sentence the reference quotes."""
+"""The documents of the coding are executed: examples, tables, every sentence the reference quotes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from laconic.coder import rans
 from laconic.coder.rans_reference import RansReader
-from laconic.entropy import causal, causal_reference, tables
+from laconic.entropy import causal, causal_reference, prediction, prediction_reference, sample_mixing_reference, tables
 from laconic.entropy.causal_reference import PlaneModel, TileReader
 from laconic.entropy.learning_reference import RATES, Learning
 from laconic.entropy.mixing_reference import ODDS, STRETCHED, squashed
@@ -26,9 +26,9 @@ from laconic.transform.network import Network
 from laconic.transform.workers import Workers
 
 ROOT = Path(__file__).parents[1]
-CODER, ENTROPY, CHROMA, DETAILS, CONTEXTS, MASKING, NETWORK, FORMAT, ARRAYS = (
-    (ROOT / "spec" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("coder", "entropy", "chroma", "details", "contexts", "masking", "network", "format", "arrays")
+NAMES = ("coder", "entropy", "chroma", "details", "contexts", "masking", "network", "prediction", "format", "arrays")
+CODER, ENTROPY, CHROMA, DETAILS, CONTEXTS, MASKING, NETWORK, PREDICTION, FORMAT, ARRAYS = (
+    (ROOT / "spec" / f"{name}.md").read_text(encoding="utf-8") for name in NAMES
 )
 REFERENCES = sorted((ROOT / "src" / "laconic").glob("*/*_reference.py"))
 Op = tuple[int, int]
@@ -115,7 +115,11 @@ def test_the_sentences_of_the_reference_are_those_of_the_specification(path: Pat
     plain = re.sub(
         r"\s+",
         " ",
-        re.sub(r"\n\s*\*?\s*", " ", CODER + ENTROPY + CHROMA + DETAILS + CONTEXTS + MASKING + NETWORK + FORMAT + ARRAYS)
+        re.sub(
+            r"\n\s*\*?\s*",
+            " ",
+            CODER + ENTROPY + CHROMA + DETAILS + CONTEXTS + MASKING + NETWORK + PREDICTION + FORMAT + ARRAYS,
+        )
         .replace("`", "")
         .replace("**", ""),
     )
@@ -229,6 +233,35 @@ def test_the_example_of_a_tile():
     tile.pop_group(reader, range(6, 0, -1), lowest=True)
     reader.finish()
     assert [tile.symbols[0][band].tolist() for band in (0, 13, 16, 17, 18)] == [[[5]], [[-2]], [[0]], [[0, 16]], [[0]]]
+
+
+@pytest.mark.parametrize("lines", blocks(PREDICTION, "predicted"), ids=lambda lines: lines[0])
+def test_the_examples_of_predicted_tiles(lines: list[str]):
+    (depth, channels), *rows = (numbers(line) for line in lines[:-1])
+    pixels = np.array(rows, np.uint8 if depth == 8 else np.uint16).reshape(len(rows), -1, channels)
+    tile = (0, 0, *pixels.shape[:2])
+    stream = bytes.fromhex(lines[-1].removeprefix("->"))
+    assert rans.push(prediction.tables(pixels, tile)) == stream
+    found = np.zeros_like(pixels)
+    prediction.pop(found, tile, stream)
+    assert np.array_equal(found, pixels)
+    reader = RansReader(stream)
+    assert np.array_equal(prediction_reference.decode_tile(reader, *pixels.shape, depth), pixels)
+    reader.finish()
+
+
+def test_the_constants_of_prediction_are_the_program():
+    for name, taps in zip(
+        ("own", "known"), (prediction_reference.OWN_TAPS, prediction_reference.KNOWN_TAPS), strict=True
+    ):
+        [row] = [row for row in table(PREDICTION, "plane") if row[0] == name]
+        assert tuple((int(dy), int(dx)) for dy, dx in re.findall(r"\((-?\d), (-?\d)\)", row[1])) == taps
+    for fit, *counts, block, fading in table(PREDICTION, "fit"):
+        found = tuple(tuple(int(part) for part in count.split(" + ")) for count in counts)
+        assert found == prediction_reference.COUNTS[int(fit)]
+        assert (int(block), int(fading)) == prediction_reference.BLOCKS_AND_FADINGS[int(fit)]
+    [[rates]] = blocks(PREDICTION, "rates")
+    assert tuple(numbers(rates)) == sample_mixing_reference.CHANCE_RATES
 
 
 def test_the_rates_of_learning():

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import laconic
@@ -104,6 +105,19 @@ def test_an_output_larger_than_its_input_is_noted(run: Any, folder: Path):
     assert "times as large" in run("compress", "photo.jpg", "-q", "98", "-f").said
     assert "times as large" not in run("compress", "photo.jpg", "-q", "20", "-f").said
     assert run("compress", "photo.jpg", "--lossless", "-f", "--json").records[0]["notes"]
+
+
+def test_info_says_how_a_lossless_file_is_coded(run: Any, folder: Path):
+    pixels = np.random.default_rng(2).integers(0, 256, (50, 60, 3), np.uint8)
+    save("noise.png", Image(pixels))
+    assert run("compress", "noise.png", "--lossless").code == 0
+    page = run("info", "noise.lac").text
+    assert "predicted samples" in page
+    assert re.search(r"^    samples +\d", page, re.MULTILINE)
+    assert run("info", "noise.lac", "--json").records[0]["predicted"] is True
+    assert run("compress", "noise.png", "--lossless", "-e", "6", "-f").code == 0
+    assert "colors 0" in run("info", "noise.lac").text
+    assert run("info", "noise.lac", "--json").records[0]["predicted"] is False
 
 
 def test_a_short_name_is_still_named(run: Any, folder: Path):

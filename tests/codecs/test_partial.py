@@ -71,7 +71,7 @@ def test_a_hit_tile_harms_no_other(photo: NDArray[np.uint8]):
 
 def test_alpha_and_lossless_files_can_be_partial_too(photo: NDArray[np.uint8]):
     rgba = np.concatenate([photo, photo[:, :, :1]], axis=2)
-    for codec in (lac.ImageCodec(lossless=True), lac.ImageCodec(quality=50)):
+    for codec in (lac.ImageCodec(lossless=True, effort=6), lac.ImageCodec(quality=50)):
         data = codec.encode(rgba)
         cut = data[: len(data) // 2]
         restored = lac.restore(cut, allow_partial=True)

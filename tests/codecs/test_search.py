@@ -160,7 +160,7 @@ def test_rows_give_the_bytes_of_the_whole(photo: NDArray[np.uint8], largest: int
         assert whole == lac.ImageCodec(quality=40, effort=6, tile=64).encode(photo)
 
 
-@pytest.mark.parametrize("asked", [{"network": "off"}, {"tune": "ssim"}, {"lossless": True}], ids=str)
+@pytest.mark.parametrize("asked", [{"network": "off"}, {"tune": "ssim"}], ids=str)
 def test_what_cannot_be_searched_is_coded_once(asked: dict[str, Any], photo: NDArray[np.uint8]):
     pixels = photo[:64, :64]
     assert lac.compress(pixels, effort=10, **asked) == lac.compress(pixels, effort=6, **asked)

@@ -105,7 +105,8 @@ def test_bytes_and_pixels_are_those_of_the_whole_picture(
 def test_any_size_in_strips_of_any_height(height: int, width: int, rows: int, tile: int, lossless: bool):
     pixels = np.random.default_rng(height * width).integers(0, 256, (height, width, 3), np.uint8)
     pixels[: height // 2] //= 16
-    codec = lac.ImageCodec(quality=None if lossless else 50, lossless=lossless, tile=tile, jobs=1, network="off")
+    quality = None if lossless else 50
+    codec = lac.ImageCodec(quality=quality, lossless=lossless, effort=6, tile=tile, jobs=1, network="off")
     data = codec.encode(pixels)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "STRIP", rows * width)

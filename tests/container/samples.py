@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from laconic.container import Header, Metadata, write
+from laconic.container.fields import PREDICTED
 from laconic.container.layout import TileGrid, groups
 from laconic.transform.picture_filter import MAX_SUM, SHIFTS, TAPS, Filter
 
@@ -46,6 +47,7 @@ def headers(draw: st.DrawFn, max_tiles: int = 12) -> Header:
     height = draw(st.integers(1, min(65535, max_tiles // 4 * tile, 2**31 // width)))
     channels = draw(st.integers(1, 4))
     network = 0 if lossless else draw(st.integers(0, 3))
+    parameter_set = draw(st.integers(0, 255) | st.just(PREDICTED))
     own = draw(st.none() | filters(3 if channels >= 3 else 1)) if network else None
     return Header(
         fingerprint=draw(st.binary(min_size=8, max_size=8)),
@@ -56,9 +58,9 @@ def headers(draw: st.DrawFn, max_tiles: int = 12) -> Header:
         lossless=lossless,
         quality=draw(st.integers(0, 100) | st.just(255)),
         step_code=0 if lossless else draw(st.integers(0, 767)),
-        parameter_set=draw(st.integers(0, 255)),
+        parameter_set=parameter_set,
         tile=tile,
-        cuts=draw(st.integers(0, 63)),
+        cuts=0 if lossless and parameter_set == PREDICTED else draw(st.integers(0, 63)),
         network=network,
         has_filter=own is not None,
         filter=own,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laconic.container.fields import BITS, RAW, Header, describe, header_fields, read_header, write_header
+from laconic.container.fields import BITS, PREDICTED, RAW, Header, describe, header_fields, read_header, write_header
 from laconic.container.filter_bits import write_filter
 from laconic.errors import CorruptStream, FormatError, LimitExceeded, UnsupportedInput
 from laconic.transform.picture_filter import Filter  # noqa: F401  # for eval
@@ -77,11 +77,25 @@ def test_every_limit_is_enforced_on_both_sides(name: str):
         ({"width": 65535, "height": 65535}, "pixels"),
         ({"lossless": True, "step_code": 1}, "lossless"),
         ({"lossless": True, "network": 1}, "lossless"),
+        ({"lossless": True, "parameter_set": PREDICTED, "cuts": 1}, "cuts"),
+        ({"lossless": True, "parameter_set": PREDICTED, "step_code": 1}, "lossless"),
     ],
 )
 def test_contradictions_are_refused(changes: dict[str, int], word: str):
     with pytest.raises(UnsupportedInput, match=word):
         replace(BASE, **changes)
+
+
+def test_only_lossless_files_have_predicted_samples_and_those_one_group():
+    predicted = replace(BASE, lossless=True, parameter_set=PREDICTED)
+    assert predicted.predicted
+    assert not replace(predicted, parameter_set=0).predicted
+    assert not replace(predicted, lossless=False, cuts=3).predicted
+    payload = bytearray(write_header(predicted))
+    for cuts in range(1, 64):
+        payload[-1] = cuts
+        with pytest.raises(CorruptStream, match="cuts"):
+            read_header(memoryview(bytes(payload)))
 
 
 def test_a_header_has_nothing_after_it():

@@ -43,11 +43,27 @@ def samples() -> list[bytes]:
         ),
         lac.ImageCodec(quality=85).encode(photo[:50, :60]),
         lac.ImageCodec(quality=20, tile=64, network="off").encode(deep[:70, :80]),
-        lac.ImageCodec(lossless=True).encode(rgba[:40, :50]),
-        lac.ImageCodec(lossless=True, tile=64).encode(deep[:66, :30, :1]),
+        lac.ImageCodec(lossless=True, effort=6).encode(rgba[:40, :50]),
+        lac.ImageCodec(lossless=True, effort=6, tile=64).encode(deep[:66, :30, :1]),
+        predicted(rgba[:20, :30], tile=64),
+        predicted(deep[:66, :10, :1], tile=64),
         lac.ImageCodec(quality=40, network="off").encode(rgba[:64, :64, 2:]),
         lac.ImageCodec(quality=50).encode(photo[:1, :1]),
     ]
+
+
+def predicted(pixels: Any, tile: int) -> bytes:
+    """A file of predicted samples, even where one with a wavelet would be smaller."""
+    import numpy as np
+
+    import laconic as lac
+    from laconic.codecs.predicted import code_samples, predicted_header
+    from laconic.container import read, write
+    from laconic.transform.workers import Workers
+
+    header = predicted_header(read(lac.ImageCodec(lossless=True, effort=6).encode(pixels)).header, tile)
+    with Workers(1) as workers:
+        return write(header, [code_samples(np.ascontiguousarray(pixels), header, workers)])
 
 
 def repaired(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:

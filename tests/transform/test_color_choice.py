@@ -57,15 +57,15 @@ def test_small_pictures_have_the_first_colors():
 
 def test_the_choice_saves_bytes_and_is_in_the_file():
     pixels = burned_out()
-    data = lac.compress(pixels, lossless=True)
+    data = lac.compress(pixels, lossless=True, effort=6)
     assert lac.inspect(data).parameter_set == chosen(pixels) < COLORS
     assert np.array_equal(lac.decompress(data), pixels)
-    gray = lac.compress(pixels[..., 2], lossless=True)
+    gray = lac.compress(pixels[..., 2], lossless=True, effort=6)
     assert len(data) < 1.1 * len(gray)  # the rest of it is next to nothing
 
 
 def test_regions_and_alpha_know_the_colors():
     pixels = np.concatenate([burned_out(), of_one_light()[..., :1]], axis=2)
-    data = lac.ImageCodec(lossless=True, tile=64).encode(pixels)
+    data = lac.ImageCodec(lossless=True, effort=6, tile=64).encode(pixels)
     assert lac.inspect(data).parameter_set > 0
     assert np.array_equal(lac.decompress(data, region=(40, 30, 50, 20)), pixels[30:50, 40:90])

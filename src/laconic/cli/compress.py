@@ -62,7 +62,8 @@ def configure(parser: options.CommandParser) -> None:
         "symbol against its bits; 4 and 5 search the best path of dependent quantization; 6 also asks for the better "
         "network, which takes more than twice the time to decompress, and has details foretold; 7 to 10 code the "
         "picture 1, 2, 4 and 8 times more, without what that network will add: each time two or three times what 6 "
-        "takes (default: 7)",
+        "takes. With --lossless 1 to 6 are one, and 7 to 10, which predict samples one by one where that is smaller: "
+        "slower both ways (default: 7)",
     )
     group.add_argument(
         "--enhance",

@@ -92,12 +92,13 @@ def _page(name: str, info: Info) -> str:
     through = info.network
     if info.filter_taps:
         through += f" and {show_count(info.filter_taps, 'tap')} of its own"
-    numbered = "colors" if info.lossless else "parameter set"
+    numbered = f"{'colors' if info.lossless else 'parameter set'} {info.parameter_set}"
+    how = "predicted samples" if info.predicted else numbered
     facts = [
         ("picture", f"{info.width} x {info.height}, {_KINDS[info.channels]}, {info.bit_depth} bits per sample"),
         ("setting", setting),
         ("file", f"{info.bytes_total:,} bytes, {info.bpp:.3f} bits per pixel"),
-        ("codec", f"{info.codec}, model {info.model}, {numbered} {info.parameter_set}, network {through}"),
+        ("codec", f"{info.codec}, model {info.model}, {how}, network {through}"),
         ("tiles", f"{show_count(info.tiles, 'tile')} of up to {info.tile} x {info.tile}"),
     ]
     lines = [name, *(f"  {label:9}{text}" for label, text in facts), "  parts"]

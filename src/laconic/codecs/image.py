@@ -1,5 +1,6 @@
 """The image codec: color, wavelet, quantizer, context model, rANS, container; `codecs.image_decoder` is the mirror.
 
+Without loss there is a second way, which predicts the samples one by one (`codecs.predicted`): smaller and slower.
 Encoding is almost all linear and everything is integers, so the same picture gives the same bytes on every machine and
 with any number of threads.
 """
@@ -14,6 +15,7 @@ import numpy as np
 
 from laconic.codecs.image_decoder import FREE_PIXELS, decompress
 from laconic.codecs.pixels import as_pixels
+from laconic.codecs.predicted import code_samples, predicted_header
 from laconic.codecs.search import search
 from laconic.codecs.targets import Target, find_code, psnr
 from laconic.codecs.tiles import (
@@ -50,7 +52,8 @@ BEST_NETWORK_EFFORT = 6
 LATENTS_EFFORT = 3
 SEARCH_PASSES = {7: 1, 8: 2, 9: 4, 10: 8}
 MAX_SEARCHED_PIXELS = 1 << 25
-"""Larger pictures pass by in rows, and the search needs the whole."""
+"""Larger pictures pass by in rows, and the search needs the whole. Nor are their samples predicted: that takes long
+both ways, and nobody should have to wait longer than for such a picture."""
 SMALL_PICTURE = 1 << 20
 SMALL_TILE, LARGE_TILE = 1024, 512
 LARGEST_TILE = 1024  # of pictures that a decoder may doubt: an empty tile of six groups takes 30 bytes
@@ -78,7 +81,9 @@ class ImageCodec:
         1 .. 10, higher is slower and smaller for the same quality: 1 rounds, 2 and 3 weigh every symbol's error against
         its bits, 4 and more search the best path of dependent quantization, 6 and more ask for the better network, and
         7 to 10 code pictures of up to 32 megapixels 1, 2, 4 and 8 times more, without what the network will add, see
-        `codecs.search`.
+        `codecs.search`. Lossless files are of two kinds: up to 6 all efforts write the same, from 7 on the samples of
+        pictures of up to 32 megapixels are predicted one by one too, and the smaller file is kept
+        (`codecs.predicted`).
     jobs : int, optional
         Threads; None is one for each core. The bytes do not depend on it.
     network : str
@@ -92,7 +97,7 @@ class ImageCodec:
         trellis.
     tile : int, optional
         Side in pixels of the squares that are coded on their own, a multiple of 64. None is 512, and 1024 for pictures
-        of up to a megapixel, where each further stream would cost bytes that count.
+        of up to a megapixel, where each further stream would cost bytes that count, unless samples are predicted.
 
     Raises
     ------
@@ -173,7 +178,12 @@ class ImageCodec:
                 return write(header, self.code_tiles(analysis, header, workers, decisions=decisions)[0], metadata)
 
             if self.lossless:
-                return attempt(0, self.decisions)
+                data = attempt(0, self.decisions)
+                header = self.header_for(model, shape, 8 * pixels.itemsize, 0, colors)
+                if not self.predicts(header):
+                    return data
+                other = predicted_header(header, self.tile)
+                return min(data, write(other, [code_samples(pixels, other, workers)], metadata), key=len)
             return find_code(
                 self.target, attempt, model.quality_codes, self.decisions,
                 pixels=pixels.shape[0] * pixels.shape[1],
@@ -215,6 +225,11 @@ class ImageCodec:
         """Tell whether a picture is coded several times: for PSNR, through a network, held whole."""
         small = header.width * header.height <= MAX_SEARCHED_PIXELS
         return self.effort in SEARCH_PASSES and self.tune == "psnr" and header.network > 0 and small
+
+    def predicts(self, header: Header) -> bool:
+        """Tell whether a picture is coded sample by sample too, and the smaller file kept: without loss, held whole."""
+        small = header.width * header.height <= MAX_SEARCHED_PIXELS
+        return self.lossless and self.effort in SEARCH_PASSES and small
 
     def code_tiles(
         self,
@@ -293,7 +308,7 @@ class ImageCodec:
 
         They are chosen as for a file of effort 3 at most: beyond it, what a symbol stands for depends on those before
         it. Chroma is that of the picture itself, not what is left of it when luma has foretold its part, and without
-        loss that of YCoCg-R, whatever colors a file would have.
+        loss that of YCoCg-R, whatever colors a file would have, or none where its samples are predicted.
 
         Raises
         ------

@@ -1,6 +1,7 @@
 """From a file to pixels: container, rANS, context model, dequantizer, wavelet, network, color.
 
-The mirror of `codecs.image`, call by call. Everything is integers, so the same bytes give the same pixels on every
+Of a file whose samples are predicted one by one: container, rANS, prediction, and that is all. The mirror of
+`codecs.image`, call by call. Everything is integers, so the same bytes give the same pixels on every
 machine and with any number of threads.
 """
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from laconic.codecs.inspection import in_words
 from laconic.codecs.pixels import Restored, from_pixels
+from laconic.codecs.predicted import restore_samples, sample_type
 from laconic.codecs.tiles import blank_tile, colors_of, filter_of, network_of, pixel_window, tile_coding, wavelets
 from laconic.codecs.view import View
 from laconic.container import read
@@ -93,7 +95,8 @@ def restore(
         whole picture exactly.
     scale : int
         k for 1 / 2^k of the size, 0 .. 5: the finer levels are not decoded and the network is not used. With a region,
-        the smallest window that holds it.
+        the smallest window that holds it. A file of predicted samples has no levels: it is decoded whole and seen as
+        the wavelet sees it.
     allow_partial : bool
         Of a damaged or truncated file restore what is intact: tiles whose finer parts are lost come out coarser, tiles
         that are lost altogether come out gray. `Restored.missing` says what.
@@ -129,13 +132,18 @@ def restore_container(
     margin = 0 if through is None or region is None else through.reach(own)
     view = View.of(header, region, scale, margin=margin)
     window = view.windows[scale]
-    pixel_count = (window.bottom - window.top) * (window.right - window.left)
+    grid = TileGrid.of(header)
+    areas = [grid.pixels(tile) for tile in view.tiles_of(header)] if header.predicted else [window]
+    pixel_count = sum((area.bottom - area.top) * (area.right - area.left) for area in areas)
     most = min(MAX_DECODED_PIXELS, max(FREE_PIXELS, container.size * MAX_PIXELS_PER_BYTE))
     if pixel_count > most:
         raise LimitExceeded("number of pixels", most, pixel_count)
     missing = [in_words(header, loss.part, loss.tile, loss.error) for loss in container.losses]
     with Workers(jobs) as workers:
-        pixels, damaged = _decode(container, model, view, through, own, workers, allow_partial=allow_partial)
+        if header.predicted:
+            pixels, damaged = _decode_samples(container, view, workers, allow_partial=allow_partial)
+        else:
+            pixels, damaged = _decode(container, model, view, through, own, workers, allow_partial=allow_partial)
     if region is not None:
         wanted = View.of(header, region, scale).windows[scale]
         pixels = pixels[wanted.top - window.top :, wanted.left - window.left :]
@@ -187,3 +195,28 @@ def _decode(
     step = base_step_units(header.step_code, depth=header.depth)
     code = header.step_code
     return synthesize_through(planes, network, code=code, step=step, workers=workers, own=own), damaged
+
+
+def _decode_samples(
+    container: Container, view: View, workers: Workers, *, allow_partial: bool
+) -> tuple[NDArray[Any], list[str]]:
+    """Undo `predicted.code_samples` as far as a view needs it; a smaller size is what a wavelet would have kept."""
+    header = container.header
+    grid = TileGrid.of(header)
+    # Untouched pages of zeros take no memory, so a region of a large picture is small.
+    pixels = np.zeros((header.height, header.width, header.channels), sample_type(header))
+    [streams] = container.segments
+
+    def decode_tile(tile: int) -> str | None:
+        window = pixel_window(grid, tile)
+        return restore_samples(pixels, window, streams[tile], header, tile, allow_partial=allow_partial)
+
+    damaged = [words for words in workers.each(decode_tile, view.tiles_of(header)) if words]
+    if view.scale == 0:
+        top, bottom, left, right = view.windows[0]
+        return pixels[top:bottom, left:right], damaged
+    colors, kinds = colors_of(header), wavelets(header.channels, lossless=True)
+    planes = color.analyze(pixels, lossless=True, workers=workers, colors=colors)
+    lifting.analyze(planes, kinds, workers=workers)
+    planes = lifting.synthesize_window(planes, kinds, view.windows, scale=view.scale, workers=workers)
+    return color.synthesize(planes, lossless=True, workers=workers, colors=colors), damaged

@@ -6,7 +6,7 @@ the same symbols and the same pixels with both.
 
 Read next: `coder/rans_reference.py`, `entropy/causal_reference.py`, `transform/lifting_reference.py`,
 `transform/network_reference.py`, `transform/color_reference.py`, beside `spec/coder.md`, `spec/entropy.md` and
-`spec/network.md`.
+`spec/network.md`; for files of predicted samples `entropy/prediction_reference.py` beside `spec/prediction.md`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from laconic.transform import color_reference, lifting_reference, network_refere
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from laconic.container import Header
+    from laconic.container import Container, Header
     from laconic.container.layout import Window
     from laconic.models import ImageModel
 
@@ -46,7 +46,7 @@ class Decoded(NamedTuple):
     """What a file holds.
 
     `symbols` (C, H, W) int32 and `coefficients` (C, H, W) int16 or int32 lie as `codecs.latents.Latents` says; `pixels`
-    are (H, W, C) uint8 or uint16.
+    are (H, W, C) uint8 or uint16. A file of predicted samples has neither symbols nor coefficients: all are 0.
     """
 
     symbols: NDArray[np.int32]
@@ -65,6 +65,9 @@ def decode(data: bytes) -> Decoded:
     container = read(data)
     header = container.header
     model = find_model(header.fingerprint)
+    # "Or it is 255, which says that the samples are predicted one by one, whatever the channels"
+    if header.lossless and header.parameter_set == 255:
+        return decode_samples(container)
     models, steps = plane_models(header, model)
     network = NETWORKS[header.network]
     if network is not None and network not in model.networks:
@@ -127,6 +130,25 @@ def decode(data: bytes) -> Decoded:
     colors = header.parameter_set if header.lossless else 0
     pixels = color_reference.synthesize(planes, lossless=header.lossless, colors=colors)
     return Decoded(symbols, coefficients, pixels)
+
+
+def decode_samples(container: Container) -> Decoded:
+    """Decode a file of predicted samples, tile by tile."""
+    from laconic.entropy.prediction_reference import decode_tile
+
+    header = container.header
+    shape = (header.channels, header.height, header.width)
+    kinds = (np.int16, np.uint8) if header.depth == 8 else (np.int32, np.uint16)
+    pixels = np.zeros((header.height, header.width, header.channels), kinds[1])
+    grid = TileGrid.of(header)
+    # "there is one group, and to a tile belong the pixels of its square."
+    [streams] = container.segments
+    for tile in range(grid.count):
+        top, bottom, left, right = grid.pixels(tile)
+        reader = RansReader(streams[tile] or b"")
+        pixels[top:bottom, left:right] = decode_tile(reader, bottom - top, right - left, header.channels, header.depth)
+        reader.finish()
+    return Decoded(np.zeros(shape, np.int32), np.zeros(shape, kinds[0]), pixels)
 
 
 def details_of(header: Header, model: ImageModel, steps: NDArray[np.int64]) -> Foretelling | None:

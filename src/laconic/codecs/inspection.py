@@ -43,9 +43,11 @@ class Info:
         The decoder-side network the file names: "off", "fast", "best" or "ssim".
     filter_taps : int
         Taps of the filter that the picture brings along; 0 for none.
+    predicted : bool
+        A lossless file whose samples are predicted one by one, without a wavelet.
     parameter_set, tile, tiles : int
-        Number of the model's parameter set (of a lossless file: of its colors), side of a tile in pixels, number of
-        tiles.
+        Number of the model's parameter set (of a lossless file: of its colors, 255 where samples are predicted), side
+        of a tile in pixels, number of tiles.
     tune : str or None
         What the steps of the bands serve, "psnr" or "ssim"; None in a lossless file, and where the model is missing.
     bytes_total : int
@@ -66,6 +68,7 @@ class Info:
     step: float | None
     network: str
     filter_taps: int
+    predicted: bool
     parameter_set: int
     tune: str | None
     tile: int
@@ -94,6 +97,7 @@ class Info:
             step=None if header.lossless else base_step(header.step_code),
             network=NETWORKS[header.network],
             filter_taps=sum(tap != 0 for taps in header.filter.taps for tap in taps) if header.filter else 0,
+            predicted=header.predicted,
             parameter_set=header.parameter_set,
             tune=_tune(header),
             tile=header.tile,
@@ -120,6 +124,8 @@ def _tune(header: Header) -> str | None:
 
 def group_name(header: Header, group: int) -> str:
     """Say which bands a resolution group holds."""
+    if header.predicted:
+        return "samples"
     levels = groups(header.cuts)[group]
     spans = ["lowest band"] if group == 0 else []
     if levels:

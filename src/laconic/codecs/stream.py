@@ -15,6 +15,7 @@ import numpy as np
 
 from laconic.codecs.image_decoder import FREE_PIXELS, MAX_PIXELS_PER_BYTE
 from laconic.codecs.inspection import in_words
+from laconic.codecs.predicted import code_samples, predicted_header, restore_samples, sample_type
 from laconic.codecs.targets import SquaredError, find_code
 from laconic.codecs.tiles import (
     blank_tile,
@@ -98,7 +99,8 @@ def encode_rows(
     """Compress a picture row by row.
 
     A quality reads it once, lossless color twice (once to choose the colors); the other targets read it for every
-    trial, and for a PSNR once more. Efforts that search hold a picture of up to 32 megapixels whole.
+    trial, and for a PSNR once more. Efforts that search, or predict samples, hold a picture of up to 32 megapixels
+    whole; the latter read it once more.
 
     Parameters
     ----------
@@ -133,6 +135,10 @@ def encode_rows(
                     _code_whole(codec, source, spool, workers, decisions)
                 else:
                     _code(tile_coding(spool.header, model, decisions), source, spool, workers)
+                if codec.predicts(header):
+                    other = kept.enter_context(Spool(predicted_header(header, codec.tile), metadata, folder=folder))
+                    _code_samples(source, other, workers)
+                    spool = min(spool, other, key=lambda one: one.size)
                 latest = code, decisions, spool
             return latest[2]
 
@@ -188,14 +194,23 @@ def _code(coding: causal.TileCoding, source: RowSource, spool: Spool, workers: W
                 spool.add(streams)
 
 
+def _whole(source: RowSource) -> NDArray[Any]:
+    with source.reader() as reader:
+        return np.ascontiguousarray(reader.read(source.height))
+
+
 def _code_whole(codec: ImageCodec, source: RowSource, spool: Spool, workers: Workers, decisions: Rdo) -> None:
     """Code a picture that the encoder wants to see several times."""
-    with source.reader() as reader:
-        pixels = np.ascontiguousarray(reader.read(source.height))
-    found, own = codec.search_tiles(pixels, spool.header, workers, decisions)
+    found, own = codec.search_tiles(_whole(source), spool.header, workers, decisions)
     spool.take_filter(own)
     for streams in zip(*found, strict=True):
         spool.add(streams)
+
+
+def _code_samples(source: RowSource, spool: Spool, workers: Workers) -> None:
+    """Code a picture sample by sample."""
+    for stream in code_samples(_whole(source), spool.header, workers):
+        spool.add([stream])
 
 
 def _psnr(source: RowSource, model: ImageModel, spool: Spool, workers: Workers) -> float:
@@ -269,7 +284,7 @@ class Decoding:
     def no_rows(self) -> NDArray[Any]:
         """Return (0, W, C) of the type of the pixels."""
         header = self.header
-        return np.empty((0, header.width, header.channels), np.uint8 if header.depth == 8 else np.uint16)
+        return np.empty((0, header.width, header.channels), sample_type(header))
 
     def rows(self, workers: Workers) -> Iterator[NDArray[Any]]:
         """Yield the rows of the picture in order, some at a time.
@@ -283,12 +298,33 @@ class Decoding:
         CorruptStream
             A stream does not hold what it should.
         """
+        if self.header.predicted:
+            yield from self._samples(workers)
+            return
         planes = self._planes(workers)
         if self.network is not None:
             yield from self._enhanced(planes, self.network, workers)
             return
         for rows in planes:
             yield color.synthesize(rows, lossless=self.header.lossless, workers=workers, colors=colors_of(self.header))
+
+    def _samples(self, workers: Workers) -> Iterator[NDArray[Any]]:
+        """Yield the pixels of each row of tiles, where samples are predicted."""
+        header = self.header
+        grid = TileGrid.of(header)
+        for row in range(grid.rows):
+            height = min(header.tile, header.height - row * header.tile)
+            pixels = np.empty((height, header.width, header.channels), sample_type(header))
+            own = TileGrid(height, header.width, header.tile)
+
+            def decode(column: int, pixels: NDArray[Any] = pixels, own: TileGrid = own, row: int = row) -> str | None:
+                tile = row * grid.columns + column
+                [stream] = self.streams(tile)
+                window, partial = pixel_window(own, column), self.allow_partial
+                return restore_samples(pixels, window, stream, header, tile, allow_partial=partial)
+
+            self.damaged += [words for words in workers.each(decode, range(grid.columns)) if words]
+            yield pixels
 
     def _planes(self, workers: Workers) -> Iterator[NDArray[Any]]:
         """Yield the rows (P, h, W) of the decoded planes."""

@@ -54,7 +54,8 @@ def tile_coding(
     Raises
     ------
     CorruptStream
-        The header names a parameter set the model does not have, or colors that do not exist.
+        The header names a parameter set the model does not have, or colors that do not exist, as a file of predicted
+        samples does: it has no coefficients (`codecs.predicted`).
     """
     decisions = decisions or rdo.Rdo(0.0)
     sets = len(model.lossy)
@@ -98,8 +99,11 @@ def code_tile(
 
 
 def colors_of(header: Header) -> int:
-    """Return the number of the reversible colors of a file, see `transform.color`."""
-    return header.parameter_set if header.lossless else 0
+    """Return the number of the reversible colors of a file, see `transform.color`.
+
+    A file of predicted samples has none; where it is seen smaller, it is so as one in the first colors would be.
+    """
+    return header.parameter_set if header.lossless and not header.predicted else 0
 
 
 def pixel_window(grid: TileGrid, tile: int) -> tuple[int, int, int, int]:

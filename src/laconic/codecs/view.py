@@ -98,6 +98,18 @@ class View:
         """Tell whether this is all of the picture at full size."""
         return self.scale == 0 and self.windows[0] == Window(0, header.height, 0, header.width)
 
+    def tiles_of(self, header: Header) -> list[int]:
+        """Number the tiles of a file of predicted samples that are needed: those that meet the region, at full size.
+
+        A smaller size is made of all pixels.
+        """
+        grid, wanted = TileGrid.of(header), self.windows[0]
+        if self.scale:
+            return list(range(grid.count))
+        rows = range(wanted.top // grid.side, -(-wanted.bottom // grid.side))
+        columns = range(wanted.left // grid.side, -(-wanted.right // grid.side))
+        return [row * grid.columns + column for row in rows for column in columns]
+
     def groups_of(self, header: Header, tile: int) -> int:
         """Count the resolution groups of a tile that are needed: all of the coarse ones up to the finest."""
         grid = TileGrid.of(header)

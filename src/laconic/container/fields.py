@@ -21,6 +21,7 @@ __all__ = [
     "LEB128",
     "MAX_PIXELS",
     "OTHER_TARGET",
+    "PREDICTED",
     "RAW",
     "U8",
     "Field",
@@ -38,6 +39,9 @@ MAX_PIXELS = 2**31
 
 OTHER_TARGET = 255
 """Value of `Header.quality` where another target (rate, size, PSNR) or lossless mode set the step."""
+
+PREDICTED = 255
+"""Value of `Header.parameter_set` of a lossless file whose samples are predicted one by one: no wavelet, no colors."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,13 @@ class Header:
     )
     step_code: Annotated[int, Field(LEB128, 0, 767, "base step 0.25 * 2^(code / 64); 0 if lossless")] = 0
     parameter_set: Annotated[
-        int, Field(U8, 0, 255, "which parameters of the model; of a lossless file which colors")
+        int,
+        Field(
+            U8,
+            0,
+            255,
+            "which parameters of the model; of a lossless file which colors, or 255: samples are predicted",
+        ),
     ] = 0
     tile: Annotated[int, Field(U8, 64, 16320, "side of a tile in pixels", scale=64)]
     cuts: Annotated[
@@ -147,6 +157,9 @@ class Header:
         if self.lossless and (self.step_code or self.network):
             msg = "a lossless file has step code 0 and no network"
             raise UnsupportedInput(msg)
+        if self.predicted and self.cuts:
+            msg = "a file of predicted samples has one group: cuts is 0"
+            raise UnsupportedInput(msg)
         if self.has_filter and not self.network:
             msg = "a file without a network has no filter"
             raise UnsupportedInput(msg)
@@ -160,6 +173,11 @@ class Header:
     def with_filter(self, own: Filter | None) -> Header:
         """Return the header of the same picture with another filter, or with none."""
         return replace(self, has_filter=own is not None, filter=own)
+
+    @property
+    def predicted(self) -> bool:
+        """Tell whether samples are predicted one by one, see `entropy.prediction`; else there is a wavelet."""
+        return self.lossless and self.parameter_set == PREDICTED
 
     @property
     def color_planes(self) -> int:
@@ -245,6 +263,8 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
         for name in ("step_code", "network"):
             if values[name]:
                 raise CorruptStream(name, places[name], "0 in a lossless file", values[name])
+        if values["parameter_set"] == PREDICTED and values["cuts"]:
+            raise CorruptStream("cuts", places["cuts"], "0 where samples are predicted", values["cuts"])
     return Header(**values)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from laconic.entropy.tables import ParameterSet
 
-__all__ = ["PlaneCoding", "TileCoding", "draft_tile", "pop_tile", "tables"]
+__all__ = ["DAMAGE", "PlaneCoding", "TileCoding", "draft_tile", "pop_tile", "tables"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,12 +148,13 @@ def draft_tile(planes: NDArray[Any], tile: tuple[int, int, int, int], coding: Ti
     )  # fmt: skip
 
 
-_DAMAGE = {
+DAMAGE = {
     2: ("start states", "two states of at least 65536 and whole words", "other bytes"),
     3: ("words", "enough words for every symbol", "fewer"),
     4: ("end states", "65536 and no words left", "another end"),
     5: ("escape", "at most 20 bits and a magnitude below 2^24", "more"),
 }
+"""What is wrong with a stream, what was expected and what was found, by the status that a native decoder returns."""
 
 
 def pop_tile(
@@ -193,5 +194,5 @@ def pop_tile(
         [None if stream is None else bytes(stream) for stream in streams],
     )
     if status:
-        what, expected, found = _DAMAGE[status]
+        what, expected, found = DAMAGE[status]
         raise CorruptStream(f"{what} of group {group} of tile {number}", None, expected, found)

@@ -51,6 +51,7 @@ class LosslessLaconic(AbstractPeer):
 
     name: str = "laconic-lossless"
     description: str = "laconic lossless"
+    effort: int = DEFAULT_EFFORT
     qualities: Sequence[float] = (100,)
     threads: str = "1"
     lossless: bool = True
@@ -58,7 +59,7 @@ class LosslessLaconic(AbstractPeer):
 
     def encode(self, pixels: RGB, quality: float) -> bytes:  # noqa: ARG002
         """Compress (H, W, 3) uint8 pixels to the bytes of a whole file."""
-        return laconic.compress(pixels, lossless=True, jobs=self.jobs)
+        return laconic.compress(pixels, lossless=True, effort=self.effort, jobs=self.jobs)
 
     def decode(self, data: bytes) -> RGB:
         """Restore (H, W, 3) uint8 pixels from the bytes of a file."""
@@ -68,6 +69,9 @@ class LosslessLaconic(AbstractPeer):
         """Version of the library behind it, for the record of a run."""
         return laconic_version()
 
+
+LOSSLESS_FAST = LosslessLaconic("laconic-lossless-e6", "laconic lossless, effort 6", effort=6)
+"""The wavelet's way, which the default tries too; see `codecs.predicted` for the other."""
 
 BY_NETWORK = (
     *(

@@ -226,10 +226,11 @@ class LosslessPillowPeer(AbstractPillowPeer):
 
 @dataclass(frozen=True)
 class LosslessJxl(AbstractPeer):
-    """JPEG XL lossless of libjxl, effort 7; it has one quality, 100."""
+    """JPEG XL lossless of libjxl; it has one quality, 100."""
 
     name: str = "jxl-lossless"
     description: str = "JPEG XL lossless effort 7, libjxl"
+    effort: int = 7
     qualities: Sequence[float] = (100,)
     threads: str = "1"
     lossless: bool = True
@@ -237,7 +238,7 @@ class LosslessJxl(AbstractPeer):
     def encode(self, pixels: RGB, quality: float) -> bytes:  # noqa: ARG002
         """Compress (H, W, 3) uint8 pixels to the bytes of a whole file."""
         codec = need("imagecodecs", "to measure JPEG XL")
-        return codec.jpegxl_encode(pixels, lossless=True, effort=7, numthreads=1)
+        return codec.jpegxl_encode(pixels, lossless=True, effort=self.effort, numthreads=1)
 
     def decode(self, data: bytes) -> RGB:
         """Restore (H, W, 3) uint8 pixels from the bytes of a file."""
@@ -248,6 +249,7 @@ class LosslessJxl(AbstractPeer):
         return Jxl().version()
 
 
+JXL_LOSSLESS_SLOW = LosslessJxl("jxl-lossless-e9", "JPEG XL lossless effort 9, libjxl", effort=9)
 PNG = LosslessPillowPeer("png", "PNG, optimized, zlib level 9", "zlib", "PNG", {"optimize": True})
 JPEG2000_LOSSLESS = LosslessPillowPeer(
     "jpeg2000-lossless",

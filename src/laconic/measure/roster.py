@@ -5,12 +5,13 @@ from __future__ import annotations
 from laconic.errors import UsageError
 from laconic.measure.hevc import Hevc
 from laconic.measure.jpeg_peers import Jpegli, MozJpeg
-from laconic.measure.own import BY_NETWORK, VARIANTS, Laconic, LosslessLaconic
+from laconic.measure.own import BY_NETWORK, LOSSLESS_FAST, VARIANTS, Laconic, LosslessLaconic
 from laconic.measure.peers import (
     AVIF_PSNR,
     AVIF_SLOW,
     AVIF_SLOW_PSNR,
     JPEG2000_LOSSLESS,
+    JXL_LOSSLESS_SLOW,
     JXL_SLOW,
     PNG,
     WEBP_LOSSLESS,
@@ -42,9 +43,11 @@ ROSTER: dict[str, AbstractPeer] = {
         Hevc(),
         Jpeg2000(),
         LosslessLaconic(),
+        LOSSLESS_FAST,
         PNG,
         WEBP_LOSSLESS,
         LosslessJxl(),
+        JXL_LOSSLESS_SLOW,
         JPEG2000_LOSSLESS,
     )
 }
