@@ -12,8 +12,8 @@
 namespace laconic {
 namespace LACONIC_ISA {
 
-constexpr int kDistributions = 8, kMixedInputs = kDistributions + 3;  // a histogram, a table, a constant
-constexpr int kMixedLanes = 16;                                       // inputs with room to spare
+constexpr int kDistributions = 8;
+constexpr int kMixedLanes = 16;  // they, a histogram, a table and a constant, with room to spare
 constexpr int kDecisionKinds = 64, kScaleBuckets = 80, kGrades = 16, kTextures = 64;
 constexpr int kScaleBits = 10;             // of a scale's fraction
 constexpr int32_t kLeastScale = 123;       // 0.12
@@ -21,6 +21,9 @@ constexpr int32_t kFirstMixedWeight = 7864;  // 0.12 in 2^-16
 constexpr int32_t kMostMixedWeight = 1 << 19;
 constexpr int32_t kConstantInput = 77;       // 0.3 in 1/256
 constexpr int kMassBits = 30;
+constexpr uint32_t kInverseScale = 5678;   // 4096 * 2 ln 2: from a mean error to the scale of a logistic distribution
+constexpr uint32_t kReach = 738;           // 2^10 * 4095 / 5678: no bound is taken to be farther than so many scales
+constexpr int32_t kNarrowScale = 1434;     // 1.4: up to here bounds are 1 apart
 constexpr uint32_t kLeastMass = 128;       // added to every mass, in 2^-30
 
 // 2^30 / (1 + e^(i / 16)): what of a logistic distribution lies beyond.
@@ -139,17 +142,17 @@ class SampleMixer {
                                              f.by[0],   f.by[1],   f.by[2],   f.by[3]};
     const int32_t pair_scale = means[2]->value;
     int step_bits = 0;  // of the nearest bound
-    for (int32_t most = 1434; pair_scale > most && step_bits < 14; most *= 2) ++step_bits;
-    texture_ = s.texture;
+    for (int32_t most = kNarrowScale; pair_scale > most && step_bits < 14; most *= 2) ++step_bits;
     const int scale_grade = limited_grade(pair_scale);
     const int fraction = ((f.blended - (center << kUnitBits) + 32) >> 4) & 3;
-    weights_by_scale_ = scale_grade, weights_by_texture_ = (s.texture & 15) * 4 + fraction, table_at_ = s.texture * kGrades + s.grade;
+    weights_by_scale_ = scale_grade, weights_by_texture_ = (s.texture & 15) * 4 + fraction;
+    table_at_ = s.texture * kGrades + s.grade;
     for (int i = 0; i < kDistributions; ++i) {
       const uint32_t scale = uint32_t(means[i]->value < kLeastScale ? kLeastScale : means[i]->value);
       const int bits = 31 - __builtin_clz(scale);
-      inverse_[i] = int32_t((uint64_t{5678} << bits) / scale);  // 2^bits / scale * 4096 * 2 ln 2
+      inverse_[i] = int32_t((uint64_t{kInverseScale} << bits) / scale);
       coarse_[i] = bits > 17 ? bits - 17 : 0, shift_[i] = bits - coarse_[i];
-      most_[i] = int32_t(uint64_t{scale} * 738 >> 10);  // distances that are no farther than 4095 / 256
+      most_[i] = int32_t(uint64_t{scale} * kReach >> 10);
       offset_[i] = (center << kUnitBits) - (1 << (kUnitBits - 1)) - centers[i];
     }
     alignas(32) int32_t first[kDistributions];
@@ -352,7 +355,7 @@ class SampleMixer {
   Memory* m_ = nullptr;
   int32_t top_ = 256;
   bool counts_ = true;
-  int texture_ = 0, weights_by_scale_ = 0, weights_by_texture_ = 0, table_at_ = 0;
+  int weights_by_scale_ = 0, weights_by_texture_ = 0, table_at_ = 0;
   alignas(32) int32_t inverse_[kDistributions], offset_[kDistributions], most_[kDistributions], coarse_[kDistributions],
       shift_[kDistributions];
 };
