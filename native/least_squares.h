@@ -166,6 +166,29 @@ class LeastSquares {
     memset(weights_, 0, sizeof weights_), memset(seen_, 0, sizeof seen_), memset(share_, 0, sizeof share_);
   }
 
+  // Before each sample of a row.
+  LACONIC_INLINE void come_to(int x) {
+    if (x % kBlock == 0) start_block(x / kBlock);
+  }
+
+  LACONIC_INLINE const int16_t* weights() const { return weights_; }
+
+  // Learns a sample: what the taps saw, the same times its share in 2^-4, and what came. 10 bits with sign each.
+  LACONIC_INLINE void learn(int x, bool last, const int16_t* taps, const int16_t* weighted, int32_t target) {
+    int16_t* const seen = seen_[filled_];
+    memcpy(seen, taps, (kWide - 1) * sizeof *taps);
+    seen[kWide - 1] = int16_t(target);
+    memcpy(share_[filled_], weighted, (kWide - 1) * sizeof *weighted);
+    ++filled_;
+    if (x % kBlock == kBlock - 1 || last) finish_block(x / kBlock);
+  }
+
+  LACONIC_INLINE void finish_row() {
+    const size_t count = size_t(blocks_) * kSums;
+    for (size_t i = 0; i < count; ++i) above_[i] += here_[i] - (above_[i] >> kFade);
+  }
+
+ private:
   // Before the first sample of each block of a row. The sums of the blocks above count whole, 3/4 and 1/2 at a distance of
   // 0, 1 and 2 blocks; those of two blocks to the left whole.
   void start_block(int block) {
@@ -193,17 +216,6 @@ class LeastSquares {
     solve_normal_equations<kWide>(a, taps_, weights_);
   }
 
-  LACONIC_INLINE const int16_t* weights() const { return weights_; }
-
-  // Learns a sample: what the taps saw, the same times its share in 2^-4, and what came. 10 bits with sign each.
-  LACONIC_INLINE void learn(const int16_t* x, const int16_t* weighted, int32_t target) {
-    int16_t* const seen = seen_[filled_];
-    memcpy(seen, x, (kWide - 1) * sizeof *x);
-    seen[kWide - 1] = int16_t(target);
-    memcpy(share_[filled_], weighted, (kWide - 1) * sizeof *x);
-    ++filled_;
-  }
-
   // After the last sample of each block of a row.
   void finish_block(int block) {
     for (; filled_ < kBlock; ++filled_) memset(seen_[filled_], 0, sizeof seen_[0]), memset(share_[filled_], 0, sizeof share_[0]);
@@ -228,12 +240,6 @@ class LeastSquares {
 #endif
   }
 
-  LACONIC_INLINE void finish_row() {
-    const size_t count = size_t(blocks_) * kSums;
-    for (size_t i = 0; i < count; ++i) above_[i] += here_[i] - (above_[i] >> kFade);
-  }
-
- private:
 #if defined(__AVX2__)
   template <int kFirst>
   LACONIC_INLINE void add_products(const int32_t (*seen)[kWide], const int32_t (*share)[kWide], int32_t* sums) const {

@@ -73,6 +73,7 @@ struct Mean {
 // 2^i/4 in 2^-12 for i = 0 .. 3.
 constexpr uint32_t kQuarterOctaves[4] = {4096, 4871, 5793, 6889};
 
+#if defined(__AVX2__)
 // log2(1 + i / 256) in 1/256, in words that can be gathered.
 struct WideLogarithms {
   int32_t fraction[256];
@@ -81,6 +82,7 @@ struct WideLogarithms {
   }
 };
 inline constexpr WideLogarithms kWideLogarithms{};
+#endif
 
 // What a sample's surroundings say of the errors to expect.
 struct Surroundings {
@@ -284,8 +286,7 @@ class SampleMixer {
     yes_end = yes_end > 256 ? 256 : yes_end, no = no < 0 ? 0 : no;
     const uint32_t y = (m_->up_to[yes_end] - m_->up_to[yes]) * uint32_t(no_end - no);
     const uint32_t n = (m_->up_to[no_end] - m_->up_to[no]) * uint32_t(yes_end - yes);
-    const int32_t x = ((log2_256(y + !y) - log2_256(n + !n)) * 177 >> 8) * 4;  // words may wrap to 0
-    return x > kMaxStretched ? kMaxStretched : x < -kMaxStretched ? -kMaxStretched : x;
+    return limited(((log2_256(y + !y) - log2_256(n + !n)) * 177 >> 8) * 4, kMaxStretched);  // words may wrap to 0
   }
   // The same for distances from the center, bound .. beyond against low .. bound.
   LACONIC_INLINE int32_t beside(bool up, int32_t center, int32_t low, int32_t bound, int32_t beyond) const {

@@ -78,6 +78,9 @@ constexpr int kTapCounts[kFits][3][3] = {{{31, 0, 0}, {14, 17, 0}, {8, 15, 8}},
                                          {{23, 0, 0}, {10, 13, 0}, {8, 10, 5}},
                                          {{8, 0, 0}, {5, 5, 0}, {4, 5, 3}}};
 constexpr int kMostTaps = 31, kLanes = 32;
+using WideFit = LeastSquares<32, 16, 3>;
+using NearFit = LeastSquares<24, 8, 2>;
+using NearestFit = LeastSquares<16, 4, 1>;
 constexpr int32_t kMostGradient = 8 << 16;
 constexpr uint32_t kShareHalf = 1u << 16;  // energy of the taps at which a sample counts half
 
@@ -114,8 +117,8 @@ struct Guess {
 class SamplePredictor {
  public:
   LACONIC_INLINE static size_t bytes(int width) {
-    return LeastSquares<32, 16, 3>::bytes(width) + LeastSquares<24, 8, 2>::bytes(width) +
-           LeastSquares<16, 4, 1>::bytes(width) + kPredictions * 3 * size_t(width + 2 * kMargin) * sizeof(int32_t) + 4 * 64;
+    return WideFit::bytes(width) + NearFit::bytes(width) + NearestFit::bytes(width) +
+           kPredictions * 3 * size_t(width + 2 * kMargin) * sizeof(int32_t) + 4 * 64;
   }
 
   // `known` are the planes before that this one is like, the nearest last.
@@ -128,9 +131,9 @@ class SamplePredictor {
       return at;
     };
     const auto count = [&](int fit) { return kTapCounts[fit][knowns][0] + kTapCounts[fit][knowns][1] + kTapCounts[fit][knowns][2]; };
-    wide_.start(count(0), own.width, take(LeastSquares<32, 16, 3>::bytes(own.width)));
-    near_.start(count(1), own.width, take(LeastSquares<24, 8, 2>::bytes(own.width)));
-    nearest_.start(count(2), own.width, take(LeastSquares<16, 4, 1>::bytes(own.width)));
+    wide_.start(count(0), own.width, take(WideFit::bytes(own.width)));
+    near_.start(count(1), own.width, take(NearFit::bytes(own.width)));
+    nearest_.start(count(2), own.width, take(NearestFit::bytes(own.width)));
     const size_t line = size_t(own.width + 2 * kMargin);
     int32_t* errors = reinterpret_cast<int32_t*>(take(kPredictions * 3 * line * sizeof(int32_t)));
     memset(errors, 0, kPredictions * 3 * line * sizeof(int32_t));
@@ -187,9 +190,7 @@ class SamplePredictor {
       for (int i = 0; i < kLanes; ++i) rest_[i] = int16_t(tap_[i] & ((1 << excess_) - 1));
       choose(rest_, chosen_rest_);
     }
-    if (x % 16 == 0) wide_.start_block(x / 16);
-    if (x % 8 == 0) near_.start_block(x / 8);
-    if (x % 4 == 0) nearest_.start_block(x / 4);
+    wide_.come_to(x), near_.come_to(x), nearest_.come_to(x);
     Guess f;
     f.by[0] = placed<32>(wide_.weights(), scaled_, rest_);
     f.by[1] = placed<32>(near_.weights(), chosen_scaled_[0], chosen_rest_[0]);
@@ -227,13 +228,10 @@ class SamplePredictor {
     alignas(64) int16_t weighted[2 * kLanes] = {}, chosen[2][2 * kLanes];
     for (int i = 0; i < kLanes; ++i) weighted[i] = int16_t(scaled_[i] * share >> (12 - kShareFraction));
     choose(weighted, chosen);
-    wide_.learn(scaled_, weighted, target);
-    near_.learn(chosen_scaled_[0], chosen[0], target);
-    nearest_.learn(chosen_scaled_[1], chosen[1], target);
     const bool last = x == own_.width - 1;
-    if (x % 16 == 15 || last) wide_.finish_block(x / 16);
-    if (x % 8 == 7 || last) near_.finish_block(x / 8);
-    if (x % 4 == 3 || last) nearest_.finish_block(x / 4);
+    wide_.learn(x, last, scaled_, weighted, target);
+    near_.learn(x, last, chosen_scaled_[0], chosen[0], target);
+    nearest_.learn(x, last, chosen_scaled_[1], chosen[1], target);
   }
 
  private:
@@ -274,9 +272,9 @@ class SamplePredictor {
   int knowns_ = 0, excess_ = 0, top_ = 0, taps_ = 0, y_ = 0;
   ptrdiff_t offset_[kMostTaps];
   int ends_[kFits][3];  // of the taps of each source
-  LeastSquares<32, 16, 3> wide_;
-  LeastSquares<24, 8, 2> near_;
-  LeastSquares<16, 4, 1> nearest_;
+  WideFit wide_;
+  NearFit near_;
+  NearestFit nearest_;
   int32_t* error_[kPredictions][3];
   alignas(64) int32_t tap_[kLanes], gradient_[kLanes];
   alignas(64) int16_t scaled_[2 * kLanes] = {}, rest_[2 * kLanes] = {}, chosen_scaled_[2][2 * kLanes] = {},
