@@ -163,9 +163,17 @@ std::unique_ptr<ParameterSet> parameter_set(
 template <class S, class T>
 const SampleKernels<S, T>& table() {
   if constexpr (sizeof(T) == 2)
-    return kernels().narrow;
+    return kernels().coding->narrow;
   else
-    return kernels().wide;
+    return kernels().coding->wide;
+}
+
+template <class S, class T>
+const EnhanceKernels<S, T>& network_table() {
+  if constexpr (sizeof(T) == 2)
+    return kernels().network->narrow;
+  else
+    return kernels().network->wide;
 }
 
 template <class S, class T, bool kInverse>
@@ -402,7 +410,7 @@ void enhance(const Array<const T, nb::ndim<3>>& planes, const Array<S, nb::ndim<
   bool ok;
   {
     nb::gil_scoped_release release;
-    ok = table<S, T>().enhance_tile(planes.data(), pixels.data(), job, net.weights, filter);
+    ok = network_table<S, T>().enhance_tile(planes.data(), pixels.data(), job, net.weights, filter);
   }
   if (!ok) throw std::bad_alloc();
 }
@@ -418,7 +426,7 @@ int64_t precompensate(const Array<const T, nb::ndim<3>>& planes, const Array<T, 
   int64_t growth = 0;
   {
     nb::gil_scoped_release release;
-    ok = table<S, T>().precompensate_tile(planes.data(), targets.data(), job, net.weights, share, &growth);
+    ok = network_table<S, T>().precompensate_tile(planes.data(), targets.data(), job, net.weights, share, &growth);
   }
   if (!ok) throw std::bad_alloc();
   return growth;
@@ -433,7 +441,7 @@ void sum_filter(const Array<const int32_t, nb::ndim<4>>& parts, int from, int to
           "27 x 27 sums of each plane are expected");
   require(from >= 3 && from <= to && size_t(to) + 3 <= h && w >= 7, "rows too near to an edge");
   nb::gil_scoped_release release;
-  kernels().sum_filter(parts.data(), {int(planes), int(h), int(w), from, to}, sums.data());
+  kernels().coding->sum_filter(parts.data(), {int(planes), int(h), int(w), from, to}, sums.data());
 }
 
 // ------------------------------------------------------------------------------------------------ PNG rows

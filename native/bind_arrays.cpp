@@ -73,10 +73,10 @@ std::tuple<nb::object, OffsetsTuple, double, double> search(const Array<const fl
   {
     nb::gil_scoped_release release;
     const std::vector<uint8_t> buckets = expected_buckets(x.data(), layout);
-    fit = fit_trellis(kernels().search_trellis, x.data(), buckets, layout, lambda, sample, rounds);
+    fit = fit_trellis(kernels().coding->search_trellis, x.data(), buckets, layout, lambda, sample, rounds);
     if (whole) {
       const uint8_t* b = buckets.empty() ? nullptr : buckets.data();
-      if (!kernels().search_trellis(layout.trellis_bits, x.data(), b, count, fit.model, levels)) throw std::bad_alloc();
+      if (!kernels().coding->search_trellis(layout.trellis_bits, x.data(), b, count, fit.model, levels)) throw std::bad_alloc();
       LevelCounts counts;
       counts.add(x.data(), nullptr, levels, count, layout, fit.offsets);
       fit.offsets = counts.centroids();
@@ -118,7 +118,7 @@ std::tuple<nb::object, nb::object, OffsetsTuple, double, double> search_with_fee
     nb::gil_scoped_release release;
     const FeedbackJob job{x.data(), nullptr, rows, columns, along.data(), across.shape(0) ? across.data() : nullptr,
                           column_weight.data(), row_weight.data()};
-    fit = fit_feedback(kernels().search_trellis, kernels().search_feedback, job, layout, lambda, rounds, levels, targets);
+    fit = fit_feedback(kernels().coding->search_trellis, kernels().coding->search_feedback, job, layout, lambda, rounds, levels, targets);
   }
   return {first, second, spelled(fit.offsets), fit.bits, fit.squares};
 }

@@ -32,7 +32,7 @@ struct Walk {
   explicit Walk(const RecordLayout& layout)
       : entries(layout.channels * layout.cells()), scratch(layout.scratch()), coded(layout.cells()) {}
   void over(const RecordLayout& layout, const int8_t* record) {
-    grid_kernels_like(kernels()).walk_record(layout.view(), record, scratch.data(), coded.data(), entries.data());
+    kernels().grid->walk_record(layout.view(), record, scratch.data(), coded.data(), entries.data());
   }
 
   std::vector<uint32_t> entries;
@@ -113,7 +113,7 @@ class RecordCoder {
     nb::gil_scoped_release release;
     std::vector<uint8_t> scratch(kTogether * layout_.scratch());
     const RecordView view = layout_.view();
-    const GridKernels& k = grid_kernels_like(kernels());
+    const GridKernels& k = *kernels().grid;
     for (size_t i = 0; i < count; i += kTogether) {
       RecordJob jobs[kTogether];
       const size_t now = count - i < kTogether ? count - i : kTogether;

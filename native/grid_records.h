@@ -176,24 +176,6 @@ struct GridKernels {
                         uint8_t* scratch);
 };
 
-extern const GridKernels grid_kernels_baseline;
-#if defined(LACONIC_X86)
-extern const GridKernels grid_kernels_avx2;
-extern const GridKernels grid_kernels_avx512;
-extern const GridKernels grid_kernels_avx512vnni;
-#endif
-
-// Those of the instruction set that `kernels` is of.
-inline const GridKernels& grid_kernels_like(const Kernels& kernels) {
-#if defined(LACONIC_X86)
-  if (&kernels == &kernels_avx2) return grid_kernels_avx2;
-  if (&kernels == &kernels_avx512) return grid_kernels_avx512;
-  if (&kernels == &kernels_avx512vnni) return grid_kernels_avx512vnni;
-#endif
-  (void)kernels;
-  return grid_kernels_baseline;
-}
-
 // What `walk_record` wrote -> stream. False: a symbol has no room in its table.
 inline bool code_record(const uint32_t* walk, const RecordLayout& layout, const RecordTables& tables,
                         std::vector<uint8_t>& stream) {

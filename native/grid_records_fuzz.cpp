@@ -68,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (int k = 0; k < kKernelTables; ++k) {
     const Kernels* kernels = supported_kernels(k);
     if (!kernels) continue;
-    const GridKernels& grid = grid_kernels_like(*kernels);
+    const GridKernels& grid = *kernels->grid;
     std::vector<uint8_t> scratch(kTogether * layout.scratch());
     const auto parse = [&](std::vector<RecordJob> jobs, size_t channels) {
       grid.parse_records(view, tables.view(), jobs.data(), jobs.size(), channels, scratch.data());

@@ -1,4 +1,4 @@
-// kernels.cpp - one build of every kernel; CMake compiles it once per instruction set (LACONIC_ISA).
+// kernels.cpp - one build of the kernels that code; CMake compiles it once per instruction set (LACONIC_ISA).
 #include "kernels.h"
 
 #include "causal_decoder.h"
@@ -10,7 +10,6 @@
 #include "lifting.h"
 #include "masking.h"
 #include "filter_sums.h"
-#include "network.h"
 #include "predicted_tile.h"
 
 namespace laconic {
@@ -382,24 +381,18 @@ bool search_feedback_path(unsigned bits, const FeedbackJob& job, const SearchMod
 template <class S, class T>
 constexpr SampleKernels<S, T> table() {
   return {analyze_color_rows<S, T>, synthesize_color_rows<S, T>, lift_row_range<T>,  lift_column_range<T>,
-          encode_tile<T>,           decode_tile<T>,              enhance_tile<S, T>,
-          precompensate_tile<T>,    encode_predicted<S>,         decode_predicted<S>};
+          encode_tile<T>,           decode_tile<T>,              encode_predicted<S>, decode_predicted<S>};
 }
 
 }  // namespace
 }  // namespace LACONIC_ISA
 
-#define LACONIC_STRING_(x) #x
-#define LACONIC_STRING(x) LACONIC_STRING_(x)
 #define LACONIC_JOIN_(a, b) a##b
 #define LACONIC_JOIN(a, b) LACONIC_JOIN_(a, b)
 
-extern const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA);
-const Kernels LACONIC_JOIN(kernels_, LACONIC_ISA) = {LACONIC_STRING(LACONIC_ISA),
-                                                     LACONIC_ISA::table<uint8_t, int16_t>(),
-                                                     LACONIC_ISA::table<uint16_t, int32_t>(),
-                                                     LACONIC_ISA::sum_filter_rows,
-                                                     LACONIC_ISA::search_trellis_path,
-                                                     LACONIC_ISA::search_feedback_path};
+extern const CodingKernels LACONIC_JOIN(coding_kernels_, LACONIC_ISA);
+const CodingKernels LACONIC_JOIN(coding_kernels_, LACONIC_ISA) = {
+    LACONIC_ISA::table<uint8_t, int16_t>(), LACONIC_ISA::table<uint16_t, int32_t>(), LACONIC_ISA::sum_filter_rows,
+    LACONIC_ISA::search_trellis_path, LACONIC_ISA::search_feedback_path};
 
 }  // namespace laconic

@@ -104,11 +104,11 @@ void the_search_is_near_the_bound() {
       for (float& v : scaled) v /= step;
       LevelLayout layout{x.size(), 256, bits, kNoEnergy, kTrellisTokens, 8, false};
       const auto* k = supported_kernels(0);
-      TrellisFit fit = fit_trellis(k->search_trellis, scaled.data(), {}, layout, 0.35, 65536, 5);
+      TrellisFit fit = fit_trellis(k->coding->search_trellis, scaled.data(), {}, layout, 0.35, 65536, 5);
       std::vector<int32_t> levels(x.size()), points(x.size()), again(x.size());
-      CHECK(k->search_trellis(bits, scaled.data(), nullptr, x.size(), fit.model, levels.data()));
+      CHECK(k->coding->search_trellis(bits, scaled.data(), nullptr, x.size(), fit.model, levels.data()));
       for (int i = 1; const auto* other = supported_kernels(i); ++i) {
-        CHECK(other->search_trellis(bits, scaled.data(), nullptr, x.size(), fit.model, again.data()));
+        CHECK(other->coding->search_trellis(bits, scaled.data(), nullptr, x.size(), fit.model, again.data()));
         CHECK(again == levels);
       }
       layout.tokens = count_tokens(levels.data(), levels.size(), bits, false);

@@ -15,9 +15,9 @@ enum { kCdf97 = 0, kReversible53 = 1 };  // lifting.h, which lives inside the ke
 template <class T>
 const auto& kernels_for(const Kernels& k) {
   if constexpr (sizeof(T) == 2)
-    return k.narrow;
+    return k.coding->narrow;
   else
-    return k.wide;
+    return k.coding->wide;
 }
 
 template <class T>

@@ -17,9 +17,9 @@ constexpr size_t kHead = 6;
 template <class S>
 const auto& kernels_for(const Kernels& k) {
   if constexpr (sizeof(S) == 1)
-    return k.narrow;
+    return k.coding->narrow;
   else
-    return k.wide;
+    return k.coding->wide;
 }
 
 template <class S>

@@ -12,9 +12,9 @@ namespace {
 template <class S>
 const auto& kernels_for(const Kernels& k) {
   if constexpr (sizeof(S) == 1)
-    return k.narrow;
+    return k.coding->narrow;
   else
-    return k.wide;
+    return k.coding->wide;
 }
 
 // Some kinds of pictures: noise, flats, ramps, outliers, the two ends, and colors that follow each other.

@@ -45,9 +45,9 @@ void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const Param
     const Kernels& k = *supported_kernels(0);
     OpList lists[kMaxGroups];
     if constexpr (sizeof(T) == 2)
-      CHECK(k.narrow.encode_tile(job, planes_in.data(), {}, lists));
+      CHECK(k.coding->narrow.encode_tile(job, planes_in.data(), {}, lists));
     else
-      CHECK(k.wide.encode_tile(job, planes_in.data(), {}, lists));
+      CHECK(k.coding->wide.encode_tile(job, planes_in.data(), {}, lists));
     for (int g = 0; g < groups; ++g) {
       std::vector<uint8_t> out(push_bound(lists[g].size));
       const size_t at = push_ops(lists[g].data, lists[g].size, out.data(), out.size());
@@ -75,9 +75,9 @@ void try_tile(const uint8_t* head, const uint8_t* data, size_t size, const Param
     int where = 0;
     DecodeStatus found;
     if constexpr (sizeof(T) == 2)
-      found = k->narrow.decode_tile(job, views.data(), out.data(), &where);
+      found = k->coding->narrow.decode_tile(job, views.data(), out.data(), &where);
     else
-      found = k->wide.decode_tile(job, views.data(), out.data(), &where);
+      found = k->coding->wide.decode_tile(job, views.data(), out.data(), &where);
     if (i == 0) status = found, failed = where, first = out;
     CHECK(found == status && where == failed && out == first);
   }

@@ -16,9 +16,9 @@ namespace {
 template <class T>
 const auto& kernels_for(const Kernels& k) {
   if constexpr (sizeof(T) == 2)
-    return k.narrow;
+    return k.coding->narrow;
   else
-    return k.wide;
+    return k.coding->wide;
 }
 
 struct Case {

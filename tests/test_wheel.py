@@ -15,9 +15,9 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "laconic"
-MAX_WHEEL = 9_000_000
-"""Bytes. The model takes seven million of them and the native module a half more than one; more means that something
-strayed in."""
+MAX_WHEEL = 9_500_000
+"""Bytes. The model takes 6.9 million of them, the native module 1.6 and Python 0.6; more means that something strayed
+in."""
 
 
 def run(*command: str | Path, cwd: Path, path: str | None = None) -> str:
