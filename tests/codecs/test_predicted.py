@@ -201,7 +201,7 @@ def test_efforts_are_of_two_kinds(monkeypatch: pytest.MonkeyPatch):
     assert len(set(found[:6])) == len(set(found[6:])) == 1
     # Larger pictures are what they are at lower efforts.
     for most, expected in ((60 * 70, found[6]), (60 * 70 - 1, found[5])):
-        monkeypatch.setattr(image, "MAX_SEARCHED_PIXELS", most)
+        monkeypatch.setattr(image, "MAX_PREDICTED_PIXELS", most)
         assert lac.compress(pixels, lossless=True) == expected
         assert streamed(lac.ImageCodec(lossless=True), pixels) == expected
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from laconic.container import Header, Metadata, write
-from laconic.container.fields import PREDICTED
+from laconic.container.fields import MAX_PIXELS, MAX_PREDICTED_PIXELS, PREDICTED
 from laconic.container.layout import TileGrid, groups
 from laconic.transform.picture_filter import MAX_SUM, SHIFTS, TAPS, Filter
 
@@ -43,11 +43,12 @@ def filters(draw: st.DrawFn, planes: int) -> Filter:
 def headers(draw: st.DrawFn, max_tiles: int = 12) -> Header:
     lossless = draw(st.booleans())
     tile = draw(st.integers(1, 255)) * 64
+    parameter_set = draw(st.integers(0, 255) | st.just(PREDICTED))
+    most = MAX_PREDICTED_PIXELS if lossless and parameter_set == PREDICTED else MAX_PIXELS
     width = draw(st.integers(1, min(65535, 4 * tile)))
-    height = draw(st.integers(1, min(65535, max_tiles // 4 * tile, 2**31 // width)))
+    height = draw(st.integers(1, min(65535, max_tiles // 4 * tile, most // width)))
     channels = draw(st.integers(1, 4))
     network = 0 if lossless else draw(st.integers(0, 3))
-    parameter_set = draw(st.integers(0, 255) | st.just(PREDICTED))
     own = draw(st.none() | filters(3 if channels >= 3 else 1)) if network else None
     return Header(
         fingerprint=draw(st.binary(min_size=8, max_size=8)),

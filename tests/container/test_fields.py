@@ -79,6 +79,7 @@ def test_every_limit_is_enforced_on_both_sides(name: str):
         ({"lossless": True, "network": 1}, "lossless"),
         ({"lossless": True, "parameter_set": PREDICTED, "cuts": 1}, "cuts"),
         ({"lossless": True, "parameter_set": PREDICTED, "step_code": 1}, "lossless"),
+        ({"lossless": True, "parameter_set": PREDICTED, "width": 8192, "height": 4097}, "pixels"),
     ],
 )
 def test_contradictions_are_refused(changes: dict[str, int], word: str):
@@ -96,6 +97,19 @@ def test_only_lossless_files_have_predicted_samples_and_those_one_group():
         payload[-1] = cuts
         with pytest.raises(CorruptStream, match="cuts"):
             read_header(memoryview(bytes(payload)))
+
+
+def test_a_large_picture_cannot_keep_a_decoder_busy_sample_by_sample():
+    most = replace(BASE, lossless=True, parameter_set=PREDICTED, width=8192, height=4096)
+    assert read_header(memoryview(write_header(most))) == most
+    wavelet = write_header(replace(most, parameter_set=0, height=4097))
+    assert read_header(memoryview(wavelet)).height == 4097
+    same_size = write_header(replace(most, parameter_set=0))
+    [place] = [i for i, byte in enumerate(write_header(most)) if byte != same_size[i]]
+    payload = bytearray(wavelet)
+    payload[place] = PREDICTED
+    with pytest.raises(LimitExceeded, match="predicted"):
+        read_header(memoryview(bytes(payload)))
 
 
 def test_a_header_has_nothing_after_it():

@@ -27,6 +27,7 @@ from laconic.codecs.tiles import (
 )
 from laconic.coder import rans
 from laconic.container import Header, Metadata, write
+from laconic.container.fields import MAX_PREDICTED_PIXELS
 from laconic.container.layout import TileGrid
 from laconic.entropy import causal
 from laconic.errors import UsageError
@@ -52,8 +53,7 @@ BEST_NETWORK_EFFORT = 6
 LATENTS_EFFORT = 3
 SEARCH_PASSES = {7: 1, 8: 2, 9: 4, 10: 8}
 MAX_SEARCHED_PIXELS = 1 << 25
-"""Larger pictures pass by in rows, and the search needs the whole. Nor are their samples predicted: that takes long
-both ways, and nobody should have to wait longer than for such a picture."""
+"""Larger pictures pass by in rows, and the search needs the whole."""
 SMALL_PICTURE = 1 << 20
 SMALL_TILE, LARGE_TILE = 1024, 512
 LARGEST_TILE = 1024  # of pictures that a decoder may doubt: an empty tile of six groups takes 30 bytes
@@ -228,7 +228,7 @@ class ImageCodec:
 
     def predicts(self, header: Header) -> bool:
         """Tell whether a picture is coded sample by sample too, and the smaller file kept: without loss, held whole."""
-        small = header.width * header.height <= MAX_SEARCHED_PIXELS
+        small = header.width * header.height <= MAX_PREDICTED_PIXELS
         return self.lossless and self.effort in SEARCH_PASSES and small
 
     def code_tiles(

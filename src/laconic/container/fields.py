@@ -20,6 +20,7 @@ __all__ = [
     "BITS",
     "LEB128",
     "MAX_PIXELS",
+    "MAX_PREDICTED_PIXELS",
     "OTHER_TARGET",
     "PREDICTED",
     "RAW",
@@ -42,6 +43,10 @@ OTHER_TARGET = 255
 
 PREDICTED = 255
 """Value of `Header.parameter_set` of a lossless file whose samples are predicted one by one: no wavelet, no colors."""
+
+MAX_PREDICTED_PIXELS = 2**25
+"""Width times height of the largest picture whose samples are predicted. Every sample takes a decoder equally long, however
+few bytes there are: more would let a small file keep it busy for many minutes."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,9 @@ class Header:
         if self.predicted and self.cuts:
             msg = "a file of predicted samples has one group: cuts is 0"
             raise UnsupportedInput(msg)
+        if self.predicted and self.width * self.height > MAX_PREDICTED_PIXELS:
+            msg = f"a file of predicted samples has at most {MAX_PREDICTED_PIXELS} pixels"
+            raise UnsupportedInput(msg)
         if self.has_filter and not self.network:
             msg = "a file without a network has no filter"
             raise UnsupportedInput(msg)
@@ -265,6 +273,8 @@ def read_header(payload: memoryview, *, offset: int = 0) -> Header:
                 raise CorruptStream(name, places[name], "0 in a lossless file", values[name])
         if values["parameter_set"] == PREDICTED and values["cuts"]:
             raise CorruptStream("cuts", places["cuts"], "0 where samples are predicted", values["cuts"])
+        if values["parameter_set"] == PREDICTED and pixels > MAX_PREDICTED_PIXELS:
+            raise LimitExceeded("pixels of predicted samples", MAX_PREDICTED_PIXELS, pixels)
     return Header(**values)
 
 
