@@ -226,6 +226,7 @@ TileArguments tile_arguments(const Planes& planes, const std::vector<CodingTuple
   require(count >= 1 && count <= kMaxPlanes && codings.size() == count, "one coding for each plane is expected");
   require(h >= 1 && h <= 65535 && w >= 1 && w <= 65535, "a picture of 1 to 65535 samples a side is expected");
   require(steps.shape(0) == count && steps.shape(1) == kBands, "one step for each band is expected");
+  require(detail_step >> 31 == 0, "a step below 2^31 is expected");
   require(cuts < 64, "cuts name levels 1 to 6");
   require(!predicts_chroma || count >= 3, "chroma is predicted where there is chroma");
   const auto [y, x, th, tw] = tile;
@@ -381,6 +382,7 @@ template <class T>
 NetworkJob network_job(const Array<const T, nb::ndim<3>>& planes, uint32_t step, const TileTuple& tile) {
   const size_t c = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
   require(c >= 1 && c <= 4 && h >= 1 && w >= 1 && h <= 65535 && w <= 65535, "1 to 4 planes are expected");
+  require(step >> 31 == 0, "a step below 2^31 is expected");
   const auto [y, x, th, tw] = tile;
   require(y >= 0 && x >= 0 && th >= 1 && tw >= 1 && y % 4 == 0 && x % 4 == 0 && size_t(y) + size_t(th) <= h &&
               size_t(x) + size_t(tw) <= w,

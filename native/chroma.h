@@ -38,6 +38,9 @@ inline int64_t scaled_by(int64_t slope, int64_t v) {
 // Coefficients as they enter the sums: at most 17 bits.
 inline int64_t measured(int16_t v) { return v; }
 inline int64_t measured(int32_t v) { return v >> 8; }
+// The product of two. (Of 16 bits it fits 32, which vectors multiply faster.)
+inline int64_t measured_product(int16_t a, int16_t b) { return int32_t(a) * int32_t(b); }
+inline int64_t measured_product(int32_t a, int32_t b) { return measured(a) * measured(b); }
 // 4.5 squared steps in those units: how much there must be to learn from.
 inline int64_t doubt(uint32_t step, bool wide) {
   const uint64_t q = step >> (wide ? 12 : 4);  // in 1/16
@@ -75,14 +78,17 @@ class ChromaPrediction {
     area_ = size_t(most_rows_) * size_t(most_columns_);
     const size_t sums = size_t(most_rows_ / 2 + 1) * size_t(most_columns_ / 2 + 1);
     const size_t bands = 6 + (keeps ? 10 : 0);
-    const size_t bytes = (2 * kSums + 1) * sums * sizeof(int64_t) + bands * area_ * sizeof(T) + 64;
+    const size_t row = size_t(most_columns_) + 4;
+    const size_t bytes = ((2 * kSums + 1) * sums + 2 * row) * sizeof(int64_t) + (bands * area_ + 2 * row) * sizeof(T) + 64;
     block_ = static_cast<uint8_t*>(std::calloc(1, bytes));
     if (!block_) return;
     auto* at = reinterpret_cast<int64_t*>(block_);
     for (int k = 0; k < kSums; ++k) above_[k] = at, at += sums;
     for (int k = 0; k < kSums; ++k) level_[k] = at, at += sums;
     columns_sum_ = at, at += sums;
+    products_ = at + 1, squares_ = at + row + 1, at += 2 * row;
     T* place = reinterpret_cast<T*>(at);
+    for (T*& told : told_) told = place, place += row;
     for (int p = 0; p < 2; ++p)
       for (int o = 0; o < 3; ++o) rest_[p][o] = place, place += area_;
     for (int i = 0; keeps && i < 9; ++i) kept_[i / 3][i % 3] = place, place += area_;
@@ -115,8 +121,9 @@ class ChromaPrediction {
     for_rows(orientation, [&](int y, ptrdiff_t at) {
       memset(sum + at, 0, size_t(w_[orientation]) * sizeof(T));
       if (!luma_busy[y]) return;
+      foretell(plane == 1 ? kCbLuma : kCrLuma, orientation, y, sum + at);
       for (int x = 0; x < w_[orientation]; ++x) {
-        const T foretold = sum[at + x] = saturate<T>(from_luma(plane, orientation, y, x));
+        const T foretold = sum[at + x];
         products += measured(in[y * in_stride + x]) * measured(foretold), squares += measured(foretold) * measured(foretold);
       }
     });
@@ -129,8 +136,9 @@ class ChromaPrediction {
       products = squares = 0;
       for_rows(orientation, [&](int y, ptrdiff_t at) {
         if (!other_busy[y]) return;
+        foretell(kCrCb, orientation, y, rest + at);
         for (int x = 0; x < w_[orientation]; ++x) {
-          const T foretold = rest[at + x] = saturate<T>(from_other(orientation, y, x));
+          const T foretold = rest[at + x];
           const int64_t left = measured(in[y * in_stride + x]) - measured(sum[at + x]);
           products += left * measured(foretold), squares += measured(foretold) * measured(foretold);
         }
@@ -172,9 +180,12 @@ class ChromaPrediction {
         if (busy_[plane][orientation][y]) memcpy(rest, to, size_t(w_[orientation]) * sizeof(T));
         continue;
       }
+      T *by_luma = told_[0], *by_other = told_[1];
+      const size_t size = size_t(w_[orientation]) * sizeof(T);
+      luma_speaks ? foretell(plane == 1 ? kCbLuma : kCrLuma, orientation, y, by_luma) : void(memset(by_luma, 0, size));
+      other_speaks ? foretell(kCrCb, orientation, y, by_other) : void(memset(by_other, 0, size));
       for (int x = 0; x < w_[orientation]; ++x) {
-        const T luma = luma_speaks ? share_of(saturate<T>(from_luma(plane, orientation, y, x)), shares.luma) : T(0);
-        const T other = other_speaks ? share_of(saturate<T>(from_other(orientation, y, x)), shares.other) : T(0);
+        const T luma = share_of(by_luma[x], shares.luma), other = share_of(by_other[x], shares.other);
         rest[x] = saturate<T>(int64_t(other) + to[x]);
         to[x] = saturate<T>(int64_t(saturate<T>(int64_t(luma) + other)) + to[x]);
       }
@@ -227,40 +238,51 @@ class ChromaPrediction {
     for (int y = 0; y < h_[orientation]; ++y) f(y, ptrdiff_t(y) * most_columns_);
   }
 
-  int64_t from_luma(int plane, int o, int y, int x) const {
-    const int64_t luma = decoded_[0][o][y * stride_[0] + x];
-    return luma ? scaled_by(slope_at(plane == 1 ? kCbLuma : kCrLuma, o, y, x), luma) : 0;
-  }
-  int64_t from_other(int o, int y, int x) const {
-    const int64_t rest = rest_[0][o][ptrdiff_t(y) * most_columns_ + x];
-    return rest ? scaled_by(slope_at(kCrCb, o, y, x), rest) : 0;
+  // What luma, or what remained of Cb, foretells of a row.
+  void foretell(int pairing, int o, int y, T* to) {
+    const bool rests = pairing == kCrCb;
+    const T* from = rests ? rest_[0][o] + ptrdiff_t(y) * most_columns_ : decoded_[0][o] + y * stride_[0];
+    sum_columns(pairing, o, y);
+    const bool below = (y >> 1) < above_rows_;
+    const int64_t* above_products = above_[pairing] + ptrdiff_t(y >> 1) * above_columns_;
+    const int64_t* above_squares = above_[square_of(pairing)] + ptrdiff_t(y >> 1) * above_columns_;
+    const int64_t prior = prior_[pairing] * doubt_;
+    for (int x = 0; x < w_[o]; ++x) {
+      to[x] = 0;
+      if (!from[x]) continue;
+      int64_t products = 2 * (products_[x - 1] + products_[x] + products_[x + 1]);
+      int64_t squares = 2 * (squares_[x - 1] + squares_[x] + squares_[x + 1]);
+      if (below && (x >> 1) < above_columns_) products += above_products[x >> 1], squares += above_squares[x >> 1];
+      const int64_t numerator = products * (1 << kSlopeBits) + prior, denominator = squares + doubt_;
+      const int64_t slope = numerator >= kSteepest * denominator    ? kSteepest
+                            : numerator <= -kSteepest * denominator ? -kSteepest
+                                                                    : numerator / denominator;
+      to[x] = saturate<T>(scaled_by(slope, from[x]));
+    }
   }
 
-  int64_t slope_at(int pairing, int o, int y, int x) const {
-    int64_t products = 0, squares = 0;
+  // Products and squares of the bands of this level read before, summed over row y and those above and below it.
+  void sum_columns(int pairing, int o, int y) {
+    const size_t size = size_t(w_[o] + 2) * sizeof(int64_t);
+    memset(products_ - 1, 0, size), memset(squares_ - 1, 0, size);
+    const bool rests = pairing == kCrCb;
+    const int plane = pairing == kCbLuma ? 1 : 2;
     for (int s = 0; s < o; ++s) {
-      const bool rests = pairing == kCrCb;
-      const T* of = rests ? rest_[1][s] : decoded_[pairing == kCbLuma ? 1 : 2][s];
-      const T* by = rests ? rest_[0][s] : decoded_[0][s];
-      const ptrdiff_t of_stride = rests ? most_columns_ : stride_[pairing == kCbLuma ? 1 : 2];
-      const ptrdiff_t by_stride = rests ? most_columns_ : stride_[0];
-      const int y0 = y > 0 ? y - 1 : 0, y1 = y + 1 < h_[s] ? y + 1 : h_[s] - 1;
-      const int x0 = x > 0 ? x - 1 : 0, x1 = x + 1 < w_[s] ? x + 1 : w_[s] - 1;
-      for (int v = y0; v <= y1; ++v)
-        for (int u = x0; u <= x1; ++u) {
-          const int64_t b = measured(by[v * by_stride + u]);
-          products += b * measured(of[v * of_stride + u]), squares += b * b;
-        }
+      const uint8_t* busy = busy_[rests ? 1 : 0][s];
+      const int w = w_[s] < w_[o] + 1 ? w_[s] : w_[o] + 1;
+      for (int v = y > 0 ? y - 1 : 0; v <= y + 1 && v < h_[s]; ++v) {
+        if (!busy[v]) continue;  // the row to learn by is zero
+        const T* of = rests ? rest_[1][s] + ptrdiff_t(v) * most_columns_ : decoded_[plane][s] + v * stride_[plane];
+        const T* by = rests ? rest_[0][s] + ptrdiff_t(v) * most_columns_ : decoded_[0][s] + v * stride_[0];
+        add_products(of, by, w, products_, squares_);
+      }
     }
-    products *= 2, squares *= 2;
-    if ((y >> 1) < above_rows_ && (x >> 1) < above_columns_) {
-      const ptrdiff_t at = ptrdiff_t(y >> 1) * above_columns_ + (x >> 1);
-      products += above_[pairing][at], squares += above_[square_of(pairing)][at];
+  }
+  static void add_products(const T* of, const T* by, int n, int64_t* __restrict products, int64_t* __restrict squares) {
+    for (int x = 0; x < n; ++x) {
+      products[x] += measured_product(by[x], of[x]);
+      squares[x] += measured_product(by[x], by[x]);
     }
-    const int64_t numerator = products * (1 << kSlopeBits) + prior_[pairing] * doubt_, denominator = squares + doubt_;
-    if (numerator >= kSteepest * denominator) return kSteepest;
-    if (numerator <= -kSteepest * denominator) return -kSteepest;
-    return numerator / denominator;
   }
 
   // Sums over the 3 x 3 around each place, those outside counting as 0.
@@ -286,6 +308,8 @@ class ChromaPrediction {
   int h_[3] = {}, w_[3] = {};
   T *rest_[2][3] = {}, *kept_[3][3] = {}, *target_ = nullptr;
   int64_t *above_[kSums] = {}, *level_[kSums] = {}, *columns_sum_ = nullptr;
+  int64_t *products_ = nullptr, *squares_ = nullptr;  // of a row, with a place before its first and after its last
+  T* told_[2] = {};
   int above_rows_ = 0, above_columns_ = 0;
   int64_t total_[kSums] = {}, prior_[kPairings] = {}, doubt_ = 1;
 };

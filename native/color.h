@@ -28,6 +28,11 @@ struct Pixel<uint16_t> {
   static constexpr int kMiddle = 32768, kTop = 65535;
 };
 
+template <int kChannels>
+struct Channels {
+  static constexpr int value = kChannels;
+};
+
 template <class S, class P>
 inline S clip(P v) {
   return S(v < 0 ? 0 : v > Pixel<S>::kTop ? Pixel<S>::kTop : v);
@@ -83,12 +88,16 @@ inline void synthesize_color(const T* in, S* px, int w, const ColorRow& c) {
   if (n >= 3 && !c.lossless) {
     constexpr int kShift = 14 + kPixelBits;
     constexpr P kOffset = (P(kMiddle) << kShift) + (P{1} << (kShift - 1));
-    for (int x = 0; x < w; ++x) {
-      const P y = P(a[x]) * 16384 + kOffset, cb = b[x], cr = d[x];
-      px[n * x] = clip<S, P>((y + 22970 * cr) >> kShift);
-      px[n * x + 1] = clip<S, P>((y - 5638 * cb - 11700 * cr) >> kShift);
-      px[n * x + 2] = clip<S, P>((y + 29032 * cb) >> kShift);
-    }
+    const auto rows = [&](auto channels) {  // known when compiled: vectors can then be put together
+      for (int x = 0; x < w; ++x) {
+        const P y = P(a[x]) * 16384 + kOffset, cb = b[x], cr = d[x];
+        S* to = px + channels.value * x;
+        to[0] = clip<S, P>((y + 22970 * cr) >> kShift);
+        to[1] = clip<S, P>((y - 5638 * cb - 11700 * cr) >> kShift);
+        to[2] = clip<S, P>((y + 29032 * cb) >> kShift);
+      }
+    };
+    n == 3 ? rows(Channels<3>{}) : rows(Channels<4>{});
   } else if (n >= 3) {
     const uint8_t* order = kColorOrder[c.colors % kColorOrders];
     S *first = px + order[0], *second = px + order[1], *third = px + order[2];

@@ -89,14 +89,9 @@ class DetailPrediction {
     if (!speaks(level)) return true;
     const Rect r = low_rect(job_, level);
     const NetworkJob job{r.h, r.w, {0, 0, r.h, r.w}, 1, 1, job_.detail_step, 0, columns_, 0};
-    return run_network(low_, job, *job_.details[level - 1], [&](int by, const int16_t* found) {
-      for (int y = by * 4; y < by * 4 + 4 && y < r.h; ++y)
-        for (int o = 0; o < 3; ++o) {
-          T* to = found_[o] + ptrdiff_t(y) * columns_;
-          const int16_t* from = found + 16 * o + 4 * (y & 3);
-          for (int x = 0; x < r.w; ++x)
-            to[x] = saturate<T>(network_correction(from[(x >> 2) * kBlockSamples + (x & 3)], job_.detail_step));
-        }
+    return run_corrections(low_, job, *job_.details[level - 1], 3, [&](int o, int y, const int32_t* correction) {
+      T* to = found_[o] + ptrdiff_t(y) * columns_;
+      for (int x = 0; x < r.w; ++x) to[x] = saturate<T>(correction[x]);
     });
   }
 

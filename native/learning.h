@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "model.h"
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -41,6 +41,20 @@ inline void learn_first(uint32_t& table, bool first) {
   table = moved(table >> 8, first, kRates[seen >> 4]) << 8 | (seen + (seen < 255));
 }
 
+#if defined(__AVX2__)
+// The same for eight tables.
+inline __m256i learned_first(__m256i table, bool first) {
+  const __m256i seen = _mm256_and_si256(table, _mm256_set1_epi32(255)), bound = _mm256_srli_epi32(table, 8);
+  const __m256i rates = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kRates)));
+  // Bytes above the lowest, and so their rates, become zero.
+  const __m256i rate = _mm256_shuffle_epi8(rates, _mm256_or_si256(_mm256_srli_epi32(seen, 4), _mm256_set1_epi32(int32_t(0x80808000u))));
+  const __m256i target = _mm256_set1_epi32(first ? 1 << kBoundBits : 0);
+  const __m256i moved = _mm256_add_epi32(bound, _mm256_srav_epi32(_mm256_sub_epi32(target, bound), rate));
+  const __m256i now = _mm256_sub_epi32(seen, _mm256_cmpgt_epi32(_mm256_set1_epi32(255), seen));
+  return _mm256_or_si256(_mm256_slli_epi32(moved, 8), now);
+}
+#endif
+
 inline void learn_token(uint32_t* bound, uint8_t& seen, unsigned token) {
   const unsigned rate = next_rate(seen);
 #if defined(__AVX512F__)
@@ -54,11 +68,10 @@ inline void learn_token(uint32_t* bound, uint8_t& seen, unsigned token) {
 }
 
 // -log2(freq / 2^14) in 1/256 bit for freq of 1 .. 16384.
-inline uint32_t cost_of(uint32_t freq) {
+constexpr uint32_t cost_of(uint32_t freq) {
   const unsigned e = 31u - unsigned(__builtin_clz(freq));
   return ((kProbBits - e) << 8) - kLogarithms.fraction[(freq << (kProbBits - e) >> 6) & 255];
 }
-
 
 inline uint32_t first_cost(uint32_t table, bool first) {
   const uint32_t freq = first_freq(table);

@@ -33,16 +33,22 @@ struct NoOpinion {
   LACONIC_INLINE bool tells_signs() const { return false; }
 };
 
-// The probability, in 2^-16, of a weighted sum of stretches (with the half that rounds), and its frequency.
-LACONIC_INLINE uint32_t mixed_probability(int32_t sum) {
+// The logarithmic odds of a weighted sum of stretches (with the half that rounds), their probability in 2^-16, and its
+// frequency.
+LACONIC_INLINE int32_t mixed_odds(int32_t sum) {
   sum >>= 16;
-  return kOdds.squashed(sum > kMaxStretched ? kMaxStretched : sum < -kMaxStretched ? -kMaxStretched : sum);
+  return sum > kMaxStretched ? kMaxStretched : sum < -kMaxStretched ? -kMaxStretched : sum;
 }
-LACONIC_INLINE uint32_t mixed_freq(uint32_t probability) { return probability >> 2 < 1 ? 1 : probability >> 2; }
+LACONIC_INLINE uint32_t mixed_probability(int32_t sum) { return kOdds.squashed(mixed_odds(sum)); }
+LACONIC_INLINE constexpr uint32_t mixed_freq(uint32_t probability) { return probability >> 2 < 1 ? 1 : probability >> 2; }
 
 // The chance of the first letter, 1 .. 16383, and what learning needs.
 struct Mixed {
+#if defined(__AVX2__)
+  __m256i table, stretched;  // of each source, in lanes
+#else
   int32_t stretched[kMixInputs + 1];
+#endif
   uint32_t probability;
   LACONIC_INLINE uint32_t freq() const { return mixed_freq(probability); }
 };
@@ -50,15 +56,25 @@ struct Mixed {
 template <bool kSpeaks>
 LACONIC_INLINE Mixed mixed(const Mixture& m, int32_t odds) {
   Mixed r;
+  int32_t stretched[kMixInputs + 1];
   int32_t sum = 1 << 15;
   for (int i = 0; i < kMixInputs; ++i) {
-    r.stretched[i] = kOdds.stretched[*m.table[i] >> 20];
-    sum += m.weight[i] * r.stretched[i];
+    stretched[i] = kOdds.stretched[*m.table[i] >> 20];
+    sum += m.weight[i] * stretched[i];
   }
-  if constexpr (kSpeaks) {
-    r.stretched[kMixInputs] = odds;
-    sum += m.weight[kMixInputs] * odds;
-  }
+  stretched[kMixInputs] = kSpeaks ? odds : 0;
+  if constexpr (kSpeaks) sum += m.weight[kMixInputs] * odds;
+#if defined(__AVX2__)
+  static_assert(kMixInputs == 5);
+  const auto lanes = [](int32_t a, int32_t b, int32_t c, int32_t d, int32_t e, int32_t f) {
+    return _mm256_setr_epi32(a, b, c, d, e, f, 0, 0);
+  };
+  const auto table = [&](int i) { return int32_t(*m.table[i]); };
+  r.table = lanes(table(0), table(1), table(2), table(3), table(4), 0);
+  r.stretched = lanes(stretched[0], stretched[1], stretched[2], stretched[3], stretched[4], stretched[5]);
+#else
+  memcpy(r.stretched, stretched, sizeof stretched);
+#endif
   r.probability = mixed_probability(sum);
   return r;
 }
@@ -66,11 +82,25 @@ LACONIC_INLINE Mixed mixed(const Mixture& m, int32_t odds) {
 template <bool kSpeaks>
 LACONIC_INLINE void learn_mixed(const Mixture& m, const Mixed& r, bool first) {
   const int32_t error = (first ? 65536 : 0) - int32_t(r.probability);
+#if defined(__AVX2__)
+  const __m256i moves = _mm256_srai_epi32(
+      _mm256_add_epi32(_mm256_mullo_epi32(r.stretched, _mm256_set1_epi32(error)), _mm256_set1_epi32(1 << 14)), 15);
+  auto* const weight = reinterpret_cast<__m256i*>(m.weight);
+  const __m256i w = _mm256_add_epi32(_mm256_load_si256(weight), moves);
+  const __m256i most = _mm256_set1_epi32(kMaxMixWeight), least = _mm256_set1_epi32(-kMaxMixWeight);
+  _mm256_store_si256(weight, _mm256_max_epi32(_mm256_min_epi32(w, most), least));
+  const __m256i learned = learned_first(r.table, first);
+  const __m128i low = _mm256_castsi256_si128(learned);
+  *m.table[0] = uint32_t(_mm_cvtsi128_si32(low)), *m.table[1] = uint32_t(_mm_extract_epi32(low, 1));
+  *m.table[2] = uint32_t(_mm_extract_epi32(low, 2)), *m.table[3] = uint32_t(_mm_extract_epi32(low, 3));
+  *m.table[4] = uint32_t(_mm_cvtsi128_si32(_mm256_extracti128_si256(learned, 1)));
+#else
   for (int i = 0; i < kMixInputs; ++i) learn_first(*m.table[i], first);
   for (int i = 0; i < kMixInputs + kSpeaks; ++i) {
     const int32_t w = m.weight[i] + ((r.stretched[i] * error + (1 << 14)) >> 15);
     m.weight[i] = w > kMaxMixWeight ? kMaxMixWeight : w < -kMaxMixWeight ? -kMaxMixWeight : w;
   }
+#endif
 }
 
 // A token, from or to a coder: `coder.first(freq, value)` codes one of two letters and `coder.rest(bound, token)` a token

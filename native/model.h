@@ -49,6 +49,7 @@ struct BandTables {
 // Mixing (mixing.h): decisions "is it 0, 1, 2" have a table in each of five activities.
 constexpr int kMixInputs = 5, kMixParts = kMixInputs - 1;
 constexpr int kDecisions = 3;
+constexpr int kMixLanes = 8;  // weights of a decision lie side by side: of the inputs, of a network's opinion, and zeros
 
 constexpr int32_t kMaxStretched = 2047;  // logarithmic odds, in 1/256, either way
 constexpr int kMaxFirstWeight = 8192;    // of a source as the mixing begins, either way; 4096 is 1.0
@@ -65,13 +66,20 @@ struct Odds {
       65149, 65194, 65234, 65269, 65300, 65328, 65352, 65374, 65393, 65410, 65425, 65438, 65449, 65459, 65468,
       65476, 65483, 65489, 65495, 65500, 65504, 65508, 65511, 65514};
   int16_t stretched[4096];  // of a probability in 2^-12: the logarithm of its odds
+  uint16_t between[4096];   // what `squashed` answers
 
   // Probability, in 2^-16, whose logarithmic odds are x / 256, -2048 <= x < 2048.
-  constexpr uint32_t squashed(int32_t x) const {
+  constexpr uint32_t squashed(int32_t x) const { return between[uint32_t(x + 2048) & 4095]; }
+
+ private:
+  constexpr uint32_t interpolated(int32_t x) const {
     const uint32_t k = uint32_t(x + 2048) >> 5, part = uint32_t(x + 2048) & 31;
     return (probability[k] * (32 - part) + probability[k + 1] * part) >> 5;
   }
-  constexpr Odds() : stretched() {
+
+ public:
+  constexpr Odds() : stretched(), between() {
+    for (int32_t x = -2048; x < 2048; ++x) between[x + 2048] = uint16_t(interpolated(x));
     int32_t x = -kMaxStretched;
     for (uint32_t i = 0; i < 4096; ++i) {
       while (x < kMaxStretched && squashed(x) < 16 * i + 8) ++x;
@@ -86,7 +94,7 @@ struct MixedTables {
   uint8_t rest_seen[kRows];
   uint32_t whole[kRows][kDecisions + 1];  // of two letters, by the whole activity; the last is not used
   uint32_t part[kMixParts][kQuantizers * kBuckets][kDecisions + 1];  // by the activity of one source alone
-  int32_t weight[kKinds][kDecisions][kMixInputs + 1];  // 2^16 is 1.0; the last is of a network's opinion
+  alignas(32) int32_t weight[kKinds][kDecisions][kMixLanes];  // 2^16 is 1.0
   uint32_t group[kBuckets];
   uint32_t sign[kSignRows];
   int32_t sign_weight[2];  // 2^16 is 1.0: of the table of a sign, and of a network's opinion

@@ -17,23 +17,18 @@ template <class T>
 inline bool precompensate_tile(const T* planes, T* targets, const NetworkJob& job, const NetworkWeights& net, int share,
                                int64_t* growth) {
   *growth = 0;
-  return run_network(planes, job, net, [&](int by, const int16_t* found) {
-    for (int y = 0; y < 4 && by * 4 + y < job.tile.y + job.tile.h; ++y)
-      for (int p = 0; p < job.color_planes; ++p) {
-        const ptrdiff_t at = p * job.plane_stride + (by * 4 + y) * job.row_stride + job.tile.x;
-        const T* from = planes + at;
-        T* to = targets + at;
-        int64_t grown = 0;
-        const int16_t* r = found + 16 * p + 4 * y;
-        for (int x = 0; x < job.tile.w; ++x) {
-          const int64_t correction = network_correction(r[(x >> 2) * kBlockSamples + (x & 3)], job.step);
-          const int64_t target = to[x];
-          to[x] = saturate<T>(target - ((share * correction + 8) >> 4));
-          const int64_t moved = target - to[x];
-          grown += moved * (moved - 2 * (target - from[x]));
-        }
-        *growth += grown;
-      }
+  return run_corrections(planes, job, net, job.color_planes, [&](int p, int y, const int32_t* correction) {
+    const ptrdiff_t at = p * job.plane_stride + y * job.row_stride + job.tile.x;
+    const T* from = planes + at;
+    T* to = targets + at;
+    int64_t grown = 0;
+    for (int x = 0; x < job.tile.w; ++x) {
+      const int64_t target = to[x];
+      to[x] = saturate<T>(target - ((share * int64_t(correction[x]) + 8) >> 4));
+      const int64_t moved = target - to[x];
+      grown += moved * (moved - 2 * (target - from[x]));
+    }
+    *growth += grown;
   });
 }
 
@@ -43,26 +38,17 @@ inline bool enhance_tile(const T* planes, S* pixels, const NetworkJob& job, cons
                          const PictureFilter& filter) {
   if (filter.shift) return filter_tile(planes, pixels, job, net, filter);
   const int tile_w = job.tile.w;
-  const ptrdiff_t row_size = tile_w + 4;
-  T* fixed = static_cast<T*>(std::malloc(size_t(kMaxPlanes) * 4 * size_t(row_size) * sizeof(T)));  // corrected samples
+  T* fixed = static_cast<T*>(std::malloc(size_t(kMaxPlanes) * size_t(tile_w) * sizeof(T)));  // a row of corrected samples
   if (!fixed) return false;
-  const bool ok = run_network(planes, job, net, [&](int by, const int16_t* found) {
-    for (int y = 0; y < 4 && by * 4 + y < job.tile.y + job.tile.h; ++y) {
-      const int row = by * 4 + y;
-      for (int p = 0; p < job.channels; ++p) {
-        const T* from = planes + p * job.plane_stride + row * job.row_stride + job.tile.x;
-        T* to = fixed + (p * 4 + y) * row_size;
-        if (p >= job.color_planes) {
-          memcpy(to, from, size_t(tile_w) * sizeof(T));  // alpha is exact
-          continue;
-        }
-        const int16_t* r = found + 16 * p + 4 * y;
-        for (int x = 0; x < tile_w; ++x)
-          to[x] = saturate<T>(int64_t(from[x]) + network_correction(r[(x >> 2) * kBlockSamples + (x & 3)], job.step));
-      }
-      synthesize_color<S, T>(fixed + y * row_size, pixels + row * job.pixel_row + ptrdiff_t(job.tile.x) * job.channels,
-                             tile_w, {job.channels, false, 4 * row_size});
-    }
+  const bool ok = run_corrections(planes, job, net, job.color_planes, [&](int p, int y, const int32_t* correction) {
+    const auto row = [&](int plane) { return planes + plane * job.plane_stride + y * job.row_stride + job.tile.x; };
+    T* to = fixed + p * tile_w;
+    for (int x = 0; x < tile_w; ++x) to[x] = saturate<T>(int64_t(row(p)[x]) + correction[x]);
+    if (p + 1 < job.color_planes) return;
+    for (int k = job.color_planes; k < job.channels; ++k)
+      memcpy(fixed + k * tile_w, row(k), size_t(tile_w) * sizeof(T));  // alpha is exact
+    synthesize_color<S, T>(fixed, pixels + y * job.pixel_row + ptrdiff_t(job.tile.x) * job.channels, tile_w,
+                           {job.channels, false, tile_w});
   });
   std::free(fixed);
   return ok;

@@ -26,11 +26,20 @@ inline int16_t finished(int32_t sum, int shift, Finish finish, int16_t before) {
   return finish == kAdd ? clamp16(int32_t(v) + before) : v;
 }
 
-constexpr int kRowsAtOnce = 6;  // positions computed together; runs are padded to a multiple
-
+// Vectors of samples. `low_pairs` and `high_pairs` interleave two of them, of which `multiply_add` makes sums of 32 bits:
+// two taps at a time. Both work within 128-bit lanes, as `packed` does, so packed sums come out in the order of the samples;
+// `store_pairs` puts them in order as they are.
+#if defined(__SSE2__)
 #if defined(__AVX512BW__)
-
-inline __m512i multiply_add(__m512i sum, __m512i a, __m512i b) {
+using Samples = __m512i;
+inline Samples added(Samples a, Samples b) { return _mm512_add_epi32(a, b); }
+inline Samples load(const void* p) { return _mm512_loadu_si512(p); }
+inline Samples repeated(int32_t v) { return _mm512_set1_epi32(v); }
+inline void store(void* p, Samples v) { _mm512_storeu_si512(p, v); }
+inline Samples low_pairs(Samples a, Samples b) { return _mm512_unpacklo_epi16(a, b); }
+inline Samples high_pairs(Samples a, Samples b) { return _mm512_unpackhi_epi16(a, b); }
+inline Samples no_samples() { return _mm512_setzero_si512(); }
+inline Samples multiply_add(Samples sum, Samples a, Samples b) {
 #if defined(__AVX512VNNI__) && defined(__GNUC__)
   // Not the intrinsic: GCC 12 keeps its sums in memory, which costs half the speed.
   asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
@@ -41,6 +50,59 @@ inline __m512i multiply_add(__m512i sum, __m512i a, __m512i b) {
   return _mm512_add_epi32(sum, _mm512_madd_epi16(a, b));
 #endif
 }
+inline Samples packed(Samples low, Samples high, __m128i shift) {
+  return _mm512_packs_epi32(_mm512_sra_epi32(low, shift), _mm512_sra_epi32(high, shift));
+}
+inline Samples in_order(Samples packed) {
+  return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed);
+}
+inline Samples not_negative(Samples v) { return _mm512_max_epi16(v, no_samples()); }
+inline void store_pairs(int32_t* to, Samples low, Samples high) {
+  store(to, _mm512_permutex2var_epi64(low, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), high));
+  store(to + 16, _mm512_permutex2var_epi64(low, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), high));
+}
+#elif defined(__AVX2__)
+using Samples = __m256i;
+inline Samples added(Samples a, Samples b) { return _mm256_add_epi32(a, b); }
+inline Samples load(const void* p) { return _mm256_loadu_si256(static_cast<const Samples*>(p)); }
+inline Samples repeated(int32_t v) { return _mm256_set1_epi32(v); }
+inline void store(void* p, Samples v) { _mm256_storeu_si256(static_cast<Samples*>(p), v); }
+inline Samples low_pairs(Samples a, Samples b) { return _mm256_unpacklo_epi16(a, b); }
+inline Samples high_pairs(Samples a, Samples b) { return _mm256_unpackhi_epi16(a, b); }
+inline Samples no_samples() { return _mm256_setzero_si256(); }
+inline Samples multiply_add(Samples sum, Samples a, Samples b) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+}
+inline Samples packed(Samples low, Samples high, __m128i shift) {
+  return _mm256_packs_epi32(_mm256_sra_epi32(low, shift), _mm256_sra_epi32(high, shift));
+}
+inline Samples in_order(Samples packed) { return _mm256_permute4x64_epi64(packed, 0xd8); }
+inline Samples not_negative(Samples v) { return _mm256_max_epi16(v, no_samples()); }
+inline void store_pairs(int32_t* to, Samples low, Samples high) {
+  store(to, _mm256_permute2x128_si256(low, high, 0x20)), store(to + 8, _mm256_permute2x128_si256(low, high, 0x31));
+}
+#else
+using Samples = __m128i;
+inline Samples added(Samples a, Samples b) { return _mm_add_epi32(a, b); }
+inline Samples load(const void* p) { return _mm_loadu_si128(static_cast<const Samples*>(p)); }
+inline Samples repeated(int32_t v) { return _mm_set1_epi32(v); }
+inline void store(void* p, Samples v) { _mm_storeu_si128(static_cast<Samples*>(p), v); }
+inline Samples low_pairs(Samples a, Samples b) { return _mm_unpacklo_epi16(a, b); }
+inline Samples high_pairs(Samples a, Samples b) { return _mm_unpackhi_epi16(a, b); }
+inline Samples no_samples() { return _mm_setzero_si128(); }
+inline Samples multiply_add(Samples sum, Samples a, Samples b) { return _mm_add_epi32(sum, _mm_madd_epi16(a, b)); }
+inline Samples packed(Samples low, Samples high, __m128i shift) {
+  return _mm_packs_epi32(_mm_sra_epi32(low, shift), _mm_sra_epi32(high, shift));
+}
+inline Samples in_order(Samples packed) { return packed; }
+inline Samples not_negative(Samples v) { return _mm_max_epi16(v, no_samples()); }
+inline void store_pairs(int32_t* to, Samples low, Samples high) { store(to, low), store(to + 4, high); }
+#endif
+#endif
+
+constexpr int kRowsAtOnce = 6;  // positions computed together; runs are padded to a multiple
+
+#if defined(__AVX512BW__)
 
 template <int kVectors>
 inline void dense_columns(const Dense& d, const int16_t* in, int n, int column, Finish finish, int16_t* out) {
@@ -61,14 +123,22 @@ inline void dense_columns(const Dense& d, const int16_t* in, int n, int column, 
       }
     }
     const __m128i shift = _mm_cvtsi32_si128(d.shift);
-    for (int i = 0; i < kRowsAtOnce; ++i)
-      for (int j = 0; j < kVectors; ++j) {
+    for (int i = 0; i < kRowsAtOnce; ++i) {
+      for (int j = 0; j + 1 < kVectors; j += 2) {
+        Samples v = in_order(packed(acc[i][j], acc[i][j + 1], shift));
+        int16_t* to = out + ptrdiff_t(p + i) * d.out + column + 16 * j;
+        if (finish == kRelu) v = _mm512_max_epi16(v, _mm512_srai_epi16(v, 3));
+        if (finish == kAdd) v = _mm512_adds_epi16(v, load(to));
+        store(to, v);
+      }
+      for (int j = kVectors & ~1; j < kVectors; ++j) {
         __m256i v = _mm512_cvtsepi32_epi16(_mm512_sra_epi32(acc[i][j], shift));
         auto* to = reinterpret_cast<__m256i*>(out + ptrdiff_t(p + i) * d.out + column + 16 * j);
         if (finish == kRelu) v = _mm256_max_epi16(v, _mm256_srai_epi16(v, 3));
         if (finish == kAdd) v = _mm256_adds_epi16(v, _mm256_loadu_si256(to));
         _mm256_storeu_si256(to, v);
       }
+    }
   }
 }
 
@@ -201,58 +271,7 @@ inline void depthwise_plain(const int16_t* const rows[3], int n, int channels, i
     }
 }
 
-// Two taps at a time: their samples interleave, and one instruction multiplies and adds pairs. Interleaving and packing
-// both work within 128-bit lanes, so the channels come out in their order.
 #if defined(__SSE2__)
-#if defined(__AVX512BW__)
-using Samples = __m512i;
-inline Samples added(Samples a, Samples b) { return _mm512_add_epi32(a, b); }
-inline Samples load(const void* p) { return _mm512_loadu_si512(p); }
-inline Samples repeated(int32_t v) { return _mm512_set1_epi32(v); }
-inline void store(void* p, Samples v) { _mm512_storeu_si512(p, v); }
-inline Samples low_pairs(Samples a, Samples b) { return _mm512_unpacklo_epi16(a, b); }
-inline Samples high_pairs(Samples a, Samples b) { return _mm512_unpackhi_epi16(a, b); }
-inline Samples no_samples() { return _mm512_setzero_si512(); }
-inline Samples packed(Samples low, Samples high, __m128i shift) {
-  return _mm512_packs_epi32(_mm512_sra_epi32(low, shift), _mm512_sra_epi32(high, shift));
-}
-inline Samples in_order(Samples packed) {
-  return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed);
-}
-inline Samples not_negative(Samples v) { return _mm512_max_epi16(v, no_samples()); }
-#elif defined(__AVX2__)
-using Samples = __m256i;
-inline Samples added(Samples a, Samples b) { return _mm256_add_epi32(a, b); }
-inline Samples load(const void* p) { return _mm256_loadu_si256(static_cast<const Samples*>(p)); }
-inline Samples repeated(int32_t v) { return _mm256_set1_epi32(v); }
-inline void store(void* p, Samples v) { _mm256_storeu_si256(static_cast<Samples*>(p), v); }
-inline Samples low_pairs(Samples a, Samples b) { return _mm256_unpacklo_epi16(a, b); }
-inline Samples high_pairs(Samples a, Samples b) { return _mm256_unpackhi_epi16(a, b); }
-inline Samples no_samples() { return _mm256_setzero_si256(); }
-inline Samples multiply_add(Samples sum, Samples a, Samples b) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
-}
-inline Samples packed(Samples low, Samples high, __m128i shift) {
-  return _mm256_packs_epi32(_mm256_sra_epi32(low, shift), _mm256_sra_epi32(high, shift));
-}
-inline Samples in_order(Samples packed) { return _mm256_permute4x64_epi64(packed, 0xd8); }
-inline Samples not_negative(Samples v) { return _mm256_max_epi16(v, no_samples()); }
-#else
-using Samples = __m128i;
-inline Samples added(Samples a, Samples b) { return _mm_add_epi32(a, b); }
-inline Samples load(const void* p) { return _mm_loadu_si128(static_cast<const Samples*>(p)); }
-inline Samples repeated(int32_t v) { return _mm_set1_epi32(v); }
-inline void store(void* p, Samples v) { _mm_storeu_si128(static_cast<Samples*>(p), v); }
-inline Samples low_pairs(Samples a, Samples b) { return _mm_unpacklo_epi16(a, b); }
-inline Samples high_pairs(Samples a, Samples b) { return _mm_unpackhi_epi16(a, b); }
-inline Samples no_samples() { return _mm_setzero_si128(); }
-inline Samples multiply_add(Samples sum, Samples a, Samples b) { return _mm_add_epi32(sum, _mm_madd_epi16(a, b)); }
-inline Samples packed(Samples low, Samples high, __m128i shift) {
-  return _mm_packs_epi32(_mm_sra_epi32(low, shift), _mm_sra_epi32(high, shift));
-}
-inline Samples in_order(Samples packed) { return packed; }
-inline Samples not_negative(Samples v) { return _mm_max_epi16(v, no_samples()); }
-#endif
 
 inline void depthwise_row(const int16_t* const rows[3], int n, int channels, const int16_t* weight, const int32_t* bias,
                           int shift, int16_t* out) {

@@ -49,7 +49,10 @@ inline void gather_blocks(const T* planes, const NetworkJob& job, int by, int x0
       const int row = by * 4 + y < job.height ? by * 4 + y : job.height - 1;
       const T* from = planes + p * job.plane_stride + row * job.row_stride;
       int16_t* to = out + 16 * p + 4 * y;
-      for (int bx = x0; bx < x1; ++bx, to += kBlockSamples)
+      int bx = x0;
+      for (const int whole = job.width / 4; bx < x1 && bx < whole && p < job.color_planes; ++bx, to += kBlockSamples)
+        for (int x = 0; x < 4; ++x) to[x] = network_sample(from[bx * 4 + x]);
+      for (; bx < x1; ++bx, to += kBlockSamples)
         for (int x = 0; x < 4; ++x) {
           const int column = bx * 4 + x < job.width ? bx * 4 + x : job.width - 1;
           to[x] = p < job.color_planes ? network_sample(from[column]) : int16_t(0);
@@ -64,10 +67,21 @@ inline Span widened(Span s, int by, int limit) {
   return {s.from - by > 0 ? s.from - by : 0, s.to + by < limit ? s.to + by : limit};
 }
 
-// A result of the network, 2^-11 base steps, in the planes' unit.
-inline int64_t network_correction(int16_t found, uint32_t step) { return (int64_t(found) * step + (1 << 18)) >> 19; }
+// Of a block row's results row y of a plane, blocks * 4 samples.
+inline void results_row(const int16_t* results, int plane, int y, int blocks, int16_t* to) {
+  const int16_t* from = results + 16 * plane + 4 * (y & 3);
+  for (int b = 0; b < blocks; ++b, from += kBlockSamples, to += 4) memcpy(to, from, 4 * sizeof(int16_t));
+}
+
+// Results of the network, 2^-11 base steps, in the planes' unit. A step is below 2^31 (the binding checks), so they stay
+// within 27 bits, and shifts need not know the sign.
+inline void network_corrections(const int16_t* found, int n, uint32_t step, int32_t* to) {
+  const auto by = int32_t(step);
+  for (int x = 0; x < n; ++x) to[x] = int32_t(uint64_t(int64_t(int32_t(found[x])) * by + (1 << 18)) >> 19);
+}
 
 // Runs the network over a tile. `emit(by, found)` gets the results of each block row, 48 a block from the tile's left edge.
+// False: out of memory.
 //
 // Rows go through all residual blocks as soon as they can: block k works one row behind block k - 1, whose row below it
 // needs. So no more than blocks + 2 rows are held, whatever the height of the tile, and they stay in the caches.
@@ -138,6 +152,25 @@ inline bool run_network(const T* planes, const NetworkJob& job, const NetworkWei
   }
   std::free(block);
   return true;
+}
+
+// The same for results in the planes' unit: `emit(plane, y, corrections)` gets those of each row of `count` planes.
+template <class T, class F>
+inline bool run_corrections(const T* planes, const NetworkJob& job, const NetworkWeights& net, int count, F&& emit) {
+  const int blocks = (job.tile.w + 3) / 4;
+  auto* row = static_cast<int32_t*>(std::malloc(size_t(4 * blocks) * (sizeof(int32_t) + sizeof(int16_t))));
+  if (!row) return false;
+  auto* results = reinterpret_cast<int16_t*>(row + 4 * blocks);
+  const bool ok = run_network(planes, job, net, [&](int by, const int16_t* found) {
+    for (int y = 4 * by; y < 4 * by + 4 && y < job.tile.y + job.tile.h; ++y)
+      for (int p = 0; p < count; ++p) {
+        results_row(found, p, y, blocks, results);
+        network_corrections(results, job.tile.w, job.step, row);
+        emit(p, y, row);
+      }
+  });
+  std::free(row);
+  return ok;
 }
 
 }  // namespace LACONIC_ISA

@@ -40,17 +40,70 @@ struct FilterRows {
   }
 };
 
-// acc[x] += tap * (two opposite places of `rows`, each less the place itself)
-template <class V, int kRows, int kAround>
-inline void add_pair(const FilterRows<V, kRows, kAround>& rows, int plane, int y, const int* place, int tap, int w,
-                     int32_t* acc) {
-  const int16_t *here = rows.row(plane, y), *after = rows.row(plane, y + place[0]) + place[1];
-  const int16_t* before = rows.row(plane, y - place[0]) - place[1];
-  for (int x = 0; x < w; ++x) acc[x] += tap * (after[x] + before[x] - 2 * here[x]);
+// A part of a filter's sum: taps * (a[x], b[x]).
+struct FilterTerm {
+  const int16_t *a, *b;
+  int16_t taps[2];
+};
+constexpr int kMaxTerms = kFilterTaps + 1;
+
+// The terms of a plane's taps in a row: of features that are differences the two places make a term, and what all of them
+// take away at the place itself is another.
+template <class Found, class Decoded>
+inline int filter_terms(const Found& found, const Decoded& decoded, int plane, int y, const int16_t* tap, FilterTerm* terms) {
+  int count = 0;
+  const auto pairs = [&](const auto& rows, int of, int places) {
+    int32_t sum = 0;
+    for (int k = 0; k < places; ++k) {
+      const int16_t t = *tap++;
+      if (t == 0) continue;
+      const int* place = kFilterPlace[k];
+      terms[count++] = {rows.row(of, y + place[0]) + place[1], rows.row(of, y - place[0]) - place[1], {t, t}};
+      sum += t;
+    }
+    return int16_t(-2 * sum);
+  };
+  const auto add = [&](int of, int near_places, int places) {
+    const int16_t own = *tap++, near_sum = pairs(found, of, near_places), sum = pairs(decoded, of, places);
+    if (const auto at_place = int16_t(own + near_sum); at_place || sum)
+      terms[count++] = {found.row(of, y), decoded.row(of, y), {at_place, sum}};
+  };
+  add(plane, kNearPlaces, kFilterPlaces);
+  if (plane) add(0, 0, kNearPlaces);
+  return count;
 }
 
-inline int32_t filtered(int16_t, int32_t sum, int shift) { return (sum + (1 << (shift - 1))) >> shift; }
-inline int64_t filtered(int32_t, int32_t sum, int shift) { return (int64_t(sum) * 256 + (1 << (shift - 1))) >> shift; }
+// The sums of the terms, for whole vectors: up to kFilterSlack - 1 more than w.
+constexpr int kFilterSlack = 32;
+inline void sum_terms(const FilterTerm* terms, int count, int w, int32_t* sums) {
+#if defined(__SSE2__)
+  constexpr int kLanes = int(sizeof(Samples) / sizeof(int16_t));
+  static_assert(kLanes <= kFilterSlack);
+  for (int x = 0; x < w; x += kLanes) {
+    Samples low = no_samples(), high = no_samples();
+    for (int i = 0; i < count; ++i) {
+      int32_t taps;
+      memcpy(&taps, terms[i].taps, sizeof taps);
+      const Samples a = load(terms[i].a + x), b = load(terms[i].b + x), both = repeated(taps);
+      low = multiply_add(low, low_pairs(a, b), both), high = multiply_add(high, high_pairs(a, b), both);
+    }
+    store_pairs(sums + x, low, high);
+  }
+#else
+  for (int x = 0; x < w; ++x) {
+    sums[x] = 0;
+    for (int i = 0; i < count; ++i) sums[x] += terms[i].taps[0] * terms[i].a[x] + terms[i].taps[1] * terms[i].b[x];
+  }
+#endif
+}
+
+// What decoded sample, correction and filter make; of 8 bits no sum of the three leaves 32 bits.
+inline int32_t filtered(int16_t from, int32_t correction, int32_t sum, int shift) {
+  return from + correction + ((sum + (1 << (shift - 1))) >> shift);
+}
+inline int64_t filtered(int32_t from, int32_t correction, int32_t sum, int shift) {
+  return int64_t(from) + correction + ((int64_t(sum) * 256 + (1 << (shift - 1))) >> shift);
+}
 
 // Decodes the network's tile, adds the corrections, filters and turns the planes into pixels. The network runs over a
 // block more on every side, whose corrections the filter sees.
@@ -68,9 +121,10 @@ inline bool filter_tile(const T* planes, S* pixels, const NetworkJob& job, const
   using Decoded = FilterRows<int16_t, kDecodedRows, kFilterReach>;
   using Found = FilterRows<int16_t, kFoundRows, kFilterReach>;
   using Exact = FilterRows<int32_t, kFoundRows, 0>;
-  const size_t sums = size_t(tile.w) * sizeof(int32_t), fixed = size_t(kMaxPlanes) * size_t(tile.w) * sizeof(T);
+  const size_t sums = size_t(tile.w + kFilterSlack) * sizeof(int32_t), fixed = size_t(kMaxPlanes) * size_t(tile.w) * sizeof(T);
+  const size_t slack = kFilterSlack * sizeof(int16_t);  // whole vectors are read
   char* memory = static_cast<char*>(
-      std::malloc(Decoded::size(tile.w) + Found::size(tile.w) + Exact::size(tile.w) + sums + fixed + 64));
+      std::malloc(Decoded::size(tile.w) + Found::size(tile.w) + Exact::size(tile.w) + sums + fixed + slack + 64));
   if (!memory) return false;
   // The widest first, for alignment.
   auto* acc = reinterpret_cast<int32_t*>(memory);
@@ -99,20 +153,12 @@ inline bool filter_tile(const T* planes, S* pixels, const NetworkJob& job, const
       repeat(to, kFilterReach);
     }
   };
-  const auto keep = [&](int by, const int16_t* results) {
-    for (int y = 4 * by; y < 4 * by + 4 && y < bottom; ++y)
-      for (int p = 0; p < job.color_planes; ++p) {
-        const int16_t* r = results + 16 * p + 4 * (y & 3);
-        int16_t* to = found.row(p, y);
-        int32_t* whole = exact.row(p, y);
-        for (int x = -left_of(kFilterNear); x < tile.w + right_of(kFilterNear); ++x) {
-          const int at = tile.x + x - wide.tile.x;
-          const auto correction = int32_t(network_correction(r[(at >> 2) * kBlockSamples + (at & 3)], job.step));
-          to[x] = network_sample(saturate<T>(correction));
-          if (x >= 0 && x < tile.w) whole[x] = correction;
-        }
-        repeat(to, kFilterNear);
-      }
+  const auto keep = [&](int y, int p, const int32_t* corrections) {
+    const int32_t* of = corrections + (tile.x - wide.tile.x);  // the tile's first column
+    int16_t* to = found.row(p, y);
+    for (int x = -left_of(kFilterNear); x < tile.w + right_of(kFilterNear); ++x) to[x] = network_sample(saturate<T>(of[x]));
+    repeat(to, kFilterNear);
+    memcpy(exact.row(p, y), of, size_t(tile.w) * sizeof(int32_t));
   };
   const auto restore = [&](int y) {
     for (int p = 0; p < job.channels; ++p) {
@@ -122,30 +168,19 @@ inline bool filter_tile(const T* planes, S* pixels, const NetworkJob& job, const
         memcpy(to, from, size_t(tile.w) * sizeof(T));  // alpha is exact
         continue;
       }
-      memset(acc, 0, sums);
-      const int16_t* tap = filter.taps[p];
-      const auto add = [&](int plane, int near_places, int places) {
-        const int16_t* centre = found.row(plane, y);
-        if (const int t = *tap++)
-          for (int x = 0; x < tile.w; ++x) acc[x] += t * centre[x];
-        for (int k = 0; k < near_places; ++k)
-          if (const int t = *tap++) add_pair(found, plane, y, kFilterPlace[k], t, tile.w, acc);
-        for (int k = 0; k < places; ++k)
-          if (const int t = *tap++) add_pair(decoded, plane, y, kFilterPlace[k], t, tile.w, acc);
-      };
-      add(p, kNearPlaces, kFilterPlaces);
-      if (p) add(0, 0, kNearPlaces);
+      FilterTerm terms[kMaxTerms];
+      sum_terms(terms, filter_terms(found, decoded, p, y, filter.taps[p], terms), tile.w, acc);
       const int32_t* correction = exact.row(p, y);
-      for (int x = 0; x < tile.w; ++x)
-        to[x] = saturate<T>(int64_t(from[x]) + correction[x] + filtered(T(0), acc[x], filter.shift));
+      for (int x = 0; x < tile.w; ++x) to[x] = saturate<T>(filtered(from[x], correction[x], acc[x], filter.shift));
     }
     synthesize_color<S, T>(restored, pixels + y * job.pixel_row + ptrdiff_t(tile.x) * job.channels, tile.w,
                            {job.channels, false, tile.w});
   };
   int loaded = tile.y > kFilterReach ? tile.y - kFilterReach : 0, done = tile.y;
-  const bool ok = run_network(planes, wide, net, [&](int by, const int16_t* results) {
-    keep(by, results);
-    const int known = 4 * by + 4 < bottom ? 4 * by + 4 - kFilterNear : tile.y + tile.h;
+  const bool ok = run_corrections(planes, wide, net, job.color_planes, [&](int p, int y, const int32_t* corrections) {
+    keep(y, p, corrections);
+    if (p + 1 < job.color_planes) return;
+    const int known = y + 1 < bottom ? y + 1 - kFilterNear : tile.y + tile.h;
     for (; done < known && done < tile.y + tile.h; ++done) {
       for (; loaded <= done + kFilterReach && loaded < job.height; ++loaded) load(loaded);
       restore(done);

@@ -117,13 +117,28 @@ class PlainPrices {
   bool known_[kRows];
 };
 
+// What the letters of a decision cost by its logarithmic odds, in 1/256 bit.
+struct DecisionCosts {
+  uint16_t no_yes[2 * kMaxStretched + 1][2];
+
+  constexpr DecisionCosts() : no_yes() {
+    for (int32_t odds = -kMaxStretched; odds <= kMaxStretched; ++odds) {
+      const uint32_t yes = mixed_freq(kOdds.squashed(odds));
+      no_yes[odds + kMaxStretched][0] = uint16_t(cost_of(kProbTotal - yes));
+      no_yes[odds + kMaxStretched][1] = uint16_t(cost_of(yes));
+    }
+  }
+  constexpr const uint16_t* of(int32_t odds) const { return no_yes[odds + kMaxStretched]; }
+};
+inline constexpr DecisionCosts kDecisionCosts{};
+
 template <class Opinion>
 class MixedPrices {
  public:
   struct Place {
     uint32_t key;
     unsigned row, shift;
-    uint32_t cost[kDecisions][2];  // of "no" and "yes", in 1/256 bit
+    const uint16_t* cost[kDecisions];  // of "no" and "yes", in 1/256 bit
   };
 
   LACONIC_INLINE MixedPrices(const BandModel& m, const RowSums& sums, const Sources& src, uint32_t lambda)
@@ -194,8 +209,7 @@ class MixedPrices {
       for (int i = 0; i < kMixParts; ++i)
         sum += w[i + 1] * kOdds.stretched[tables_.part[i][s.quantizer * kBuckets + bucket_[i + 1]][d] >> 20];
       if constexpr (Opinion::kSpeaks) sum += w[kMixInputs] * opinion_.odds(*seen, s.quantizer, d);
-      const uint32_t yes = mixed_freq(mixed_probability(sum));
-      p.cost[d][0] = cost_of(kProbTotal - yes), p.cost[d][1] = cost_of(yes);
+      p.cost[d] = kDecisionCosts.of(mixed_odds(sum));
     }
     return p;
   }
@@ -218,8 +232,7 @@ class MixedPrices {
     if (!here_->signs) opinion_.signs.look(s.x);
     const int32_t odds = opinion_.signs.odds(west, west2);
     const int32_t sum = mixed_sign(tables_.sign_weight, tables_.sign[place.row], place.flips ? -odds : odds);
-    const uint32_t first = mixed_freq(mixed_probability(sum));
-    const int64_t price = worth(lambda_, cost_of(minus != place.flips ? first : kProbTotal - first));
+    const int64_t price = worth(lambda_, kDecisionCosts.of(mixed_odds(sum))[minus != place.flips]);
     here_->sign[here_->signs++] = {key, odds, price};
     return price;
   }
