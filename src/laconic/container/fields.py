@@ -45,8 +45,8 @@ PREDICTED = 255
 """Value of `Header.parameter_set` of a lossless file whose samples are predicted one by one: no wavelet, no colors."""
 
 MAX_PREDICTED_PIXELS = 2**25
-"""Width times height of the largest picture whose samples are predicted. Every sample takes a decoder equally long, however
-few bytes there are: more would let a small file keep it busy for many minutes."""
+"""Width times height of the largest picture whose samples are predicted. Every sample takes a decoder equally long,
+however few bytes there are: more would let a small file keep it busy for many minutes."""
 
 
 @dataclass(frozen=True)
