@@ -39,96 +39,149 @@ struct Halves {
 LACONIC_INLINE __m256i load_halves(const int64_t* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
 LACONIC_INLINE void store_halves(int64_t* p, __m256i x) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), x); }
 
-// The last kVectors groups of four columns, less what the rows before j take: products of lower halves.
-template <int kWide, int kVectors>
-LACONIC_INLINE void eliminate_last(const Halves<kWide>& factor, const Halves<kWide>& u, int j, int64_t* sum) {
-  constexpr int kFrom = kWide - 4 * kVectors;
-  __m256i s[kVectors];
-  for (int v = 0; v < kVectors; ++v) s[v] = load_halves(sum + kFrom + 4 * v);
-  for (int k = 0; k < j; ++k) {
-    const __m256i f = _mm256_set1_epi64x(factor.at[k][j]);
-    for (int v = 0; v < kVectors; ++v)
-      s[v] = _mm256_sub_epi64(s[v], _mm256_mul_epi32(f, load_halves(u.at[k] + kFrom + 4 * v)));
-  }
-  for (int v = 0; v < kVectors; ++v) store_halves(sum + kFrom + 4 * v, s[v]);
+#endif
+
+// A product of lower halves.
+LACONIC_INLINE int64_t times(int64_t a, int64_t b) { return int64_t(int32_t(a)) * int32_t(b); }
+
+// The inverse of a pivot, 2^30 .. 2^31, and by how much its products are shifted. Where rounding leaves no pivot the least
+// one stands in.
+struct Inverse {
+  int64_t by;
+  int down;
+};
+LACONIC_INLINE Inverse inverse_of(int32_t found) {
+  const int32_t pivot = found < kLeastPivot ? kLeastPivot : found;
+  const int scale = __builtin_clz(uint32_t(pivot)) - 1;
+  return {int64_t(((uint64_t{1} << 61) - 1) / (uint64_t(pivot) << scale)), 61 - kFactorBits - scale};
 }
-template <int kWide>
-LACONIC_INLINE void eliminate(const Halves<kWide>& factor, const Halves<kWide>& u, int j, int64_t* sum) {
-  switch ((kWide - j + 3) / 4) {
-    case 8: if constexpr (kWide >= 32) return eliminate_last<kWide, 8>(factor, u, j, sum); break;
-    case 7: if constexpr (kWide >= 28) return eliminate_last<kWide, 7>(factor, u, j, sum); break;
-    case 6: if constexpr (kWide >= 24) return eliminate_last<kWide, 6>(factor, u, j, sum); break;
-    case 5: if constexpr (kWide >= 20) return eliminate_last<kWide, 5>(factor, u, j, sum); break;
-    case 4: if constexpr (kWide >= 16) return eliminate_last<kWide, 4>(factor, u, j, sum); break;
-    case 3: if constexpr (kWide >= 12) return eliminate_last<kWide, 3>(factor, u, j, sum); break;
-    case 2: return eliminate_last<kWide, 2>(factor, u, j, sum);
-    default: return eliminate_last<kWide, 1>(factor, u, j, sum);
+
+// An element of the diagonal, raised.
+LACONIC_INLINE int64_t raised(int64_t x, int up) {
+  const int64_t scaled = x << (up + kFactorBits);
+  return scaled + (int64_t{kRidge} << (up + kFactorBits)) + (scaled >> kRidgeShift);
+}
+
+#if defined(__AVX2__)
+// Four rows from row kFrom on, whose columns before it count for nothing. A predictor of branches would not learn how often
+// loops over single rows turn, so their lengths are known when compiled.
+template <int kWide, int kFrom>
+LACONIC_INLINE void factorize_rows(const int32_t (*a)[kWide], int n, int up, Halves<kWide>& factor, Halves<kWide>& u) {
+  constexpr int kVectors = (kWide - kFrom) / 4;
+  const int rows = n - kFrom < 4 ? n - kFrom : 4;
+  const __m128i scaled = _mm_cvtsi32_si128(up + kFactorBits);
+  // Less what the rows before take.
+  for (int j = 0; j < rows; ++j) {
+    const int32_t* from = a[kFrom + j] + kFrom;
+    int64_t* to = u.at[kFrom + j] + kFrom;
+    __m256i s[kVectors];
+    for (int v = 0; v < kVectors; ++v)
+      s[v] = _mm256_sll_epi64(_mm256_cvtepi32_epi64(_mm_load_si128(reinterpret_cast<const __m128i*>(from + 4 * v))), scaled);
+#pragma GCC unroll 4
+    for (int k = 0; k < kFrom; ++k) {
+      const __m256i f = _mm256_set1_epi64x(factor.at[k][kFrom + j]);
+      for (int v = 0; v < kVectors; ++v)
+        s[v] = _mm256_sub_epi64(s[v], _mm256_mul_epi32(f, load_halves(u.at[k] + kFrom + 4 * v)));
+    }
+    for (int v = 0; v < kVectors; ++v) store_halves(to + 4 * v, s[v]);
+    to[j] += raised(from[j], up) - (int64_t{from[j]} << (up + kFactorBits));
   }
+  // The square on the diagonal by itself, for all else waits for its pivots.
+  Inverse inverse[4];
+  int64_t square[4][4], by_pivot[4][4];
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    if (j >= rows) break;
+#pragma GCC unroll 4
+    for (int i = j; i < 4; ++i) {
+      int64_t x = u.at[kFrom + j][kFrom + i];
+      for (int k = 0; k < j; ++k) x -= times(by_pivot[k][j], square[k][i]);
+      square[j][i] = x >> kFactorBits;
+    }
+    inverse[j] = inverse_of(int32_t(square[j][j]));
+#pragma GCC unroll 4
+    for (int i = j; i < 4; ++i) by_pivot[j][i] = times(square[j][i], inverse[j].by) >> inverse[j].down;
+  }
+  // Whole rows.
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    if (j >= rows) break;
+    const __m256i by = _mm256_set1_epi64x(inverse[j].by);
+    const __m128i shift = _mm_cvtsi32_si128(inverse[j].down);
+    const __m256i sign = _mm256_set1_epi64x(int64_t{1} << (63 - inverse[j].down));  // where the shift leaves it
+    for (int v = 0; v < kVectors; ++v) {
+      const auto at = [&](Halves<kWide>& of, int row) { return of.at[kFrom + row] + kFrom + 4 * v; };
+      __m256i s = load_halves(at(u, j));
+      for (int k = 0; k < j; ++k)
+        s = _mm256_sub_epi64(s, _mm256_mul_epi32(_mm256_set1_epi64x(by_pivot[k][j]), load_halves(at(u, k))));
+      s = _mm256_srli_epi64(s, kFactorBits);
+      store_halves(at(u, j), s);
+      const __m256i x = _mm256_srl_epi64(_mm256_mul_epi32(by, s), shift);
+      store_halves(at(factor, j), _mm256_sub_epi64(_mm256_xor_si256(x, sign), sign));
+    }
+  }
+  if constexpr (kFrom + 4 < kWide)
+    if (kFrom + 4 < n) factorize_rows<kWide, kFrom + 4>(a, n, up, factor, u);
+}
+
+// Four weights from kFrom on, and then those before: solved, in 2^-16.
+template <int kWide, int kFrom>
+LACONIC_INLINE void substitute(const Halves<kWide>& factor, int n, int64_t* solved) {
+  constexpr int kNext = kFrom + 4, kFar = kFrom + 8;
+  int64_t x[4] = {};
+#pragma GCC unroll 4
+  for (int j = 3; j >= 0; --j) {
+    if (kFrom + j >= n) continue;
+    const int64_t* row = factor.at[kFrom + j];
+    x[j] = int64_t(int32_t(row[kWide - 1])) << 16;
+    if constexpr (kFar < kWide) {
+      __m256i products = _mm256_setzero_si256();
+      for (int i = kFar; i < kWide; i += 4)
+        products = _mm256_add_epi64(products, _mm256_mul_epi32(load_halves(row + i), load_halves(solved + i)));
+      const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(products), _mm256_extracti128_si256(products, 1));
+      x[j] -= _mm_cvtsi128_si64(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two)));
+    }
+    // Those found just now are not yet where a vector could read them.
+    for (int i = kNext + 3; i >= kNext; --i)
+      if (i < kWide) x[j] -= times(row[i], solved[i]);
+    for (int i = 3; i > j; --i) x[j] -= times(row[kFrom + i], x[i]);
+    x[j] = limited(x[j] >> kFactorBits, int64_t{kMostTapWeight} << (16 - kTapBits));
+  }
+  for (int j = 0; j < 4; ++j) solved[kFrom + j] = x[j];
+  if constexpr (kFrom > 0) substitute<kWide, kFrom - 4>(factor, n, solved);
 }
 #endif
 
 // Solves the normal equations a (upper triangle by rows; the right side is the last column) by L D L^T, which needs no
-// square roots. All words wrap, so that numbers of a hostile file do no harm; in honest sums nothing comes near that. Where
-// rounding leaves no pivot the least one stands in.
+// square roots. All words wrap, so that numbers of a hostile file do no harm; in honest sums nothing comes near that.
 template <int kWide>
 LACONIC_INLINE void solve_normal_equations(const int32_t (*a)[kWide], int n, int16_t* weights) {
   int32_t largest = 1;
   for (int j = 0; j < n; ++j) largest = a[j][j] > largest ? a[j][j] : largest;
   const int clear = __builtin_clz(uint32_t(largest)) - 4, up = clear > 0 ? clear : 0;  // 2^27 .. 2^28, or as it is
   Halves<kWide> factor, u;
-  alignas(64) int64_t sum[kWide];
+  alignas(64) int64_t solved[kWide] = {};  // in 2^-16
+#if defined(__AVX2__)
+  factorize_rows<kWide, 0>(a, n, up, factor, u);
+  substitute<kWide, kWide - 4>(factor, n, solved);
+#else
+  int64_t sum[kWide];
   for (int j = 0; j < n; ++j) {
-    const int from = j & ~3;
-#if defined(__AVX2__)
-    const __m128i scaled = _mm_cvtsi32_si128(up + kFactorBits);
-    for (int i = from; i < kWide; i += 4)
-      store_halves(sum + i, _mm256_sll_epi64(_mm256_cvtepi32_epi64(_mm_load_si128(reinterpret_cast<const __m128i*>(a[j] + i))), scaled));
-#else
-    for (int i = from; i < kWide; ++i) sum[i] = int64_t(a[j][i]) << (up + kFactorBits);
-#endif
-    sum[j] += (int64_t{kRidge} << (up + kFactorBits)) + (sum[j] >> kRidgeShift);
-#if defined(__AVX2__)
-    eliminate<kWide>(factor, u, j, sum);
-    int i;
-    for (i = from; i < kWide; i += 4) store_halves(u.at[j] + i, _mm256_srli_epi64(load_halves(sum + i), kFactorBits));
-#else
+    sum[j] = raised(a[j][j], up);
+    for (int i = j + 1; i < kWide; ++i) sum[i] = int64_t(a[j][i]) << (up + kFactorBits);
     for (int k = 0; k < j; ++k)
-      for (int i = j; i < kWide; ++i) sum[i] -= int64_t(int32_t(factor.at[k][j])) * int32_t(u.at[k][i]);
+      for (int i = j; i < kWide; ++i) sum[i] -= times(factor.at[k][j], u.at[k][i]);
     for (int i = j; i < kWide; ++i) u.at[j][i] = sum[i] >> kFactorBits;
-#endif
-    const int32_t found = int32_t(u.at[j][j]), pivot = found < kLeastPivot ? kLeastPivot : found;
-    const int scale = __builtin_clz(uint32_t(pivot)) - 1;  // pivot << scale is 2^30 .. 2^31
-    const int64_t inverse = int64_t(((uint64_t{1} << 61) - 1) / (uint64_t(pivot) << scale));
-    const int down = 61 - kFactorBits - scale;
-#if defined(__AVX2__)
-    const __m256i by = _mm256_set1_epi64x(inverse);
-    const __m128i shift = _mm_cvtsi32_si128(down);
-    const __m256i sign = _mm256_set1_epi64x(int64_t{1} << (63 - down));  // where the shift leaves it
-    for (i = from; i < kWide; i += 4) {
-      const __m256i x = _mm256_srl_epi64(_mm256_mul_epi32(by, load_halves(u.at[j] + i)), shift);
-      store_halves(factor.at[j] + i, _mm256_sub_epi64(_mm256_xor_si256(x, sign), sign));
-    }
-#else
-    for (int i = j; i < kWide; ++i) factor.at[j][i] = int64_t(int32_t(u.at[j][i])) * inverse >> down;
-#endif
+    const Inverse inverse = inverse_of(int32_t(u.at[j][j]));
+    for (int i = j; i < kWide; ++i) factor.at[j][i] = times(u.at[j][i], inverse.by) >> inverse.down;
   }
-  // From the last weight to the first, in 2^-16.
-  alignas(64) int64_t solved[kWide] = {};
   for (int j = n - 1; j >= 0; --j) {
     int64_t x = int64_t(int32_t(factor.at[j][kWide - 1])) << 16;
-    factor.at[j][j] = 0;
-#if defined(__AVX2__)
-    __m256i products = _mm256_setzero_si256();
-    for (int i = j & ~3; i < kWide; i += 4)
-      products = _mm256_add_epi64(products, _mm256_mul_epi32(load_halves(factor.at[j] + i), load_halves(solved + i)));
-    const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(products), _mm256_extracti128_si256(products, 1));
-    x -= _mm_cvtsi128_si64(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two)));
-#else
-    for (int i = j + 1; i < n; ++i) x -= int64_t(int32_t(factor.at[j][i])) * solved[i];
-#endif
+    for (int i = n - 1; i > j; --i) x -= times(factor.at[j][i], solved[i]);
     solved[j] = limited(x >> kFactorBits, int64_t{kMostTapWeight} << (16 - kTapBits));
-    weights[j] = int16_t(solved[j] >> (16 - kTapBits));
   }
+#endif
+  for (int j = 0; j < n; ++j) weights[j] = int16_t(solved[j] >> (16 - kTapBits));
 }
 
 // The sum of w x over kCount taps, a multiple of 16, in 2^-12; x of 10 bits with sign.

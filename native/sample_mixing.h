@@ -140,7 +140,7 @@ class SampleMixer {
     Mean* const means[kDistributions] = {&m_->scale[0][s.own],    &m_->scale[1][s.others], &m_->pair[s.pair],
                                          &m_->scale[2][s.spread], &m_->scale[3][s.both],   &m_->scale[4][s.both],
                                          &m_->scale[5][s.both],   &m_->scale[6][s.both]};
-    const int32_t centers[kDistributions] = {f.blended, f.blended, f.blended, f.blended,
+    alignas(32) const int32_t centers[kDistributions] = {f.blended, f.blended, f.blended, f.blended,
                                              f.by[0],   f.by[1],   f.by[2],   f.by[3]};
     const int32_t pair_scale = means[2]->value;
     int step_bits = 0;  // of the nearest bound
@@ -149,14 +149,7 @@ class SampleMixer {
     const int fraction = ((f.blended - (center << kUnitBits) + 32) >> 4) & 3;
     weights_by_scale_ = scale_grade, weights_by_texture_ = (s.texture & 15) * 4 + fraction;
     table_at_ = s.texture * kGrades + s.grade;
-    for (int i = 0; i < kDistributions; ++i) {
-      const uint32_t scale = uint32_t(means[i]->value < kLeastScale ? kLeastScale : means[i]->value);
-      const int bits = 31 - __builtin_clz(scale);
-      inverse_[i] = int32_t((uint64_t{kInverseScale} << bits) / scale);
-      coarse_[i] = bits > 17 ? bits - 17 : 0, shift_[i] = bits - coarse_[i];
-      most_[i] = int32_t(uint64_t{scale} * kReach >> 10);
-      offset_[i] = (center << kUnitBits) - (1 << (kUnitBits - 1)) - centers[i];
-    }
+    measure(means, centers, (center << kUnitBits) - (1 << (kUnitBits - 1)));
     alignas(32) int32_t first[kDistributions];
     distances(first, 1, 0);
     // Is it at the center or above?
@@ -219,6 +212,42 @@ class SampleMixer {
   LACONIC_INLINE static int limited_grade(int32_t scale) {
     const int g = log2_16(uint32_t(scale) + 256) / 16 - 8;
     return g > kGrades - 1 ? kGrades - 1 : g;
+  }
+  // What distances from the centers go by; `edge` is where the value at hand begins.
+  LACONIC_INLINE void measure(Mean* const* means, const int32_t* centers, int32_t edge) {
+#if defined(__AVX2__)
+    const auto value = [&](int i) { return means[i]->value; };
+    const __m256i scale = _mm256_max_epi32(
+        _mm256_setr_epi32(value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7)),
+        _mm256_set1_epi32(kLeastScale));
+    // Quotients of such small numbers differ from whole ones by more than rounding does, so whole parts are exact.
+    const __m256d low = _mm256_cvtepi32_pd(_mm256_castsi256_si128(scale)), high = _mm256_cvtepi32_pd(_mm256_extracti128_si256(scale, 1));
+    const auto octave = [](__m256d x) { return _mm256_srli_epi64(_mm256_castpd_si256(x), 52); };
+    const auto inverse = [&](__m256d x) {
+      const __m256d power = _mm256_castsi256_pd(_mm256_slli_epi64(octave(x), 52));
+      return _mm256_cvttpd_epi32(_mm256_div_pd(_mm256_mul_pd(power, _mm256_set1_pd(kInverseScale)), x));
+    };
+    store8(inverse_, _mm256_setr_m128i(inverse(low), inverse(high)));
+    const __m256i octaves = _mm256_permute4x64_epi64(
+        _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(octave(low)), _mm256_castsi256_ps(octave(high)), 0x88)), 0xd8);
+    const __m256i bits = _mm256_sub_epi32(octaves, _mm256_set1_epi32(1023));
+    const __m256i coarse = _mm256_max_epi32(_mm256_sub_epi32(bits, _mm256_set1_epi32(17)), _mm256_setzero_si256());
+    store8(coarse_, coarse), store8(shift_, _mm256_sub_epi32(bits, coarse));
+    const __m256i reach = _mm256_set1_epi32(kReach);
+    const __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(scale, reach), 10);
+    const __m256i odd = _mm256_srli_epi64(_mm256_mul_epu32(_mm256_srli_epi64(scale, 32), reach), 10);
+    store8(most_, _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa));
+    store8(offset_, _mm256_sub_epi32(_mm256_set1_epi32(edge), load8(centers)));
+#else
+    for (int i = 0; i < kDistributions; ++i) {
+      const uint32_t scale = uint32_t(means[i]->value < kLeastScale ? kLeastScale : means[i]->value);
+      const int bits = 31 - __builtin_clz(scale);
+      inverse_[i] = int32_t((uint64_t{kInverseScale} << bits) / scale);
+      coarse_[i] = bits > 17 ? bits - 17 : 0, shift_[i] = bits - coarse_[i];
+      most_[i] = int32_t(uint64_t{scale} * kReach >> 10);
+      offset_[i] = edge - centers[i];
+    }
+#endif
   }
   // How far a bound is from the center of each distribution, in 1/256 of its scale.
   LACONIC_INLINE void distances(int32_t* z, int32_t sign, int32_t bound) const {
@@ -300,8 +329,13 @@ class SampleMixer {
   LACONIC_INLINE bool decide(Coder& coder, int32_t* in, int kind, bool yes) {
     Memory::Chance& chance = m_->table[kind * kTextures * kGrades + table_at_];
     const int32_t known = chance.seen < 12 ? chance.seen * 21 : 256;
-    in[kDistributions + 1] = kOdds.stretched[chance.p >> 4] * known >> 8;
-    in[kDistributions + 2] = kConstantInput;
+    const int32_t table = kOdds.stretched[chance.p >> 4] * known >> 8;
+#if defined(__AVX2__)
+    // As a whole: a vector cannot yet be read where words of it were written just now.
+    store8(in + kDistributions, _mm256_setr_epi32(in[kDistributions], table, kConstantInput, 0, 0, 0, 0, 0));
+#else
+    in[kDistributions + 1] = table, in[kDistributions + 2] = kConstantInput;
+#endif
     int32_t* const a = m_->by_scale[kind * kGrades + weights_by_scale_];
     int32_t* const b = m_->by_texture[kind * kTextures + weights_by_texture_];
     const int32_t sum_a = mixed_sum(a, in), sum_b = mixed_sum(b, in);
