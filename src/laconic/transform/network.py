@@ -32,8 +32,9 @@ ACTIVATION_BITS = 11
 """Fraction bits of an activation: 16-bit activations reach from -16 to 16."""
 SCALE_BITS = 16
 TILE = 512
-"""Width in pixels, half the height: smaller tiles repeat more of the work around them, wider ones leave the processor's
-caches; rows pass through, so height costs nothing but threads that may run out of tiles."""
+"""Width in pixels, half the height: smaller tiles repeat more of the work around them. Rows pass through, so height
+costs nothing but threads that may run out of tiles; where each thread has `MANY`, they are twice as wide and high."""
+MANY = 4
 SMALL_PICTURE = 1 << 21
 LARGEST_SUM = (1 << 31) - 1
 
@@ -379,7 +380,8 @@ def _tiles(height: int, width: int, jobs: int) -> list[tuple[int, int, int, int]
     """Cut a picture into (y, x, height, width): tiles of one size, or, of those few, a share for each thread."""
     area = height * width
     if jobs == 1 or area > SMALL_PICTURE:
-        rows, columns = 2 * TILE, TILE
+        many = area >= MANY * jobs * 8 * TILE * TILE
+        rows, columns = (4 * TILE, 2 * TILE) if many else (2 * TILE, TILE)
     else:
         count = jobs * -(-area // (jobs * TILE * TILE))
         share = 4 * -(-max(height, width) // (4 * count))
