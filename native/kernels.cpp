@@ -1,6 +1,7 @@
 // kernels.cpp - one build of the kernels that code; CMake compiles it once per instruction set (LACONIC_ISA).
 #include "kernels.h"
 
+#include "carving.h"
 #include "causal_decoder.h"
 #include "causal_encoder.h"
 #include "chroma.h"
@@ -73,28 +74,22 @@ class TileMemory {
     const size_t lowest = size_t(full.h) * size_t(full.w) * sizeof(int32_t);
     const size_t each = (1 + kMixParts + kFarInputs) * sizeof(uint16_t) + sizeof(uint32_t) + sizeof(Crossing) + kFarInputs +
                         kSignedRows + sizeof(PlaceViews);
-    const size_t total = bytes + 3 * largest + lowest + size_t(row) * each + size_t(job.planes) * kBands * sizeof(Context) + 1024;
+    const size_t contexts = size_t(job.planes) * kBands * sizeof(Context);
+    const size_t total = bytes + 3 * largest + lowest + size_t(row) * each + contexts + 16 * kCarved;
     block_ = static_cast<uint8_t*>(std::calloc(1, total));
     if (!block_) return;
-    uint8_t* at = block_ + (64 - reinterpret_cast<uintptr_t>(block_) % 64);
-    const auto take = [&](size_t size) {
-      uint8_t* p = at;
-      at += (size + 63) & ~size_t{63};
-      return p;
-    };
-    contexts_ = reinterpret_cast<Context*>(take(size_t(job.planes) * kBands * sizeof(Context)));
-    lowest_ = reinterpret_cast<int32_t*>(take(lowest));
-    sums_.whole = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
-    for (uint16_t*& part : sums_.part) part = reinterpret_cast<uint16_t*>(take(size_t(row) * sizeof(uint16_t)));
-    far_ = {take(size_t(row) * kFarInputs), row,
-            reinterpret_cast<uint16_t*>(take(size_t(row) * kFarInputs * sizeof(uint16_t))) + kPad,
-            reinterpret_cast<int8_t*>(take(size_t(row) * kSignedRows)) + kPad};
-    views_ = reinterpret_cast<PlaceViews*>(take(size_t(row) * sizeof(PlaceViews)));
-    trace_ = reinterpret_cast<Crossing*>(take(size_t(row) * sizeof(Crossing)));
-    scaled_ = reinterpret_cast<uint32_t*>(at);
-    at += size_t(row) * sizeof(uint32_t);
-    up_ = at;
-    at += 3 * largest;
+    Carver carver(block_);
+    contexts_ = carver.take<Context>(size_t(job.planes) * kBands);
+    lowest_ = carver.take<int32_t>(size_t(full.h) * size_t(full.w));
+    sums_.whole = carver.take<uint16_t>(size_t(row));
+    for (uint16_t*& part : sums_.part) part = carver.take<uint16_t>(size_t(row));
+    far_ = {carver.take<uint8_t>(size_t(row) * kFarInputs), row, carver.take<uint16_t>(size_t(row) * kFarInputs) + kPad,
+            carver.take<int8_t>(size_t(row) * kSignedRows) + kPad};
+    views_ = carver.take<PlaceViews>(size_t(row));
+    trace_ = carver.take<Crossing>(size_t(row));
+    scaled_ = carver.take<uint32_t>(size_t(row));
+    up_ = carver.take<uint8_t>(3 * largest);
+    uint8_t* at = carver.rest();
     for (int p = 0; p < job.planes; ++p)
       for (int j = 0; j < kBands; ++j) {
         const Rect r = rect(job, j);

@@ -7,6 +7,7 @@
 #pragma once
 #include <cstdlib>
 
+#include "carving.h"
 #include "causal_encoder.h"
 #include "sample_mixing.h"
 #include "tile.h"
@@ -45,20 +46,15 @@ class PredictedTile {
   PredictedTile(const PredictedJob& job) : job_(job) {
     const size_t samples = FramedSamples::bytes(job.tile.h, job.tile.w), errors = FramedErrors::bytes(job.tile.h, job.tile.w);
     const size_t mixer = sizeof(SampleMixer::Memory), predictor = SamplePredictor::bytes(job.tile.w);
-    block_ = static_cast<uint8_t*>(std::calloc(1, size_t(job.channels) * (samples + errors + 128) + mixer + predictor + 256));
+    block_ = static_cast<uint8_t*>(std::calloc(1, size_t(job.channels) * (samples + errors + 2 * kCarved) + mixer + predictor + 3 * kCarved));
     if (!block_) return;
-    uint8_t* at = block_ + (64 - reinterpret_cast<uintptr_t>(block_) % 64);
-    const auto take = [&](size_t size) {
-      uint8_t* p = at;
-      at += (size + 63) & ~size_t{63};
-      return p;
-    };
+    Carver carver(block_);
     for (int c = 0; c < job.channels; ++c) {
-      samples_[c].place(take(samples), job.tile.h, job.tile.w);
-      errors_[c].place(take(errors), job.tile.h, job.tile.w);
+      samples_[c].place(carver.take<uint8_t>(samples), job.tile.h, job.tile.w);
+      errors_[c].place(carver.take<uint8_t>(errors), job.tile.h, job.tile.w);
     }
-    mixer_memory_ = reinterpret_cast<SampleMixer::Memory*>(take(mixer));
-    predictor_memory_ = take(predictor);
+    mixer_memory_ = carver.take<SampleMixer::Memory>(1);
+    predictor_memory_ = carver.take<uint8_t>(predictor);
   }
   ~PredictedTile() { std::free(block_); }
   PredictedTile(const PredictedTile&) = delete;

@@ -8,6 +8,7 @@
 //
 // This header is compiled once per instruction set inside its own namespace; it must not use std:: templates.
 #pragma once
+#include "carving.h"
 #include "least_squares.h"
 #include "model.h"
 
@@ -118,24 +119,19 @@ class SamplePredictor {
  public:
   LACONIC_INLINE static size_t bytes(int width) {
     return WideFit::bytes(width) + NearFit::bytes(width) + NearestFit::bytes(width) +
-           kPredictions * 3 * size_t(width + 2 * kMargin) * sizeof(int32_t) + 4 * 64;
+           kPredictions * 3 * size_t(width + 2 * kMargin) * sizeof(int32_t) + 5 * kCarved;
   }
 
   // `known` are the planes before that this one is like, the nearest last.
   LACONIC_INLINE void start(int depth, const FramedSamples& own, const FramedSamples* known, int knowns, void* memory) {
     own_ = own, knowns_ = knowns, excess_ = depth - 8, top_ = ((1 << depth) - 1) << kUnitBits;
-    uint8_t* p = static_cast<uint8_t*>(memory);
-    const auto take = [&](size_t size) {
-      uint8_t* const at = p;
-      p += (size + 63) & ~size_t{63};
-      return at;
-    };
+    Carver carver(memory);
     const auto count = [&](int fit) { return kTapCounts[fit][knowns][0] + kTapCounts[fit][knowns][1] + kTapCounts[fit][knowns][2]; };
-    wide_.start(count(0), own.width, take(WideFit::bytes(own.width)));
-    near_.start(count(1), own.width, take(NearFit::bytes(own.width)));
-    nearest_.start(count(2), own.width, take(NearestFit::bytes(own.width)));
+    wide_.start(count(0), own.width, carver.take<uint8_t>(WideFit::bytes(own.width)));
+    near_.start(count(1), own.width, carver.take<uint8_t>(NearFit::bytes(own.width)));
+    nearest_.start(count(2), own.width, carver.take<uint8_t>(NearestFit::bytes(own.width)));
     const size_t line = size_t(own.width + 2 * kMargin);
-    int32_t* errors = reinterpret_cast<int32_t*>(take(kPredictions * 3 * line * sizeof(int32_t)));
+    auto* const errors = carver.take<int32_t>(kPredictions * 3 * line);
     memset(errors, 0, kPredictions * 3 * line * sizeof(int32_t));
     for (int k = 0; k < kPredictions; ++k)
       for (int r = 0; r < 3; ++r) error_[k][r] = errors + (3 * k + r) * line + kMargin;
