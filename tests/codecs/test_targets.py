@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import laconic as lac
+from laconic.codecs import targets
 from laconic.codecs.image import ImageCodec
 from laconic.codecs.targets import MAX_TRIALS, Target, find_code, psnr
 from laconic.errors import TargetUnreachable, UsageError
@@ -18,6 +20,8 @@ from laconic.quantize import rdo
 from laconic.quantize.steps import CODES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 
@@ -62,6 +66,14 @@ def test_a_psnr_is_met_from_above(least: float, effort: int, photo: NDArray[np.u
     data = lac.compress(photo, psnr=least, effort=effort)
     assert least <= psnr(photo, lac.decompress(data)) <= least + 0.05
     assert len(encodes) <= MOST_ENCODES
+
+
+@pytest.mark.parametrize("bpp", [0.2, 0.5, 2.0])
+def test_noise_uses_a_rate_up_too(bpp: float):
+    # Its symbols come and go all at once: sizes jump, wherever the search looks.
+    noise = np.random.default_rng(0).integers(0, 256, (128, 160, 3)).astype(np.uint8)
+    size = len(lac.compress(noise, bpp=bpp, effort=5))
+    assert 0.85 * bpp <= 8 * size / (128 * 160) <= bpp
 
 
 @settings(deadline=None, max_examples=30)
@@ -141,22 +153,69 @@ def test_the_search_is_short_and_right_on_any_falling_curve():
             size=len,
             quality=lambda _: 0.0,
         )
-        assert len(found) <= limit
+        assert len(found) == max(int(lengths[code]) for code in trials if lengths[code] <= limit)
         assert len(trials) <= MAX_TRIALS + 1
 
 
-@pytest.mark.parametrize("near", [-2, -1, 2])
-def test_where_neither_neighbor_of_a_psnr_is_near_enough_those_beside_them_are_tried(near: int):
-    places = {rdo.between_codes(position, rdo.TRELLIS): position for position in range(rdo.POSITIONS)}
-    fine = 2000  # the last place above the PSNR
-    figures = 50 - 0.01 * np.arange(rdo.POSITIONS)
-    figures = np.where(np.arange(rdo.POSITIONS) <= fine, figures + 0.1, figures - 0.1)
-    figures[fine + near] = 30.03
+def trials_for(target: Target, decisions: rdo.Rdo, figure: Callable[[int, rdo.Rdo], float]) -> list[float]:
+    """Return the figures that a search sees, the one it chooses last; PSNR is the figure, bytes are 8 times 2 to it."""
+    seen: list[float] = []
+
+    def attempt(code: int, decisions: rdo.Rdo) -> float:
+        seen.append(figure(code, decisions))
+        return seen[-1]
+
     found = find_code(
-        Target(psnr=30.0), lambda code, decisions: places[code, decisions], np.zeros(101, np.uint16), rdo.TRELLIS,
-        pixels=64, size=lambda _: 0, quality=lambda position: float(figures[position]),
+        target, attempt, np.zeros(101, np.uint16), decisions,
+        pixels=64, size=lambda found: round(8 * 2**found), quality=lambda found: found,
     )  # fmt: skip
-    assert found == fine + near
+    return [*seen, found]
+
+
+@pytest.mark.parametrize("kind", [-2.0, 0.0, 0.7, 2.3])
+@pytest.mark.parametrize("least", [27.0, 32.5, 40.0, 46.0])
+def test_a_photo_of_any_kind_takes_three_encodes(least: float, kind: float):
+    curve = np.array(targets.TYPICAL_PSNR) + kind * np.array(targets.SPREAD_PSNR)
+
+    def figure(code: int, decisions: rdo.Rdo) -> float:
+        finer = (1 - decisions.weight / rdo.TRELLIS.weight) / rdo.WEIGHT_OF_A_CODE
+        return float(np.interp(code - finer, targets.TYPICAL_CODES, curve))
+
+    *seen, found = trials_for(Target(psnr=least), rdo.TRELLIS, figure)
+    assert least <= found <= least + targets.PSNR_SLACK
+    assert len(seen) <= 3
+
+
+@pytest.mark.parametrize("place", [530.0, 545.3, 551.8])
+@pytest.mark.parametrize("height", [0.12, 0.2])
+def test_a_jump_past_a_psnr_is_passed_with_lighter_bits(height: float, place: float):
+    # As seen in a photo: at a coarser code the jump comes at a lighter bit, but not one as light as equal PSNR takes.
+    def figure(code: int, decisions: rdo.Rdo) -> float:
+        lighter = 1 - decisions.weight / rdo.TRELLIS.weight
+        above = code + 0.5 - lighter / 0.025 < place
+        return 30.0 - 0.058 * (code - lighter / 0.039 - place) + height * (0.5 if above else -0.5)
+
+    def stuck(code: int, decisions: rdo.Rdo) -> float:
+        return figure(code, decisions) if decisions.weight > 0.94 * rdo.TRELLIS.weight else 0.0
+
+    codes = [stuck(*rdo.between_codes(k, rdo.TRELLIS)) for k in range(rdo.POSITIONS)]
+    assert not any(30.0 <= figure <= 30.05 for figure in codes)
+    *seen, found = trials_for(Target(psnr=30.0), rdo.TRELLIS, figure)
+    assert 30.0 <= found <= 30.05
+    assert len(seen) <= MOST_ENCODES
+
+
+@pytest.mark.parametrize("limit", [300, 2000, 30_000])
+@pytest.mark.parametrize("steep", [10, 60])
+def test_curves_like_no_photos_are_used_up_too(steep: int, limit: int):
+    def figure(code: int, decisions: rdo.Rdo) -> float:
+        finer = (1 - decisions.weight / rdo.TRELLIS.weight) / rdo.WEIGHT_OF_A_CODE
+        return 13.0 / (1 + math.exp((code - finer - 640) / steep))
+
+    *seen, found = trials_for(Target(size=limit), rdo.TRELLIS, figure)
+    assert 0.94 * limit <= round(8 * 2**found) <= limit
+    assert found == max(figure for figure in seen if round(8 * 2**figure) <= limit)
+    assert len(seen) <= MAX_TRIALS
 
 
 @pytest.mark.parametrize("decisions", [rdo.PLAIN, rdo.SCALAR, rdo.TRELLIS], ids=["plain", "scalar", "trellis"])
