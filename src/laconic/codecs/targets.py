@@ -62,7 +62,7 @@ NARROW_CODES = 4
 SLOWEST, FASTEST = 0.75, 1.5
 """How much less or more than those of the photo's kind the figures fall beyond two trials on one side."""
 CALM_CODES, CALM_WEIGHT = 5, 0.8
-"""To pass a jump: that many codes coarser, with bits that weigh so much less. It costs up to 0.5 % of the bytes."""
+"""To pass a jump: that many codes coarser, with bits that weigh so much less, which costs a few bytes more."""
 
 
 @dataclass(frozen=True)
