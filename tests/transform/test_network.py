@@ -129,6 +129,15 @@ def test_a_network_of_zeros_changes_nothing(network_arrays: Callable[..., dict[s
         assert np.array_equal(found, color.synthesize(given, lossless=False, workers=workers))
 
 
+def test_steps_whose_corrections_could_overflow_are_refused(network_arrays: Callable[..., dict[str, Any]]):
+    network, planes = Network.of(network_arrays(3, 16, 16, 2), ""), planes_of(1, (3, 16, 20), np.int32)
+    with Workers(1) as workers:
+        found = synthesize(planes, network, code=200, step=2**31 - 1, workers=workers)
+        assert np.array_equal(found, by_reference(planes, network, 200, 2**31 - 1))
+        with pytest.raises(ValueError, match="a step below"):
+            synthesize(planes, network, code=200, step=2**31, workers=workers)
+
+
 def test_hostile_arrays_are_refused(network_arrays: Callable[..., dict[str, Any]]):
     good = network_arrays(1, 16, 32, 2)
     again = pickle.loads(pickle.dumps(Network.of(good, "")))
