@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "interleave.h"
 #include "lifting.h"
 #include "reversible_color.h"
 
@@ -28,11 +29,6 @@ struct Pixel<uint16_t> {
   static constexpr int kMiddle = 32768, kTop = 65535;
 };
 
-template <int kChannels>
-struct Channels {
-  static constexpr int value = kChannels;
-};
-
 template <class S, class P>
 inline S clip(P v) {
   return S(v < 0 ? 0 : v > Pixel<S>::kTop ? Pixel<S>::kTop : v);
@@ -49,29 +45,36 @@ template <class S, class T>
 inline void analyze_color(const S* px, T* out, int w, const ColorRow& c) {
   using P = typename Product<T>::type;
   constexpr int kMiddle = Pixel<S>::kMiddle;
-  T *a = out, *b = out + c.plane_stride, *d = out + 2 * c.plane_stride;
   const int n = c.channels;
-  if (n >= 3 && !c.lossless) {
-    constexpr int kShift = 15 - kPixelBits;
-    constexpr P kHalf = 1 << (kShift - 1);
-    for (int x = 0; x < w; ++x) {
-      const P r = px[n * x], g = px[n * x + 1], l = px[n * x + 2];
-      a[x] = T(((9798 * r + 19235 * g + 3735 * l + kHalf) >> kShift) - (kMiddle << kPixelBits));
-      b[x] = T((-5529 * r - 10855 * g + 16384 * l + kHalf) >> kShift);
-      d[x] = T((16384 * r - 13720 * g - 2664 * l + kHalf) >> kShift);
-    }
-  } else if (n >= 3) {
-    const uint8_t* order = kColorOrder[c.colors % kColorOrders];
-    const S *first = px + order[0], *second = px + order[1], *third = px + order[2];
-    with_way(c.colors, [&]<ColorWay kWay>() {
-      for (int x = 0; x < w; ++x) {
-        const Three of = colors_of<kWay>(first[n * x], second[n * x], third[n * x]);
-        a[x] = T(of.first - kMiddle), b[x] = T(of.second), d[x] = T(of.third);
+  if (n >= 3) {
+    ColorBlock<S> block;
+    for (int from = 0; from < w; from += kBlockPixels) {
+      const int count = w - from < kBlockPixels ? w - from : kBlockPixels;
+      T *a = out + from, *b = a + c.plane_stride, *d = b + c.plane_stride;
+      deinterleave(px + ptrdiff_t(n) * from, count, n, block);
+      if (c.lossless) {
+        const uint8_t* order = kColorOrder[c.colors % kColorOrders];
+        const S *first = block.of[order[0]], *second = block.of[order[1]], *third = block.of[order[2]];
+        with_way(c.colors, [&]<ColorWay kWay>() {
+          for (int x = 0; x < count; ++x) {
+            const Three of = colors_of<kWay>(first[x], second[x], third[x]);
+            a[x] = T(of.first - kMiddle), b[x] = T(of.second), d[x] = T(of.third);
+          }
+        });
+        continue;
       }
-    });
+      constexpr int kShift = 15 - kPixelBits;
+      constexpr P kHalf = 1 << (kShift - 1);
+      for (int x = 0; x < count; ++x) {
+        const P r = block.of[0][x], g = block.of[1][x], l = block.of[2][x];
+        a[x] = T(((9798 * r + 19235 * g + 3735 * l + kHalf) >> kShift) - (kMiddle << kPixelBits));
+        b[x] = T((-5529 * r - 10855 * g + 16384 * l + kHalf) >> kShift);
+        d[x] = T((16384 * r - 13720 * g - 2664 * l + kHalf) >> kShift);
+      }
+    }
   } else {
     const int shift = c.lossless ? 0 : kPixelBits;
-    for (int x = 0; x < w; ++x) a[x] = T((int(px[n * x]) - kMiddle) * (1 << shift));
+    for (int x = 0; x < w; ++x) out[x] = T((int(px[n * x]) - kMiddle) * (1 << shift));
   }
   if (n == 2 || n == 4) {
     T* alpha = out + (n - 1) * c.plane_stride;
@@ -83,33 +86,36 @@ template <class S, class T>
 inline void synthesize_color(const T* in, S* px, int w, const ColorRow& c) {
   using P = typename Product<T>::type;
   constexpr int kMiddle = Pixel<S>::kMiddle;
-  const T *a = in, *b = in + c.plane_stride, *d = in + 2 * c.plane_stride;
   const int n = c.channels;
-  if (n >= 3 && !c.lossless) {
-    constexpr int kShift = 14 + kPixelBits;
-    constexpr P kOffset = (P(kMiddle) << kShift) + (P{1} << (kShift - 1));
-    const auto rows = [&](auto channels) {  // known when compiled: vectors can then be put together
-      for (int x = 0; x < w; ++x) {
-        const P y = P(a[x]) * 16384 + kOffset, cb = b[x], cr = d[x];
-        S* to = px + channels.value * x;
-        to[0] = clip<S, P>((y + 22970 * cr) >> kShift);
-        to[1] = clip<S, P>((y - 5638 * cb - 11700 * cr) >> kShift);
-        to[2] = clip<S, P>((y + 29032 * cb) >> kShift);
+  if (n >= 3) {
+    ColorBlock<S> block;
+    for (int from = 0; from < w; from += kBlockPixels) {
+      const int count = w - from < kBlockPixels ? w - from : kBlockPixels;
+      const T *a = in + from, *b = a + c.plane_stride, *d = b + c.plane_stride;
+      if (c.lossless) {
+        const uint8_t* order = kColorOrder[c.colors % kColorOrders];
+        S *first = block.of[order[0]], *second = block.of[order[1]], *third = block.of[order[2]];
+        with_way(c.colors, [&]<ColorWay kWay>() {
+          for (int x = 0; x < count; ++x) {
+            const Three of = channels_of<kWay>(a[x] + kMiddle, b[x], d[x]);
+            first[x] = clip<S, int>(of.first), second[x] = clip<S, int>(of.second), third[x] = clip<S, int>(of.third);
+          }
+        });
+      } else {
+        constexpr int kShift = 14 + kPixelBits;
+        constexpr P kOffset = (P(kMiddle) << kShift) + (P{1} << (kShift - 1));
+        for (int x = 0; x < count; ++x) {
+          const P y = P(a[x]) * 16384 + kOffset, cb = b[x], cr = d[x];
+          block.of[0][x] = clip<S, P>((y + 22970 * cr) >> kShift);
+          block.of[1][x] = clip<S, P>((y - 5638 * cb - 11700 * cr) >> kShift);
+          block.of[2][x] = clip<S, P>((y + 29032 * cb) >> kShift);
+        }
       }
-    };
-    n == 3 ? rows(Channels<3>{}) : rows(Channels<4>{});
-  } else if (n >= 3) {
-    const uint8_t* order = kColorOrder[c.colors % kColorOrders];
-    S *first = px + order[0], *second = px + order[1], *third = px + order[2];
-    with_way(c.colors, [&]<ColorWay kWay>() {
-      for (int x = 0; x < w; ++x) {
-        const Three of = channels_of<kWay>(a[x] + kMiddle, b[x], d[x]);
-        first[n * x] = clip<S, int>(of.first), second[n * x] = clip<S, int>(of.second), third[n * x] = clip<S, int>(of.third);
-      }
-    });
+      interleave(block, count, n, px + ptrdiff_t(n) * from);
+    }
   } else {
     const int shift = c.lossless ? 0 : kPixelBits, half = shift ? 1 << (shift - 1) : 0;
-    for (int x = 0; x < w; ++x) px[n * x] = clip<S, int>(((int(a[x]) + half) >> shift) + kMiddle);
+    for (int x = 0; x < w; ++x) px[n * x] = clip<S, int>(((int(in[x]) + half) >> shift) + kMiddle);
   }
   if (n == 2 || n == 4) {
     const T* alpha = in + (n - 1) * c.plane_stride;
