@@ -41,6 +41,11 @@ inline int64_t measured(int32_t v) { return v >> 8; }
 // The product of two. (Of 16 bits it fits 32, which vectors multiply faster.)
 inline int64_t measured_product(int16_t a, int16_t b) { return int32_t(a) * int32_t(b); }
 inline int64_t measured_product(int32_t a, int32_t b) { return measured(a) * measured(b); }
+// Coefficients with room for a few bits more, and back: vectors do both.
+inline int32_t wide(int16_t v) { return v; }
+inline int64_t wide(int32_t v) { return v; }
+inline int16_t limited(int32_t v) { return int16_t(v < -32768 ? -32768 : v > 32767 ? 32767 : v); }
+inline int32_t limited(int64_t v) { return saturate<int32_t>(v); }
 // 4.5 squared steps in those units: how much there must be to learn from.
 inline int64_t doubt(uint32_t step, bool wide) {
   const uint64_t q = step >> (wide ? 12 : 4);  // in 1/16
@@ -56,7 +61,7 @@ struct Shares {
 };
 template <class T>
 inline T share_of(T v, unsigned share) {
-  return saturate<T>((int64_t(v) * kQuarters[share] + 2) >> 2);
+  return limited((wide(v) * kQuarters[share] + 2) >> 2);
 }
 // The one nearest to products / squares.
 inline unsigned nearest_share(int64_t products, int64_t squares) {
@@ -186,8 +191,8 @@ class ChromaPrediction {
       other_speaks ? foretell(kCrCb, orientation, y, by_other) : void(memset(by_other, 0, size));
       for (int x = 0; x < w_[orientation]; ++x) {
         const T luma = share_of(by_luma[x], shares.luma), other = share_of(by_other[x], shares.other);
-        rest[x] = saturate<T>(int64_t(other) + to[x]);
-        to[x] = saturate<T>(int64_t(saturate<T>(int64_t(luma) + other)) + to[x]);
+        rest[x] = limited(wide(other) + to[x]);
+        to[x] = limited(wide(limited(wide(luma) + other)) + to[x]);
       }
     }
   }
@@ -208,12 +213,9 @@ class ChromaPrediction {
         const T *cr = decoded_[2][o] + y * stride_[2];
         const T *rest_cb = rest_[0][o] + ptrdiff_t(y) * most_columns_, *rest_cr = rest_[1][o] + ptrdiff_t(y) * most_columns_;
         const ptrdiff_t at = ptrdiff_t(y) * columns;
-        for (int x = 0; x < w_[o]; ++x) {
-          const int64_t l = measured(luma[x]), r = measured(rest_cb[x]);
-          level_[kCbLuma][at + x] += l * measured(cb[x]), level_[kCrLuma][at + x] += l * measured(cr[x]);
-          level_[kCrCb][at + x] += r * measured(rest_cr[x]);
-          level_[kLumaLuma][at + x] += l * l, level_[kCbCb][at + x] += r * r;
-        }
+        add_products(cb, luma, w_[o], level_[kCbLuma] + at, level_[kLumaLuma] + at);
+        for (int x = 0; x < w_[o]; ++x) level_[kCrLuma][at + x] += measured_product(luma[x], cr[x]);
+        add_products(rest_cr, rest_cb, w_[o], level_[kCrCb] + at, level_[kCbCb] + at);
       }
     for (int k = 0; k < kSums; ++k) {
       int64_t sum = 0;
