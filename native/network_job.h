@@ -13,6 +13,12 @@ struct Dense {
   const int16_t* weight;
   const int32_t* bias;
   int in, out, shift;
+  // A narrow layer has weights of 8 bits, as [in / 4][out][4], and a shift for each output; `shift` is what sums are raised
+  // by before the bias is added, 4 or 0; the bias has made up for `zero`.
+  const int8_t* narrow;
+  const int32_t* shifts;
+  const int16_t* fineness;  // of each input
+  int zero;
 };
 
 struct NetworkBlock {

@@ -6,6 +6,7 @@
 // input (`network_fits`), so the order of additions, the instruction set and the number of threads change nothing.
 //
 //   layer:  out = saturate16((bias + sum of weight * in) >> shift), the rounding half being part of bias
+//   narrow layers take 8 bits of their inputs (`narrow_layers.h`)
 //   leaky ReLU: max(v, v >> 3)
 //
 // A tile is computed with as many blocks around it as there are depthwise layers, so tiles leave no seams. Outside the
@@ -16,7 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "network_layers.h"
+#include "narrow_layers.h"
 
 namespace laconic {
 namespace LACONIC_ISA {
@@ -35,6 +36,19 @@ inline void dense_run(const Dense& d, const int16_t* in, int n, Finish finish, i
   if (finish == kAdd) memcpy(y, to, size_t(rest) * size_t(d.out) * sizeof(int16_t));
   dense(d, x, kRowsAtOnce, finish, y);
   memcpy(to, y, size_t(rest) * size_t(d.out) * sizeof(int16_t));
+}
+
+// The same for a narrow layer. Bytes may be read and written up to a whole group.
+inline void narrow_run(const Dense& d, const uint8_t* in, int n, Finish finish, int16_t* out, const Onward& onward,
+                       int16_t* spare) {
+  const int full = n / kRowsAtOnce * kRowsAtOnce, rest = n - full;
+  if (full) dense(d, in, full, finish, out, onward);
+  if (!rest) return;
+  int16_t* to = out + ptrdiff_t(full) * d.out;
+  memcpy(spare, to, size_t(rest) * size_t(d.out) * sizeof(int16_t));
+  const Onward after = {onward.next, onward.bytes + (onward.next ? ptrdiff_t(full) * d.out : 0)};
+  dense(d, in + ptrdiff_t(full) * d.in, kRowsAtOnce, finish, spare, after);
+  memcpy(to, spare, size_t(rest) * size_t(d.out) * sizeof(int16_t));
 }
 
 // A decoded sample in the network's unit, 1/16 of an 8-bit level.
@@ -100,9 +114,13 @@ inline bool run_network(const T* planes, const NetworkJob& job, const NetworkWei
   const size_t h_size = size_t(held) * size_t(h_columns) * size_t(c), ring_size = size_t(net.blocks) * 3 * row_size;
   auto* block =
       static_cast<int16_t*>(std::malloc((h_size + ring_size + row_size + 2 * widest + spare_size + 256) * sizeof(int16_t)));
-  if (!block) return false;
+  // Bytes that narrow layers take: those of a row for one layer, and for the next.
+  const size_t bytes_size = size_t(h_columns + kRowsAtOnce) * size_t(widest_layer);
+  auto* bytes = static_cast<uint8_t*>(std::calloc(2, bytes_size));
+  if (!block || !bytes) return std::free(block), std::free(bytes), false;
   int16_t *h = block, *rings = h + h_size, *spread = rings + ring_size, *hidden = spread + row_size;
   int16_t* spare = hidden + 2 * widest;
+  uint8_t* more_bytes = bytes + bytes_size;
   const auto at = [&](int y, int x) {
     return h + (ptrdiff_t((y - all_y.from) % held) * h_columns + (x - all_x.from)) * c;
   };
@@ -123,7 +141,12 @@ inline bool run_network(const T* planes, const NetworkJob& job, const NetworkWei
       // One zero position stands left and right; inside the picture it is overwritten or out of reach.
       int16_t* to = ring(row);
       memset(to, 0, size_t(c) * sizeof(int16_t));
-      dense_run(b.mix, at(row, xs_in.from), n_in, kRelu, to + c, spare);
+      if (b.mix.narrow) {
+        narrow_samples(b.mix, at(row, xs_in.from), n_in, bytes);
+        narrow_run(b.mix, bytes, n_in, kRelu, to + c, {nullptr, nullptr}, spare);
+      } else {
+        dense_run(b.mix, at(row, xs_in.from), n_in, kRelu, to + c, spare);
+      }
       memset(to + size_t(n_in + 1) * size_t(c), 0, size_t(c) * sizeof(int16_t));
     };
     if (y == ys.from) {
@@ -137,9 +160,17 @@ inline bool run_network(const T* planes, const NetworkJob& job, const NetworkWei
       around[r] = from >= 0 && from < rows ? ring(from) + size_t(1 + lead) * size_t(c) : nullptr;
     }
     depthwise_row(around, n, c, b.spread, b.spread_bias, b.spread_shift, spread);
-    dense_run(b.merge, spread, n, kAdd, at(y, xs.from), spare);
-    dense_run(b.expand, at(y, xs.from), n, kRelu, hidden, spare);
-    dense_run(b.contract, hidden, n, kAdd, at(y, xs.from), spare);
+    int16_t* row = at(y, xs.from);
+    if (b.merge.narrow) {
+      narrow_samples(b.merge, spread, n, bytes);
+      narrow_run(b.merge, bytes, n, kAdd, row, {&b.expand, more_bytes}, spare);
+      narrow_run(b.expand, more_bytes, n, kRelu, hidden, {&b.contract, bytes}, spare);
+      narrow_run(b.contract, bytes, n, kAdd, row, {nullptr, nullptr}, spare);
+    } else {
+      dense_run(b.merge, spread, n, kAdd, row, spare);
+      dense_run(b.expand, row, n, kRelu, hidden, spare);
+      dense_run(b.contract, hidden, n, kAdd, row, spare);
+    }
   };
   gather(all_y.from);
   for (int y = all_y.from; y < tile_y.to + net.blocks - 1; ++y) {
@@ -150,7 +181,7 @@ inline bool run_network(const T* planes, const NetworkJob& job, const NetworkWei
     dense_run(net.output, at(done, tile_x.from), tile_x.to - tile_x.from, kStore, hidden, spare);
     emit(done, hidden);
   }
-  std::free(block);
+  std::free(block), std::free(bytes);
   return true;
 }
 

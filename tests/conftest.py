@@ -135,16 +135,18 @@ def _altered_model(changes: dict[str, Any]) -> bytes:
             arrays = {key: array for key, array in arrays.items() if not key.startswith(name)}
         else:
             arrays[name] = value
-    return save(arrays, {"kind": "laconic.image", "version": "5"})
+    return save(arrays, {"kind": "laconic.image", "version": "6"})
 
 
 @pytest.fixture(scope="session")
 def network_arrays() -> Callable[..., dict[str, NDArray[Any]]]:
-    """Return (seed, channels, expanded, blocks, spread=6000) -> the arrays of a network with every weight random."""
+    """Return (seed, channels, expanded, blocks, spread=6000, narrow=False) -> a network with random weights."""
     return _network_arrays
 
 
-def _network_arrays(seed: int, channels: int, expanded: int, blocks: int, spread: int = 6000) -> dict[str, Any]:
+def _network_arrays(
+    seed: int, channels: int, expanded: int, blocks: int, spread: int = 6000, *, narrow: bool = False
+) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
 
     def weight(*shape: int) -> Any:
@@ -154,7 +156,10 @@ def _network_arrays(seed: int, channels: int, expanded: int, blocks: int, spread
         return rng.integers(-(1 << 17), 1 << 17, (13, *shape)).astype(np.int32)
 
     c, e, n = channels, expanded, blocks
+    sizes = {"mix": c, "merge": c, "expand": c, "contract": e} if narrow else {}
+    fineness = {f"{name}_fineness": rng.integers(60, 4000, (n, size)).astype(np.int16) for name, size in sizes.items()}
     return {
+        **fineness,
         "input_weight": weight(c, 48),
         "mix_weight": weight(n, c, c),
         "merge_weight": weight(n, c, c),

@@ -43,7 +43,7 @@ class ContextNetwork:
 
 class Network:
     def __init__(
-        self, channels: int, expanded: int, dense: list[tuple[Any, Any, int]], spread: list[tuple[Any, Any, int]]
+        self, channels: int, expanded: int, dense: list[tuple[Any, ...]], spread: list[tuple[Any, Any, int]]
     ) -> None: ...
 
 def instruction_sets() -> list[str]: ...

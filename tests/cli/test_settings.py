@@ -145,7 +145,7 @@ def two_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         arrays |= {f"{name}.{key}": array for key, array in network(channels).items()}
     place = tmp_path / "model" / "photo.safetensors"
     place.parent.mkdir()
-    place.write_bytes(safetensors.save(arrays, {"kind": "laconic.image", "version": "5"}))
+    place.write_bytes(safetensors.save(arrays, {"kind": "laconic.image", "version": "6"}))
     monkeypatch.setattr(models, "PHOTO", place)
 
 
@@ -184,7 +184,7 @@ def test_networks_that_are_not_there_are_usage_errors(
 ):
     arrays = {key: array for key, array in safetensors.load(models.PHOTO.read_bytes()).items() if key[:5] != "best."}
     models.PHOTO.with_name("one.safetensors").write_bytes(
-        safetensors.save(arrays, {"kind": "laconic.image", "version": "5"})
+        safetensors.save(arrays, {"kind": "laconic.image", "version": "6"})
     )
     monkeypatch.setattr(models, "PHOTO", models.PHOTO.with_name("one.safetensors"))
     result = run("compress", photo, "--enhance", "best")

@@ -273,14 +273,14 @@ def test_networks_of_two_layers_take_version_4(altered_model: Callable[[dict[str
     data = altered_model({})
     assert load_model(data).contexts
     with pytest.raises(ModelError, match="take version 4"):
-        load_model(data.replace(b'"version":"5"', b'"version":"3"'))
+        load_model(data.replace(b'"version":"6"', b'"version":"3"'))
 
 
 def test_networks_of_chroma_take_version_5(altered_model: Callable[[dict[str, Any]], bytes]):
     data = altered_model({})
     assert any(plane for plane, _ in load_model(data).contexts)
     with pytest.raises(ModelError, match="take version 5"):
-        load_model(data.replace(b'"version":"5"', b'"version":"4"'))
+        load_model(data.replace(b'"version":"6"', b'"version":"4"'))
 
 
 def test_the_native_coder_hears_no_signs_of_chroma(random_parameters: Callable[..., ParameterSet]):

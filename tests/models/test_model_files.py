@@ -127,7 +127,7 @@ def test_sets_with_a_trellis_come_in_full_numbers_and_have_two_quantizers(
 
 
 @pytest.mark.parametrize(
-    "about", [{}, {"kind": "laconic.audio", "version": "1"}, {"kind": "laconic.image", "version": "6"}], ids=str
+    "about", [{}, {"kind": "laconic.audio", "version": "1"}, {"kind": "laconic.image", "version": "7"}], ids=str
 )
 def test_other_kinds_and_versions_are_refused(about: dict[str, str], arrays: Arrays):
     with pytest.raises(ModelError):

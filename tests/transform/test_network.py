@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from laconic import _native
 from laconic.errors import ModelError
 from laconic.transform import color, network_reference
-from laconic.transform.network import Network, fold_layer, precompensate, synthesize
+from laconic.transform.network import FINENESS, NarrowLayer, Network, fold_layer, precompensate, synthesize
 from laconic.transform.picture_filter import MAX_SUM, SHIFTS, TAPS, Filter
 from laconic.transform.workers import Workers
 
@@ -45,9 +46,12 @@ def by_reference(planes: Any, network: Network, code: int, step: int, own: Filte
         return color.synthesize(corrected, lossless=False, workers=workers)
 
 
+@pytest.mark.parametrize("narrow", [False, True])
 @pytest.mark.parametrize("dtype", [np.int16, np.int32])
 @pytest.mark.parametrize("name", _native.instruction_sets())
-def test_the_reference_gives_the_same_pixels(name: str, dtype: Any, network_arrays: Callable[..., dict[str, Any]]):
+def test_the_reference_gives_the_same_pixels(
+    name: str, dtype: Any, narrow: bool, network_arrays: Callable[..., dict[str, Any]]
+):
     before = _native.instruction_set()
     _native.use_instruction_set(name)
     for seed, (size, (channels, expanded, blocks)) in enumerate(
@@ -57,9 +61,12 @@ def test_the_reference_gives_the_same_pixels(name: str, dtype: Any, network_arra
             ((31, 2), (48, 32, 1)),
             ((37, 41), (64, 96, 3)),
             ((8, 16), (80, 16, 2)),
+            ((12, 60), (32, 128, 1)),
         ]
     ):
-        network = Network.of(network_arrays(seed, channels, expanded, blocks), "")
+        # Random weights of 8 bits must be small to fit; with the larger ones sums are raised, with the others not.
+        spread = (150 if seed % 2 else 900) if narrow else 6000
+        network = Network.of(network_arrays(seed, channels, expanded, blocks, spread, narrow=narrow), "")
         for planes in (1, 2, 3, 4):
             given = planes_of(seed + planes, (planes, *size), dtype)
             for code, step in ((0, 1024), (300, 7_000), (767, 4_000_000)):
@@ -111,6 +118,51 @@ def test_both_foldings_agree_and_no_sum_can_overflow(network_arrays: Callable[..
             assert first.shift == dense[0].shift
 
 
+def test_both_foldings_of_narrow_layers_agree_and_no_sum_can_overflow(network_arrays: Callable[..., dict[str, Any]]):
+    raised = set()
+    for seed in range(6):
+        spread = (20, 150, 900)[seed % 3]
+        network = Network.of(network_arrays(seed, 16, 32, 2, spread, narrow=True), "")
+        for code in (0, 99, 333, 700, 767):
+            dense, _ = network.fold(code)
+            for k, (expand, contract) in enumerate(((dense[3], dense[4]), (dense[7], dense[8]))):
+                assert isinstance(expand, NarrowLayer)
+                assert isinstance(contract, NarrowLayer)
+                scale, bias = (
+                    network_reference.at_code(table[:, k], network, code)
+                    for table in (network.expand_scale, network.expand_bias)
+                )
+                exponents = network.exponents.tolist()
+                for layer, found in (
+                    (expand, network_reference.fold_narrow(network.expand_weight[k], exponents[3], scale, bias)),
+                    (contract, network_reference.fold_narrow(network.contract_weight[k], exponents[4], None, None)),
+                ):
+                    assert np.array_equal(found.weight, layer.weight)
+                    assert np.array_equal(found.bias, layer.bias)
+                    assert np.array_equal(found.shift, layer.shift)
+                    magnitudes = np.abs(found.weight)
+                    assert (magnitudes[:, 0::2] + magnitudes[:, 1::2]).max() <= 127
+                    assert (16 * 255 * magnitudes.sum(axis=1) + np.abs(found.bias)).max() < 1 << 31
+                    raised.add(bool((found.shift < 4).any()))
+    assert raised == {False, True}
+
+
+def test_rows_that_are_zero_or_far_too_large(network_arrays: Callable[..., dict[str, Any]]):
+    arrays = network_arrays(3, 16, 16, 1, 150, narrow=True)
+    arrays["merge_weight"][:] = 0
+    arrays["contract_weight"][0, 3] = 0
+    network, given = Network.of(arrays, ""), planes_of(3, (3, 12, 20), np.int16)
+    with Workers(1) as workers:
+        found = synthesize(given, network, code=300, step=9000, workers=workers)
+    assert np.array_equal(found, by_reference(given, network, 300, 9000))
+    arrays["expand_scale"][:] = 1 << 26
+    arrays["expand_weight"][:] = 32_767
+    with pytest.raises(ModelError, match="overflow"):
+        Network.of(arrays, "").native(300)
+    with pytest.raises(ModelError, match="overflow"):
+        by_reference(given, Network.of(arrays, ""), 300, 9000)
+
+
 def test_a_layer_too_large_for_any_scale_is_refused():
     weight = np.full((1, 256), 32_767, np.int16)
     with pytest.raises(ModelError):
@@ -138,8 +190,9 @@ def test_steps_whose_corrections_could_overflow_are_refused(network_arrays: Call
             synthesize(planes, network, code=200, step=2**31, workers=workers)
 
 
-def test_hostile_arrays_are_refused(network_arrays: Callable[..., dict[str, Any]]):
-    good = network_arrays(1, 16, 32, 2)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_hostile_arrays_are_refused(narrow: bool, network_arrays: Callable[..., dict[str, Any]]):
+    good = network_arrays(1, 16, 32, 2, narrow=narrow)
     again = pickle.loads(pickle.dumps(Network.of(good, "")))
     assert np.array_equal(again.mix_weight, good["mix_weight"])
     for name, array in good.items():
@@ -159,6 +212,40 @@ def test_hostile_arrays_are_refused(network_arrays: Callable[..., dict[str, Any]
         changed.flat[-1] = value
         with pytest.raises(ModelError):
             Network.of({**good, name: changed}, "")
+    for name in FINENESS if narrow else ():
+        changed = good[name].copy()
+        changed.flat[-1] = 0
+        with pytest.raises(ModelError, match="fineness"):
+            Network.of({**good, name: changed}, "")
+
+
+def test_narrow_layers_that_could_overflow_are_refused(network_arrays: Callable[..., dict[str, Any]]):
+    dense, spread = Network.of(network_arrays(1, 16, 16, 1, 150, narrow=True), "").fold(300)
+    layers = [layer.parts for layer in dense]
+
+    def native(place: int, **changes: Any) -> _native.Network:
+        changed = [*layers]
+        changed[place] = replace(dense[place], **changes).parts
+        return _native.Network(16, 16, changed, [layer.parts for layer in spread])
+
+    assert native(1)
+    mix = dense[1]
+    assert isinstance(mix, NarrowLayer)
+    weight, bias, shift, fineness = mix.weight.copy(), mix.bias.copy(), mix.shift.copy(), mix.fineness.copy()
+    weight[2, 6:8] = 100, -28
+    bias[4], shift[5], fineness[6] = -(1 << 31) + 1000, 31, 0
+    for change in ({"weight": weight}, {"bias": bias}, {"shift": shift}, {"fineness": fineness}, {"zero": 256}):
+        with pytest.raises(ValueError, match=r"overflow|out of range|positive"):
+            native(1, **change)
+    for place in (0, 5):
+        wide = [*layers]
+        wide[place] = layers[1]
+        with pytest.raises(ValueError, match="narrow"):
+            _native.Network(16, 16, wide, [layer.parts for layer in spread])
+    wide = [*layers]
+    wide[2] = (np.zeros((16, 16), np.int16), np.zeros(16, np.int32), 3)
+    with pytest.raises(ValueError, match="narrow in part"):
+        _native.Network(16, 16, wide, [layer.parts for layer in spread])
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32])

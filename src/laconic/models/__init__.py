@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["SETS", "ImageModel", "completed", "default_model", "find_model", "load_model"]
 
 PHOTO = Path(__file__).with_name("photo.safetensors")
-KIND, VERSIONS = "laconic.image", ("1", "2", "3", "4", "5")
+KIND, VERSIONS = "laconic.image", ("1", "2", "3", "4", "5", "6")
 MAX_MODEL = 64 * 2**20
 FINGERPRINT_BYTES = 8
 NETWORKS = ("fast", "best", "ssim")
@@ -155,6 +155,8 @@ def load_model(data: bytes) -> ImageModel:
         raise ModelError("networks of two layers that see contexts take version 4")
     if version < 5 and any(plane for plane, _ in model.contexts):
         raise ModelError("networks that see contexts of chroma take version 5")
+    if version < 6 and any(network.narrow for network in (*model.networks.values(), *model.details.values())):
+        raise ModelError("networks that multiply numbers of 8 bits take version 6")
     if model.lossless.foretells or model.lossless.listens:
         raise ModelError("the lossless set takes no networks")
     if any(parameters.planes != 3 for parameters in model.lossy) or model.lossless.planes != 4:

@@ -13,7 +13,7 @@ from laconic.signals.atomic import replacing
 __all__ = ["METADATA", "check_set", "read_model", "write_model"]
 
 _TYPES = {"uint8": "U8", "int8": "I8", "uint16": "U16", "int16": "I16", "int32": "I32"}
-METADATA = {"kind": "laconic.image", "version": "5"}
+METADATA = {"kind": "laconic.image", "version": "6"}
 
 
 def write_model(path: Path, arrays: dict[str, np.ndarray], *, force: bool = True) -> None:

@@ -1,6 +1,7 @@
 """A trained network to the integers of a model file.
 
-Each weight array becomes 16-bit with the largest exponent that fits; scales and shifts become 1/65536.
+Each weight array becomes 16-bit with the largest exponent that fits; scales and shifts become 1/65536. Of a narrow
+network grains become fineness, and the weights they meet count steps of them.
 `transform/network.py`
 folds them for a step and bounds the sums; nothing else is lost on the way, so the integers follow the floats closely
 (`network_forward.py` is what they are compared with).
@@ -16,7 +17,7 @@ import numpy as np
 
 from laconic.train.modelfile import read_model, write_model
 from laconic.train.network_forward import load_network
-from laconic.transform.network import SCALE_BITS, Network
+from laconic.transform.network import NARROW_ONE, SCALE_BITS, Network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ __all__ = ["add_network", "from_integers", "to_integers"]
 
 LARGEST = 32000  # a little below 2^15, so that rounding never reaches it
 MOST_BITS = 20
+UNIT = 16.0  # of activations, which 16 bits reach to
 DENSE = ("input", "mix", "merge", "expand", "contract", "output")
 SCALED = ("input", "mix", "expand", "output")
 
@@ -41,6 +43,10 @@ def to_integers(arrays: dict[str, np.ndarray], about: dict[str, str]) -> dict[st
     exponents: list[int] = []
     for name in (*DENSE, "spread"):
         weight = arrays[f"{name}.weight"]
+        if f"{name}.grain" in arrays:
+            fineness = np.clip(np.rint(UNIT / arrays[f"{name}.grain"]), 1, NARROW_ONE - 1)
+            integers[f"{name}_fineness"] = fineness.astype(np.int16)
+            weight = weight * (UNIT / fineness)[:, None].astype(np.float32)
         if name == "spread":
             weight = weight.reshape(*weight.shape[:2], 9)
         exponent = min(MOST_BITS, int(np.floor(np.log2(LARGEST / np.abs(weight).max()))))
@@ -69,6 +75,9 @@ def from_integers(network: Network) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for name, exponent in zip((*DENSE, "spread"), network.exponents.tolist(), strict=True):
         weight = getattr(network, f"{name}_weight").astype(np.float32) * np.float32(2.0**-exponent)
+        if (fineness := getattr(network, f"{name}_fineness", None)) is not None:
+            grain = (UNIT / fineness).astype(np.float32)
+            arrays[f"{name}.grain"], weight = grain, weight / grain[:, None]
         arrays[f"{name}.weight"] = weight.reshape(*weight.shape[:2], 3, 3) if name == "spread" else weight
     for name in SCALED:
         for part in ("scale", "bias"):

@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ from laconic.models import default_model
 from laconic.train.checkpoint import load_checkpoint, replace_file
 from laconic.train.decoded_crops import BLOCK, UNIT, Photos, Pool, code_range, codes_to_train, through_codec, to_blocks
 from laconic.train.muon import Optimizer
+from laconic.train.narrow import Watcher, narrowed
 from laconic.train.network_export import from_integers
 from laconic.train.network_model import DECAYED, MATRICES, SIZES, Network, Shape, fast_type, unit_step
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from laconic.train.decoded_crops import Pair
+    from laconic.train.narrow import Take
 
 __all__ = ["Plan", "fit", "main"]
 
@@ -155,13 +157,15 @@ class Worker:
         row = shared.gradients[self.number]
         row.zero_() if theta.grad is None else row.copy_(theta.grad)
 
-    def errors(self, theta: torch.Tensor, pair: Pair, limit: float | None) -> tuple[float, torch.Tensor]:
+    def errors(
+        self, theta: torch.Tensor, pair: Pair, limit: float | None, take: Take = narrowed
+    ) -> tuple[float, torch.Tensor]:
         """Return the errors of the plain decode and of the enhanced one."""
         x, y = torch.from_numpy(to_blocks(pair.decoded)), torch.from_numpy(to_blocks(pair.original))
         kind = fast_type()
         folded = self.network.at(theta, pair.code, kind)
         height, width = (size // BLOCK for size in pair.decoded.shape[1:])
-        correction = self.network.forward(folded, x.to(kind), height, width, limit)
+        correction = self.network.forward(folded, x.to(kind), height, width, limit, take)
         correction = correction.float() * unit_step(pair.code)
         if self.plan.size == "ssim":
             original, plain, better = (picture(t, height, width) for t in (y, x, x + correction))
@@ -237,10 +241,23 @@ class Run:
         networks = default_model().networks
         same = plan.size in networks and len(networks[plan.size].input_weight) == network.shape.channels
         like = plan.size if same or plan.size != "ssim" else "best"
-        self.theta = network.resumed(from_integers(networks[like])) if plan.shipped else network.start(plan.seed)
+        shipped = from_integers(networks[like]) if plan.shipped else {}
+        self.theta = network.resumed(shipped) if shipped else network.start(plan.seed)
+        self.lacks_grains = network.shape.narrow and plan.shipped and "mix.grain" not in shipped
         self.first, self.average = self.theta.clone(), self.theta.clone()
         self.step, self.seconds, self.recent = 0, 0.0, np.zeros((2, plan.batch))
         self.gains: dict[str, float] = {}
+
+    def find_grains(self, photos: Photos) -> None:
+        """Start from the grains that suit what the network shows of photos."""
+        plan, watcher = self.plan, Watcher(self.network.shape.blocks)
+        worker = Worker(0, self.network, plan, photos, Step(self.network, plan, 1))
+        rng = np.random.default_rng(plan.seed)
+        with torch.no_grad():
+            for stratum in range(plan.batch):
+                worker.errors(self.theta, worker.pool.draw(rng, stratum, SIDE), plan.limit, watcher)
+        self.theta = self.network.with_grains(self.theta, watcher.grains)
+        self.first, self.average = self.theta.clone(), self.theta.clone()
 
     def save(self) -> None:
         """Write checkpoint and exported weights, each complete or not at all."""
@@ -405,6 +422,8 @@ def fit(
     run = Run(plan, network, folder, name, report)
     if resume:
         run.resume()
+    elif run.lacks_grains:
+        run.find_grains(photos)
     held_out = HeldOut(photos, plan.size)
     run.log(
         plan=asdict(plan), shape=asdict(shape), macs=round(shape.macs), parameters=network.size,
@@ -451,7 +470,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         blend=given.blend,
     )
     size = SIZES[given.size]
-    shape = Shape(given.channels or size.channels, given.blocks or size.blocks)
+    shape = replace(size, channels=given.channels or size.channels, blocks=given.blocks or size.blocks)
     name = given.name or given.size
     fit(plan, shape, Photos(given.photos), given.output, name, processes=given.jobs, resume=given.resume)
     return 0

@@ -6,7 +6,9 @@ network serves every rate: the channels of each inner 1x1 convolution are scaled
 code, linear between 13 knots, one an octave. A crop has one code, so scales are folded into the small weight matrices
 and cost nothing on the activations; an integer runtime can do the same, or fold them into its requantization.
 
-`network_forward.py` is the same in numpy and says exactly what is computed.
+`network_forward.py` is the same in numpy and says exactly what is computed. A narrow network's inner 1x1 convolutions
+take 8-bit activations and weights in the integer runtime, and the forward pass here rounds both as it does
+(`narrow.py`).
 """
 
 from __future__ import annotations
@@ -19,8 +21,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from laconic.train.narrow import grain_near, narrowed, narrowed_weight
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from laconic.train.narrow import Take
 
 __all__ = ["KNOTS", "SIZES", "Network", "Shape", "fast_type"]
 
@@ -40,6 +46,8 @@ class Shape:
 
     channels: int
     blocks: int
+    narrow: bool = False
+    """Whether the matrices of the blocks multiply numbers of 8 bits."""
 
     @property
     def macs(self) -> float:
@@ -48,13 +56,15 @@ class Shape:
         return (2 * SAMPLES * c + self.blocks * ((2 + 2 * EXPANSION) * c * c + 9 * c)) / 16
 
 
-SIZES = {"best": Shape(64, 12), "fast": Shape(32, 8), "ssim": Shape(64, 12)}
-"""Those of the model. "ssim" is as large as "best", and trained for MS-SSIM on files with ``tune="ssim"``."""
+SIZES = {"best": Shape(64, 12, narrow=True), "fast": Shape(32, 8, narrow=True), "ssim": Shape(64, 12, narrow=True)}
+"""Those of the model, and narrow from the next training on. "ssim" is as large as "best", and trained for MS-SSIM on
+files with ``tune="ssim"``."""
 
 
 def layout(shape: Shape) -> dict[str, tuple[int, ...]]:
     """Return name -> shape of every parameter, in the order of the flat vector."""
     c, n, e = shape.channels, shape.blocks, EXPANSION * shape.channels
+    grains = {"mix.grain": (n, c), "merge.grain": (n, c), "expand.grain": (n, c), "contract.grain": (n, e)}
     return {
         "mix.weight": (n, c, c),
         "merge.weight": (n, c, c),
@@ -71,11 +81,14 @@ def layout(shape: Shape) -> dict[str, tuple[int, ...]]:
         "expand.bias": (KNOTS, n, e),
         "output.scale": (KNOTS, SAMPLES),
         "output.bias": (KNOTS, SAMPLES),
+        **(grains if shape.narrow else {}),
     }
 
 
 MATRICES = ("mix.weight", "merge.weight", "expand.weight", "contract.weight")
 DECAYED = (*MATRICES, "spread.weight", "input.weight", "output.weight")
+LOGARITHMS = (".scale", ".grain")
+FIRST_GRAIN = 8 / 127
 
 
 def fast_type() -> torch.dtype:
@@ -141,6 +154,9 @@ class Network:
         coarseness = np.log(knots / REFERENCE_STEP)[:, None]
         values["input.scale"][:] = np.where(details, DETAIL_GAIN - DETAIL_POWER * coarseness, -0.5)
         values["output.scale"][:] = OUTPUT_GAIN - (1 - DETAIL_POWER) * coarseness
+        for name in values:
+            if name.endswith(".grain"):
+                values[name][:] = math.log(FIRST_GRAIN)
         values["mix.weight"][:] = normal((n, c, c), c, 1.0)
         values["spread.weight"][:] = normal((n, c, 3, 3), 9, 0.7)
         values["spread.weight"][:, :, 1, 1] += 0.7
@@ -154,7 +170,7 @@ class Network:
 
         Channels and blocks that the arrays lack start as in `start`, and what was there hears nothing of them: the
         larger network computes what the smaller one did until training finds a use for the rest (function-preserving
-        growth; Chen, Goodfellow and Shlens, Net2Net, 2016).
+        growth; Chen, Goodfellow and Shlens, Net2Net, 2016). Grains that they lack are those of the start.
 
         Raises
         ------
@@ -163,7 +179,9 @@ class Network:
         """
         values = {name: v.numpy() for name, v in self.views(self.start(seed)).items()}
         for name, value in values.items():
-            known = np.log(np.maximum(arrays[name], 1e-6)) if name.endswith(".scale") else arrays[name]
+            if name.endswith(".grain") and name not in arrays:
+                continue
+            known = np.log(np.maximum(arrays[name], 1e-6)) if name.endswith(LOGARITHMS) else arrays[name]
             if known.ndim != value.ndim or any(had > has for had, has in zip(known.shape, value.shape, strict=True)):
                 raise ValueError(f"{name} has shape {known.shape}, which {value.shape} does not contain")
             if name in MATRICES or name == "output.weight":
@@ -172,6 +190,14 @@ class Network:
                 value[known.shape[0] :] = 0
             value[tuple(slice(size) for size in known.shape)] = known
         return torch.from_numpy(np.concatenate([value.ravel() for value in values.values()]))
+
+    def with_grains(self, theta: torch.Tensor, grains: Callable[[str], torch.Tensor]) -> torch.Tensor:
+        """Return the flat vector with other grains, which `grains` gives for each layer's name, (N, I)."""
+        theta = theta.clone()
+        for name, span in self.spans():
+            if name.endswith(".grain"):
+                theta[span] = grains(name.removesuffix(".grain")).log().reshape(-1)
+        return theta
 
     def at(self, theta: torch.Tensor, code: int, dtype: torch.dtype) -> dict[str, Any]:
         """Fold the scales and shifts of a step code: what a forward pass over a crop of that code needs."""
@@ -199,11 +225,26 @@ class Network:
             "expand.bias": between("expand.bias"),
             "contract.weight": v["contract.weight"].transpose(1, 2),
         }
+        if self.shape.narrow:
+            for matrix in MATRICES:
+                name = matrix.removesuffix(".weight")
+                grain = grain_near(v[f"{name}.grain"])
+                across = name in ("merge", "contract")  # they lie with inputs first
+                weight = cast[matrix].transpose(1, 2) if across else cast[matrix]
+                weight = narrowed_weight(weight * grain[:, None])
+                cast[matrix] = weight.transpose(1, 2) if across else weight
+                cast[f"{name}.fineness"] = 1 / grain
         cast = {name: value.to(dtype) for name, value in cast.items()}
         return {n: x.unbind(0) if not n.startswith(("input", "output")) else x for n, x in cast.items()}
 
     def forward(
-        self, folded: dict[str, Any], x: torch.Tensor, height: int, width: int, limit: float | None = None
+        self,
+        folded: dict[str, Any],
+        x: torch.Tensor,
+        height: int,
+        width: int,
+        limit: float | None = None,
+        take: Take = narrowed,
     ) -> torch.Tensor:
         """Return the correction in units of the base step.
 
@@ -217,6 +258,8 @@ class Network:
             In blocks.
         limit : float, optional
             Activations are clamped to -limit .. limit after every layer, as in the integer runtime.
+        take : callable
+            What narrow layers do with activations, the inverse of their grains and the layer's name.
 
         Returns
         -------
@@ -225,7 +268,11 @@ class Network:
         c = self.shape.channels
         clamp = (lambda t: t) if limit is None else (lambda t: t.clamp(-limit, limit))
 
+        def taken(t: torch.Tensor, name: str, k: int) -> torch.Tensor:
+            return take(t, folded[f"{name}.fineness"][k], name) if self.shape.narrow else t
+
         def hidden(h: torch.Tensor, name: str, k: int) -> torch.Tensor:
+            h = taken(h, name, k)
             v = clamp(functional.linear(h, folded[f"{name}.weight"][k], folded[f"{name}.bias"][k]))
             return functional.leaky_relu(v, SLOPE, inplace=True)
 
@@ -233,9 +280,10 @@ class Network:
         for k in range(self.shape.blocks):
             u = hidden(h, "mix", k).view(1, height, width, c).permute(0, 3, 1, 2)
             u = functional.conv2d(u, folded["spread.weight"][k], padding=1, groups=c)
-            u = clamp(u.permute(0, 2, 3, 1).reshape(-1, c))
+            u = taken(clamp(u.permute(0, 2, 3, 1).reshape(-1, c)), "merge", k)
             h = clamp(torch.addmm(h, u, folded["merge.weight"][k]))
-            h = clamp(torch.addmm(h, hidden(h, "expand", k), folded["contract.weight"][k]))
+            v = taken(hidden(h, "expand", k), "contract", k)
+            h = clamp(torch.addmm(h, v, folded["contract.weight"][k]))
         return functional.linear(h, folded["output.weight"], folded["output.bias"])
 
     def export(self, theta: torch.Tensor) -> dict[str, np.ndarray]:
@@ -243,7 +291,7 @@ class Network:
         with torch.no_grad():
             arrays = {name: v.detach().float().numpy().copy() for name, v in self.views(theta).items()}
         for name in arrays:
-            if name.endswith(".scale"):
+            if name.endswith(LOGARITHMS):
                 arrays[name] = np.exp(arrays[name])
         return arrays
 

@@ -10,8 +10,9 @@ the same on every machine: pictures that must be equal everywhere need laconic's
 The planes are in units of 256 levels of 8 bits, and zero is mid-gray: a picture lies in about -0.5 .. 0.5. Planes of
 int16 (1/16 of a level) are divided by 4096, planes of int32 (1/16 of a level of 16 bits) by 2^20; the step of the
 latter is 257/256 as large, which the graph leaves out of the correction. H and W are free: the graph continues a
-picture to multiples of 4 and cuts it back. Activations are limited as the integers are; planes are not limited, as no
-picture comes near. One file serves every step: it holds scales and biases at 13 codes and mixes the two nearest.
+picture to multiples of 4 and cuts it back. Activations are limited as the integers are, and rounded where a network is
+narrow; planes are not limited, as no picture comes near. One file serves every step: it holds scales and biases at 13
+codes and mixes the two nearest.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from laconic.transform.network import ACTIVATION_BITS, CODES_PER_KNOT, KNOTS, SCALE_BITS
+from laconic.transform.network import ACTIVATION_BITS, CODES_PER_KNOT, EXPONENTS, KNOTS, NARROW_ZERO, SCALE_BITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +34,6 @@ __all__ = ["to_onnx"]
 
 OPSET, IR_VERSION = 17, 8  # of 2022: what runtimes in use can read
 BLOCK, PLANES = 4, 3
-EXPONENTS = {"input": 0, "mix": 1, "merge": 2, "expand": 3, "contract": 4, "output": 5, "spread": 6}
 
 
 def to_onnx(network: Network, *, name: str = "network", about: dict[str, str] | None = None) -> bytes:
@@ -51,6 +51,8 @@ def to_onnx(network: Network, *, name: str = "network", about: dict[str, str] | 
     scales = _scales_at_code(graph, network)
 
     def layer(kind: str, x: str, k: int | None = None) -> str:
+        if network.narrow and k is not None and kind in NARROW_ZERO:
+            x = graph.narrowed(_label(kind, k), x, getattr(network, f"{kind}_fineness")[k], NARROW_ZERO[kind])
         return graph.limited(graph.convolved(_label(kind, k), x, _weights(network, kind, k), scales))
 
     h = layer("input", _blocks(graph))
@@ -103,6 +105,15 @@ class _Graph:
         """Limit to what the 16-bit activations hold."""
         return self.add("Clip", x, self._lowest, self._highest)
 
+    def narrowed(self, name: str, x: str, fineness: NDArray[np.int16], zero: int) -> str:
+        """Round to what the 8 bits of a narrow layer hold; its weights count their steps."""
+        scale = (fineness * 2.0 ** (ACTIVATION_BITS - 15)).astype(np.float32).reshape(1, -1, 1, 1)
+        steps = self.add("Round", self.add("Mul", x, self.constant(f"{name}.fineness", scale)))
+        limits = (
+            self.constant(f"{name}.{what}", np.float32(v)) for what, v in (("least", -zero), ("most", 255 - zero))
+        )
+        return self.add("Clip", steps, *limits)
+
     def relu(self, x: str) -> str:
         """Divide by 8 what is negative."""
         return self.add("LeakyRelu", x, alpha=0.125)
@@ -137,7 +148,7 @@ def _label(kind: str, k: int | None) -> str:
 def _weights(network: Network, kind: str, k: int | None) -> NDArray[np.float32]:
     """Return the weights of a layer as convolutions take them, (O, I, 1, 1) or (C, 1, 3, 3)."""
     whole = getattr(network, f"{kind}_weight")
-    weight = (whole if k is None else whole[k]) * 2.0 ** -int(network.exponents[EXPONENTS[kind]])
+    weight = (whole if k is None else whole[k]) * 2.0 ** -int(network.exponents[EXPONENTS.index(kind)])
     if kind == "input":
         # Channels are plane * 16 + y * 4 + x; SpaceToDepth gives (y * 4 + x) * 3 + plane.
         weight = weight.reshape(-1, PLANES, BLOCK * BLOCK).swapaxes(1, 2).reshape(weight.shape)

@@ -25,12 +25,21 @@ if TYPE_CHECKING:
     from laconic.transform.picture_filter import Filter
     from laconic.transform.workers import Workers
 
-__all__ = ["ACTIVATION_BITS", "FoldedLayer", "Network", "corrections", "precompensate", "synthesize"]
+__all__ = ["ACTIVATION_BITS", "FoldedLayer", "NarrowLayer", "Network", "corrections", "precompensate", "synthesize"]
 
 KNOTS, CODES_PER_KNOT, SAMPLES = 13, 64, 48
 ACTIVATION_BITS = 11
 """Fraction bits of an activation: 16-bit activations reach from -16 to 16."""
 SCALE_BITS = 16
+NARROW_ZERO = {"mix": 128, "merge": 128, "expand": 128, "contract": 28}
+"""What is added to 8-bit activations to make them unsigned: as many go down to -zero as their sign asks for."""
+NARROW_ONE = 1 << 15
+NARROW_PAIR = 127
+"""The most that the magnitudes of two neighboring 8-bit weights add up to: two products of them fit 16 bits."""
+NARROW_BITS = 7
+"""Fraction bits of an 8-bit weight whose sums are not shifted: 11 of the output, less the 4 that sums gain."""
+FINENESS = tuple(f"{name}_fineness" for name in NARROW_ZERO)
+EXPONENTS = ("input", "mix", "merge", "expand", "contract", "output", "spread")
 TILE = 512
 """Width in pixels, half the height: smaller tiles repeat more of the work around them. Rows pass through, so height
 costs nothing but threads that may run out of tiles; where each thread has `MANY`, they are twice as wide and high."""
@@ -55,6 +64,37 @@ class FoldedLayer:
     weight: NDArray[np.int16]
     bias: NDArray[np.int32]
     shift: int
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """As the runtime takes it."""
+        return self.weight, self.bias, self.shift
+
+
+@dataclass(frozen=True, eq=False)
+class NarrowLayer:
+    """One layer that multiplies numbers of 8 bits: ``out = saturate16((bias + 16 * (weight @ a)) >> shift)``.
+
+    ``a`` is ``in * fineness / 2^15``, rounded and limited to -zero .. 255 - zero.
+
+    Attributes
+    ----------
+    weight : ndarray (O, I) int8
+    bias, shift : ndarray (O,) int32
+    fineness : ndarray (I,) int16
+    zero : int
+    """
+
+    weight: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    shift: NDArray[np.int32]
+    fineness: NDArray[np.int16]
+    zero: int
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """As the runtime takes it."""
+        return self.weight, self.bias, self.shift, self.fineness, self.zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +121,9 @@ class Network:
         Of input, mix, merge, expand, contract, output, spread.
     codes : (2,) uint16
         First and last step code of the training; others take the scales of the nearest.
+    mix_fineness, merge_fineness, expand_fineness : (N, C) int16 or None
+        The network is narrow: these layers multiply numbers of 8 bits, which for each input is as fine as this says.
+    contract_fineness : (N, E) int16 or None
     """
 
     input_weight: NDArray[np.int16]
@@ -100,6 +143,10 @@ class Network:
     output_bias: NDArray[np.int32]
     exponents: NDArray[np.uint8]
     codes: NDArray[np.uint16]
+    mix_fineness: NDArray[np.int16] | None = None
+    merge_fineness: NDArray[np.int16] | None = None
+    expand_fineness: NDArray[np.int16] | None = None
+    contract_fineness: NDArray[np.int16] | None = None
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]], prefix: str) -> Network:
@@ -111,6 +158,8 @@ class Network:
             An array is missing or has the wrong shape or type.
         """
         names = [field.name for field in fields(cls)]
+        if not any(prefix + name in arrays for name in FINENESS):
+            names = [name for name in names if name not in FINENESS]
         missing = [prefix + name for name in names if prefix + name not in arrays]
         if missing:
             raise ModelError(f"the model has no array {missing[0]}")
@@ -139,9 +188,13 @@ class Network:
             "output_bias": ("int32", (KNOTS, SAMPLES)),
             "exponents": ("uint8", (7,)),
             "codes": ("uint16", (2,)),
+            "mix_fineness": ("int16", (n, c)),
+            "merge_fineness": ("int16", (n, c)),
+            "expand_fineness": ("int16", (n, c)),
+            "contract_fineness": ("int16", (n, e)),
         }
-        for name, (kind, shape) in shapes.items():
-            found = taken[name]
+        for name, found in taken.items():
+            kind, shape = shapes[name]
             if found.dtype.name != kind or found.shape != shape:
                 raise ModelError(f"{prefix}{name} is {found.dtype.name}{found.shape}, expected {kind}{shape}")
             # Factors beyond 2^10 and shifts beyond the activations' range would only overflow.
@@ -149,7 +202,14 @@ class Network:
                 raise ModelError(f"{prefix}{name} holds a value beyond 1024")
         if taken["exponents"].max() > 24 or not taken["codes"][0] <= taken["codes"][1] <= 767:
             raise ModelError(f"{prefix}exponents or {prefix}codes out of range")
+        if any(taken[name].min() < 1 for name in FINENESS if name in taken):
+            raise ModelError(f"{prefix}fineness that is not positive")
         return cls(**taken)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it multiplies numbers of 8 bits."""
+        return self.mix_fineness is not None
 
     @property
     def blocks(self) -> int:
@@ -160,7 +220,7 @@ class Network:
         """How many pixels far the network looks, with a filter behind it or without: a multiple of 4."""
         return 4 * (self.blocks + (own is not None))
 
-    def fold(self, code: int) -> tuple[list[FoldedLayer], list[FoldedLayer]]:
+    def fold(self, code: int) -> tuple[list[FoldedLayer | NarrowLayer], list[FoldedLayer]]:
         """Fold scales and shifts of a step code into the weights.
 
         Returns
@@ -176,22 +236,26 @@ class Network:
             return np.right_shift(low * (CODES_PER_KNOT - part) + high * part, 6)
 
         exponents = [int(value) for value in self.exponents]
-        mix_scale, mix_bias = between(self.mix_scale), between(self.mix_bias)
-        expand_scale, expand_bias = between(self.expand_scale), between(self.expand_bias)
+        scales = {"mix": between(self.mix_scale), "expand": between(self.expand_scale)}
+        biases = {"mix": between(self.mix_bias), "expand": between(self.expand_bias)}
+
+        def layer(name: str, k: int) -> FoldedLayer | NarrowLayer:
+            exponent = exponents[EXPONENTS.index(name)]
+            weight, fineness = getattr(self, f"{name}_weight")[k], getattr(self, f"{name}_fineness")
+            scale, bias = (table[name][k] if name in table else None for table in (scales, biases))
+            if fineness is None:
+                return fold_layer(weight, exponent, scale, bias)
+            return fold_narrow(weight, exponent, scale, bias, fineness=fineness[k], zero=NARROW_ZERO[name])
+
         # Samples have 12 fraction bits, one more than activations.
-        dense = [
+        dense: list[FoldedLayer | NarrowLayer] = [
             fold_layer(
                 self.input_weight, exponents[0], between(self.input_scale), between(self.input_bias), input_bits=12
             )
         ]
         spread: list[FoldedLayer] = []
         for k in range(self.blocks):
-            dense += [
-                fold_layer(self.mix_weight[k], exponents[1], mix_scale[k], mix_bias[k]),
-                fold_layer(self.merge_weight[k], exponents[2]),
-                fold_layer(self.expand_weight[k], exponents[3], expand_scale[k], expand_bias[k]),
-                fold_layer(self.contract_weight[k], exponents[4]),
-            ]
+            dense += [layer(name, k) for name in NARROW_ZERO]
             spread.append(fold_layer(self.spread_weight[k], exponents[6]))
         dense.append(
             fold_layer(self.output_weight, exponents[5], between(self.output_scale), between(self.output_bias))
@@ -247,6 +311,52 @@ def fold_layer(
     raise ModelError("a layer of the network whose sums could overflow")
 
 
+def fold_narrow(
+    weight: NDArray[np.int16],
+    exponent: int,
+    scale: NDArray[np.int64] | None = None,
+    bias: NDArray[np.int64] | None = None,
+    *,
+    fineness: NDArray[np.int16],
+    zero: int,
+) -> NarrowLayer:
+    """Return a layer for 8-bit numbers whose outputs have as many weight bits as fit them.
+
+    Parameters
+    ----------
+    weight : ndarray (O, I) int16, in 2^-exponent
+        Of activations in steps of their fineness.
+    scale, bias : ndarray (O,) int64, in 2^-16; missing: 1 and 0
+    fineness, zero
+        See `NarrowLayer`.
+    """
+    outputs = len(weight)
+    if scale is None:
+        scale = np.full((outputs,), 1 << SCALE_BITS, dtype=np.int64)
+    if bias is None:
+        bias = np.zeros((outputs,), dtype=np.int64)
+    exact: NDArray[np.int64] = weight.astype(np.int64) * scale[:, None]  # in 2^-(exponent + 16)
+    pairs = np.abs(exact).reshape(outputs, -1, 2).sum(axis=2).max(axis=1)
+    most = min(23, exponent + SCALE_BITS - 1)
+    # Rounding can make a pair fit with one bit more than its exact magnitudes do, or not with as many.
+    likely = exponent + SCALE_BITS + 1 + np.floor(np.log2((NARROW_PAIR + 1) / np.maximum(pairs, 1))).astype(np.int64)
+    bits = np.clip(likely, NARROW_BITS, most)
+    while True:
+        shift = bits - NARROW_BITS
+        drop = (exponent + SCALE_BITS - bits)[:, None]
+        folded: NDArray[np.int64] = np.right_shift(exact + (1 << drop >> 1), drop)
+        offset: NDArray[np.int64] = np.right_shift(np.left_shift(bias, ACTIVATION_BITS + shift), SCALE_BITS)
+        offset = offset + (1 << shift >> 1)
+        magnitudes = np.abs(folded).reshape(outputs, -1, 2).sum(axis=2)
+        largest = magnitudes.sum(axis=1) * (16 * 255) + np.abs(offset)
+        large = (magnitudes.max(axis=1) > NARROW_PAIR) | (largest > LARGEST_SUM)
+        if not large.any():
+            return NarrowLayer(folded.astype(np.int8), offset.astype(np.int32), shift.astype(np.int32), fineness, zero)
+        if (bits[large] == NARROW_BITS).any():
+            raise ModelError("a layer of the network whose sums could overflow")
+        bits = bits - large
+
+
 @lru_cache(maxsize=32)
 def _native_network(network: Network, code: int) -> _native.Network:
     dense, spread = network.fold(code)
@@ -254,8 +364,8 @@ def _native_network(network: Network, code: int) -> _native.Network:
         return _native.Network(
             network.mix_weight.shape[1],
             network.expand_weight.shape[1],
-            [(layer.weight, layer.bias, layer.shift) for layer in dense],
-            [(layer.weight, layer.bias, layer.shift) for layer in spread],
+            [layer.parts for layer in dense],
+            [layer.parts for layer in spread],
         )
     except ValueError as error:
         raise ModelError(f"the network is not usable: {error}") from error

@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from laconic.transform.network import Network
     from laconic.transform.picture_filter import Filter
 
-__all__ = ["Layer", "correct", "filtered", "fold", "results"]
+__all__ = ["Layer", "NarrowLayer", "correct", "filtered", "fold", "fold_narrow", "results"]
+
+
+class NarrowLayer(NamedTuple):
+    """Weights (O, I), bias (O,) and shifts (O,) of a layer that multiplies numbers of 8 bits, at one step."""
+
+    weight: NDArray[np.int64]
+    bias: NDArray[np.int64]
+    shift: NDArray[np.int64]
 
 
 class Layer(NamedTuple):
@@ -109,14 +117,24 @@ def results(planes: NDArray[Any], network: Network, *, code: int) -> NDArray[np.
     # "h = input(blocks)."
     gathered = gather(samples)
     h = dense(gathered, layer(network.input_weight, 0, network.input_scale, network.input_bias, bits=12))
+
+    def inner(name: str, k: int, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        number = {"mix": 1, "merge": 2, "expand": 3, "contract": 4}[name]
+        weight, fineness = getattr(network, f"{name}_weight")[k], getattr(network, f"{name}_fineness")
+        scale, bias = (getattr(network, f"{name}_{what}", None) for what in ("scale", "bias"))
+        scale, bias = (None if table is None else table[:, k] for table in (scale, bias))
+        if fineness is None:
+            return dense(values, layer(weight, number, scale, bias))
+        exponent, zero = int(network.exponents[number]), 28 if name == "contract" else 128
+        folded = fold_narrow(weight, exponent, at_code(scale, network, code), at_code(bias, network, code))
+        return narrow_dense(values, folded, fineness[k], zero)
+
     for k in range(network.blocks):
         # "u = relu(mix(h)); h = saturate(h + merge(spread(u)));"
-        mix = layer(network.mix_weight[k], 1, network.mix_scale[:, k], network.mix_bias[:, k])
-        spread = depthwise(relu(dense(h, mix)), layer(network.spread_weight[k], 6))
-        h = saturate(h + dense(spread, layer(network.merge_weight[k], 2)))
+        spread = depthwise(relu(inner("mix", k, h)), layer(network.spread_weight[k], 6))
+        h = saturate(h + inner("merge", k, spread))
         # "h = saturate(h + contract(relu(expand(h))))."
-        expand = layer(network.expand_weight[k], 3, network.expand_scale[:, k], network.expand_bias[:, k])
-        h = saturate(h + dense(relu(dense(h, expand)), layer(network.contract_weight[k], 4)))
+        h = saturate(h + inner("contract", k, relu(inner("expand", k, h))))
     # "r = output(h)."
     r = dense(h, layer(network.output_weight, 5, network.output_scale, network.output_bias))
     return scatter(r)[:, :height, :width]
@@ -154,6 +172,15 @@ def dense(h: NDArray[np.int64], layer: Layer) -> NDArray[np.int64]:
     """Return a 1 x 1 layer of (rows, columns, I): (rows, columns, O)."""
     # "A layer is saturate(floor((bias + sum of weight * in) / 2^shift))."
     return saturate((h @ layer.weight.T + layer.bias) >> layer.shift)
+
+
+def narrow_dense(h: NDArray[np.int64], layer: NarrowLayer, fineness: NDArray[np.int16], zero: int) -> NDArray[np.int64]:
+    """Return a 1 x 1 layer that takes 8 bits of (rows, columns, I): (rows, columns, O)."""
+    # "a = round(in * fineness / 2^15), limited to -zero .. 255 - zero, where zero is 28 for contract and 128 for the
+    # others."
+    a = np.clip((h * fineness.astype(np.int64) + (1 << 14)) >> 15, -zero, 255 - zero)
+    # "Output o is saturate(floor((bias + 16 * sum of weight * a) / 2^shift)), with a shift of its own."
+    return saturate((16 * (a @ layer.weight.T) + layer.bias) >> layer.shift)
 
 
 def depthwise(h: NDArray[np.int64], layer: Layer) -> NDArray[np.int64]:
@@ -210,3 +237,36 @@ def fold(
         if np.abs(folded).max() <= 32767 and bool(fits.all()):
             return Layer(folded, offset, shift)
     raise ModelError("a layer of the network whose sums could overflow")
+
+
+def fold_narrow(
+    weight: NDArray[np.int16], exponent: int, scale: NDArray[np.int64] | None, bias: NDArray[np.int64] | None
+) -> NarrowLayer:
+    """Return a layer that multiplies numbers of 8 bits with its scale and bias folded in.
+
+    Raises
+    ------
+    ModelError
+        Not even weights of 7 fraction bits fit.
+    """
+    outputs = len(weight)
+    scale = np.full(outputs, 1 << 16, np.int64) if scale is None else scale
+    bias = np.zeros(outputs, np.int64) if bias is None else bias
+    folded, offsets, shifts = np.zeros(weight.shape, np.int64), np.zeros(outputs, np.int64), np.zeros(outputs, np.int64)
+    for o in range(outputs):
+        # "Each output of a narrow layer has fraction bits b of its own: the most, the smaller one of exponent + 15 and
+        # 23 at first, for which the magnitudes of the weights of inputs 2 i and 2 i + 1 add up to at most 127 for every
+        # i, and 16 * 255 * (sum of |weight|) + |bias| is below 2^31."
+        for b in range(min(exponent + 15, 23), 6, -1):
+            # "Its shift is b - 7, and its weights and bias are as above."
+            shift, drop = b - 7, exponent + 16 - b
+            row = (weight[o].astype(np.int64) * scale[o] + (1 << (drop - 1))) >> drop
+            offset = ((int(bias[o]) << (11 + shift)) >> 16) + ((1 << shift) >> 1)
+            pairs = np.abs(row[0::2]) + np.abs(row[1::2])
+            if pairs.max() <= 127 and 16 * 255 * int(pairs.sum()) + abs(offset) < 1 << 31:
+                folded[o], offsets[o], shifts[o] = row, offset, shift
+                break
+        else:
+            # "If not even b = 7 fits, the model is refused."
+            raise ModelError("a layer of the network whose sums could overflow")
+    return NarrowLayer(folded, offsets, shifts)
